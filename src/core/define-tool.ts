@@ -1,0 +1,67 @@
+import * as z from "zod/mini";
+import { coerceToSchema } from "./coerce.ts";
+import type { CallPreview, JsonSchema, ParsedArguments, Tool, ToolAccess, ToolContext, ToolResult } from "./tool.ts";
+
+export interface ToolDefinition<Parameters extends z.ZodMiniObject> {
+  name: string;
+  /** As short as a small model can still use: every byte is paid for on each cold prompt. */
+  description: string;
+  /** Flat: small models fill flat schemas best. */
+  parameters: Parameters;
+  access: ToolAccess;
+  preview?: (input: z.output<Parameters>) => Promise<CallPreview>;
+  execute: (input: z.output<Parameters>, context: ToolContext) => Promise<ToolResult>;
+}
+
+/** Makes a tool from a zod object: its JSON schema, its check and the types of `execute` come from one place. */
+export function defineTool<Parameters extends z.ZodMiniObject>(definition: ToolDefinition<Parameters>): Tool {
+  const { name, description, access, execute } = definition;
+  const parameters = toToolSchema(definition.parameters);
+  return {
+    name,
+    description,
+    parameters,
+    access,
+    parse: (input) => parseArguments(definition.parameters, parameters, input),
+    preview: async (input) =>
+      definition.preview
+        ? definition.preview(input as z.output<Parameters>)
+        : { kind: "text", text: JSON.stringify(input), concerns: [] },
+    execute: (input, context) => execute(input as z.output<Parameters>, context),
+  };
+}
+
+/** Only what a model needs to fill the form: no dialect marker, no numeric bounds that grammars choke on. */
+function toToolSchema(parameters: z.ZodMiniObject): JsonSchema {
+  const { type, properties, required } = z.toJSONSchema(parameters, { io: "input" }) as Record<string, unknown>;
+  for (const property of Object.values(properties as Record<string, Record<string, unknown>>)) {
+    delete property["minimum"];
+    delete property["maximum"];
+  }
+  return { type, properties, ...(Array.isArray(required) && required.length > 0 ? { required } : {}) };
+}
+
+function parseArguments<Parameters extends z.ZodMiniObject>(
+  parameters: Parameters,
+  schema: JsonSchema,
+  input: unknown,
+): ParsedArguments<z.output<Parameters>> {
+  const parsed = parameters.safeParse(coerceToSchema(schema, input));
+  if (parsed.success) return { ok: true, arguments: parsed.data };
+  return { ok: false, error: describeIssues(parsed.error.issues, schema) };
+}
+
+function describeIssues(issues: readonly z.core.$ZodIssue[], schema: JsonSchema): string {
+  const properties = schema["properties"] as Record<string, { type?: string }>;
+  const problems = issues.map((issue) => {
+    const field = issue.path.join(".");
+    if (field === "") return "the arguments must be a JSON object";
+    const wanted = properties[field]?.type ?? "value";
+    return `\`${field}\` must be a ${wanted} (${issue.message})`;
+  });
+  const form = Object.entries(properties).map(([key, { type = "any" }]) => {
+    const optional = !(schema["required"] as string[] | undefined)?.includes(key);
+    return `${key}${optional ? "?" : ""}: ${type}`;
+  });
+  return `Invalid arguments: ${problems.join("; ")}. Expected {${form.join(", ")}}.`;
+}

@@ -1,0 +1,44 @@
+/** The contract of a place where commands run. Implementations in `src/sandbox`, one conformance suite in `src/testing`. */
+export type SandboxBackend = "docker" | "bubblewrap" | "seatbelt" | "process";
+
+export const SANDBOX_LIMITS = {
+  timeoutMs: { default: 30_000, min: 1_000, max: 120_000 },
+  memoryMb: { default: 512, min: 64, max: 2_048 },
+} as const;
+
+export interface SandboxRunOptions {
+  /** Folder inside the workspace, relative to its root; default the root. */
+  cwd?: string;
+  /** Wall clock; clamped to `SANDBOX_LIMITS`. */
+  timeoutMs?: number;
+  /** Memory of the command and all its children together; clamped to `SANDBOX_LIMITS`. */
+  memoryMb?: number;
+  /** Added to the small clean environment; the agent's own environment is never passed on. */
+  env?: Readonly<Record<string, string>>;
+  signal?: AbortSignal;
+  /** Bytes as they come. Must not throw. The sandbox itself keeps nothing. */
+  onOutput?: (chunk: Uint8Array, stream: "stdout" | "stderr") => void;
+}
+
+export interface SandboxResult {
+  /** Exit code of the command; 128 + n when signal n ended it. */
+  exitCode: number;
+  /** Name of the signal that ended it, such as `SIGSEGV`. */
+  signal?: string;
+  /** Why we ended it; absent when it ended by itself. */
+  stopped?: "timeout" | "aborted" | "memory";
+  durationMs: number;
+}
+
+export interface Sandbox {
+  readonly backend: SandboxBackend;
+  /** False for the process group: commands can reach the whole machine as this user. */
+  readonly isolated: boolean;
+  /**
+   * Runs a shell line (string, through `sh -c`) or one program (argv, no shell). Returns when the command itself
+   * has ended and leaves none of its processes behind. A failing, killed or timed-out command is a result.
+   * Throws `AgentError` `sandbox_unavailable` when the sandbox itself cannot run, `path_refused` for a `cwd` outside.
+   */
+  run(command: string | readonly string[], options?: SandboxRunOptions): Promise<SandboxResult>;
+  [Symbol.asyncDispose](): Promise<void>;
+}

@@ -1,0 +1,69 @@
+/**
+ * The contract of a session: an append-only log from which a conversation can be continued. The file format of design
+ * section 8 is the store's business; this says what is in it.
+ */
+import type { PermissionMode } from "./approval.ts";
+import type { EndReason } from "./events.ts";
+import type { Message } from "./message.ts";
+import type { Todo } from "./todo.ts";
+
+export interface SessionHeader {
+  id: string;
+  /** ISO 8601, UTC. */
+  createdAt: string;
+  workspace: string;
+  /** The session this one was forked from. */
+  forkedFrom?: string;
+}
+
+/** What is appended. The store adds `{id, parent, at}`. */
+export type SessionEntry =
+  | { type: "message"; message: Message; note?: "steering" | "follow_up" | "nudge" | "interrupted" }
+  | { type: "todos"; todos: readonly Todo[] }
+  | { type: "mode"; mode: PermissionMode }
+  | { type: "run_started"; model: string }
+  | { type: "run_finished"; reason: EndReason };
+
+export type SessionRecord = SessionEntry & { id: string; parent: string | null; at: string };
+
+/** Everything needed to go on. */
+export interface SessionState {
+  header: SessionHeader;
+  messages: readonly Message[];
+  todos: readonly Todo[];
+  mode?: PermissionMode;
+  lastReason?: EndReason;
+  /** Calls that were under way when the last writer stopped; each has got a result that says so. */
+  interrupted: readonly string[];
+}
+
+export interface SessionSummary {
+  id: string;
+  createdAt: string;
+  updatedAt: string;
+  /** First words of the first request, at most 200 characters. */
+  task: string;
+  /** Messages in the conversation, the system message left out. */
+  messages: number;
+  /** `active` while a process writes to it; otherwise how its last run ended, or `interrupted`. */
+  status: EndReason | "active" | "interrupted" | "new";
+}
+
+/** One open session. There is one writer at a time. */
+export interface Session {
+  readonly id: string;
+  readonly state: SessionState;
+  /** Returns when the record is on disk. Throws `AgentError` `storage_failed`. */
+  append(entry: SessionEntry): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface SessionStore {
+  create(): Promise<Session>;
+  /** Throws `session_not_found`, `session_locked` or `session_corrupt`. `id` may be shortened while it is unique. */
+  open(id: string): Promise<Session>;
+  /** Newest first. */
+  list(): Promise<SessionSummary[]>;
+  /** A new session holding the old one's conversation up to record `at` (default all of it). */
+  fork(id: string, at?: string): Promise<Session>;
+}
