@@ -9,3 +9,4 @@ export * from "./sandbox.ts";
 export * from "./session.ts";
 export * from "./todo.ts";
 export * from "./tool.ts";
+export * from "./output-log.ts";
