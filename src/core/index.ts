@@ -10,3 +10,4 @@ export * from "./session.ts";
 export * from "./todo.ts";
 export * from "./tool.ts";
 export * from "./output-log.ts";
+export * from "./workspace.ts";
