@@ -1,6 +1,14 @@
 import * as z from "zod/mini";
 import { coerceToSchema } from "./coerce.ts";
-import type { CallPreview, JsonSchema, ParsedArguments, Tool, ToolAccess, ToolContext, ToolResult } from "./tool.ts";
+import type {
+  CallPreview,
+  JsonSchema,
+  ParsedArguments,
+  Tool,
+  ToolAccess,
+  ToolContext,
+  ToolResult,
+} from "./tool.ts";
 
 export interface ToolDefinition<Parameters extends z.ZodMiniObject> {
   name: string;
@@ -33,7 +41,10 @@ export function defineTool<Parameters extends z.ZodMiniObject>(definition: ToolD
 
 /** Only what a model needs to fill the form: no dialect marker, no numeric bounds that grammars choke on. */
 function toToolSchema(parameters: z.ZodMiniObject): JsonSchema {
-  const { type, properties, required } = z.toJSONSchema(parameters, { io: "input" }) as Record<string, unknown>;
+  const { type, properties, required } = z.toJSONSchema(parameters, { io: "input" }) as Record<
+    string,
+    unknown
+  >;
   for (const property of Object.values(properties as Record<string, Record<string, unknown>>)) {
     delete property["minimum"];
     delete property["maximum"];

@@ -57,7 +57,11 @@ export class AgentError extends Error {
 
   /** By name and not by `instanceof`, so that it works across bundles. */
   static is(value: unknown, code?: ErrorCode): value is AgentError {
-    return value instanceof Error && value.name === "AgentError" && (code === undefined || (value as AgentError).code === code);
+    return (
+      value instanceof Error &&
+      value.name === "AgentError" &&
+      (code === undefined || (value as AgentError).code === code)
+    );
   }
 }
 

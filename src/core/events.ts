@@ -37,11 +37,12 @@ export type WarningCode =
   | "call_unusable"
   | "loop_suspected"
   | "retry"
-  | "sandbox_not_isolated"
-  | "window_unknown";
+  | "sandbox_not_isolated";
 
 export type AgentEvent =
-  | { type: "run_started"; runId: string; sessionId?: string; model: ModelInfo; mode: PermissionMode }
+  | { type: "run_started"; runId: string; sessionId?: string; mode: PermissionMode }
+  /** The server was asked what it is and how much fits. */
+  | { type: "model_ready"; model: ModelInfo }
   | { type: "turn_started"; turn: number }
   /** A message joined the conversation. What a session log stores; once it is out it is never changed. */
   | { type: "message_added"; message: Message; note?: "steering" | "follow_up" | "nudge" }
@@ -49,7 +50,13 @@ export type AgentEvent =
   | { type: "thinking_delta"; text: string }
   | { type: "text_delta"; text: string }
   | { type: "call_progress"; name: string; bytes: number }
-  | { type: "tool_proposed"; callId: string; name: string; access: ToolAccess | "unknown"; arguments: unknown }
+  | {
+      type: "tool_proposed";
+      callId: string;
+      name: string;
+      access: ToolAccess | "unknown";
+      arguments: unknown;
+    }
   | { type: "approval_requested"; request: ApprovalRequest }
   | { type: "approval_resolved"; callId: string; decision: ApprovalDecision }
   | { type: "tool_started"; callId: string; name: string }

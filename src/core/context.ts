@@ -1,0 +1,59 @@
+/**
+ * What of the conversation is sent. The prompt only grows: each request extends the one before it byte by byte, so that a local
+ * server never reads the same text twice. What breaks this is reported with its price.
+ */
+import type { Message } from "./message.ts";
+import type { ModelInfo, ModelProfile, ToolSchema } from "./model.ts";
+import type { Tool } from "./tool.ts";
+
+/** Bytes of English, code and JSON per token, on the careful side. */
+const BYTES_PER_TOKEN = 3;
+const RESULT_SHARE = 0.2;
+/** Taken when a server does not tell its window. */
+const UNKNOWN_WINDOW_TOKENS = 8_192;
+
+/** The tools the model is offered: all, or those its profile knows. */
+export function offeredTools(tools: readonly Tool[], profile: ModelProfile): readonly Tool[] {
+  return profile.tools ? tools.filter((tool) => profile.tools?.includes(tool.name)) : tools;
+}
+
+export function toToolSchemas(tools: readonly Tool[]): ToolSchema[] {
+  return tools.map(({ name, description, parameters }) => ({
+    type: "function",
+    function: { name, description, parameters },
+  }));
+}
+
+/** Most bytes that one tool result may take: a fifth of the window. */
+export function resultBudget(info: ModelInfo): number {
+  const tokens = info.contextTokens ?? UNKNOWN_WINDOW_TOKENS;
+  const byWindow = Math.floor(tokens * RESULT_SHARE * BYTES_PER_TOKEN);
+  return Math.min(info.profile.resultBytes ?? 48_000, Math.max(byWindow, 600));
+}
+
+/** The messages of the next request: all, or the newest requests that the profile can hold. */
+export function selectMessages(messages: readonly Message[], profile: ModelProfile): readonly Message[] {
+  if (profile.recentRequests === undefined) return messages;
+  const starts = messages.flatMap((message, index) => (message.role === "user" ? [index] : []));
+  const first = starts.at(-profile.recentRequests);
+  if (first === undefined || first <= 1) return messages;
+  return [...messages.filter((message) => message.role === "system"), ...messages.slice(first)];
+}
+
+/** Compares each request with the one before it. Messages are never changed, so identity is enough. */
+export class PrefixContract {
+  #messages: readonly Message[] = [];
+  #tools: readonly ToolSchema[] = [];
+
+  /** Bytes of the last request that this one cannot reuse; 0 when it only grew. */
+  check(messages: readonly Message[], tools: readonly ToolSchema[]): number {
+    const previous = this.#messages;
+    const sameTools = this.#tools === tools || previous.length === 0;
+    this.#messages = messages;
+    this.#tools = tools;
+    const changed = sameTools ? previous.findIndex((message, index) => message !== messages[index]) : 0;
+    return changed < 0
+      ? 0
+      : previous.slice(changed).reduce((sum, message) => sum + JSON.stringify(message).length, 0);
+  }
+}

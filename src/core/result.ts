@@ -1,0 +1,61 @@
+import type { ToolFailure, ToolResult } from "./tool.ts";
+
+const encoder = new TextEncoder();
+
+export function failure(error: string): ToolFailure {
+  return { ok: false, error };
+}
+
+/** The content of a tool message. */
+export function toResultText(result: ToolResult, maxBytes: number): string {
+  const capped = capResult(result, maxBytes);
+  return JSON.stringify(capped);
+}
+
+/** Cuts the long texts of a result so that it fits; what was left out is said in place. */
+export function capResult(result: ToolResult, maxBytes: number): ToolResult {
+  if (JSON.stringify(result).length * 3 <= maxBytes || byteLength(JSON.stringify(result)) <= maxBytes)
+    return result;
+  const fields = Object.entries(result).filter(
+    (entry): entry is [string, string] => typeof entry[1] === "string",
+  );
+  const total = fields.reduce((sum, [, text]) => sum + byteLength(text), 0);
+  const capped: Record<string, unknown> = { ...result };
+  for (const [field, text] of fields) {
+    const share = Math.floor((byteLength(text) / Math.max(1, total)) * maxBytes);
+    capped[field] = capText(text, Math.max(share, Math.min(byteLength(text), 120)));
+  }
+  return capped as ToolResult;
+}
+
+/** Keeps the head and the tail of a text, cut at lines where that costs little, with a note about the middle. */
+export function capText(text: string, maxBytes: number): string {
+  const size = byteLength(text);
+  if (size <= maxBytes) return text;
+  const head = takeHead(text, Math.floor(maxBytes * 0.6));
+  const tail = takeTail(text, Math.floor(maxBytes * 0.3));
+  return `${head}\n[… ${size - byteLength(head) - byteLength(tail)} bytes left out …]\n${tail}`;
+}
+
+function takeHead(text: string, maxBytes: number): string {
+  let head = text.slice(0, maxBytes);
+  while (byteLength(head) > maxBytes) head = head.slice(0, Math.floor(head.length * 0.9));
+  const end = head.lastIndexOf("\n");
+  return dropHalfPair(end > head.length * 0.8 ? head.slice(0, end) : head);
+}
+
+function takeTail(text: string, maxBytes: number): string {
+  let tail = maxBytes === 0 ? "" : text.slice(-maxBytes);
+  while (byteLength(tail) > maxBytes) tail = tail.slice(Math.ceil(tail.length * 0.1));
+  const start = tail.indexOf("\n");
+  const lines = start >= 0 && start < tail.length * 0.2 ? tail.slice(start + 1) : tail;
+  return /^[\uDC00-\uDFFF]/.test(lines) ? lines.slice(1) : lines;
+}
+
+function dropHalfPair(text: string): string {
+  return /[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text;
+}
+
+function byteLength(text: string): number {
+  return encoder.encode(text).length;
+}

@@ -1,0 +1,57 @@
+import type { AgentEvent } from "./events.ts";
+import type { AssistantMessage } from "./message.ts";
+import type { Model, ModelReply, ModelRequest, ProposedCall, Usage } from "./model.ts";
+
+/** One request to the model: passes on what streams in and returns the whole reply. Throws what `Model.stream` throws. */
+export async function* takeTurn(
+  model: Model,
+  request: ModelRequest,
+  { turn, signal }: { turn: number; signal: AbortSignal },
+): AsyncGenerator<AgentEvent, ModelReply> {
+  let usage: Usage | undefined;
+  for await (const event of model.stream(request, { signal })) {
+    switch (event.type) {
+      case "finished":
+        if (usage) yield { type: "usage", turn, usage };
+        return event.reply;
+      case "usage":
+        usage = event.usage;
+        break;
+      case "retry":
+        yield {
+          type: "warning",
+          code: "retry",
+          message: `${event.why} (trying again in ${Math.round(event.delayMs / 100) / 10} s)`,
+        };
+        break;
+      default:
+        yield event;
+    }
+  }
+  signal.throwIfAborted();
+  return { text: "", thinking: "", calls: [], finish: "cut" };
+}
+
+/**
+ * The reply as it stands in the conversation. Calls that could not be used are kept as valid stubs, so that no server is ever
+ * sent JSON that it may refuse; the result of such a call says what was wrong.
+ */
+export function toAssistantMessage(reply: ModelReply): AssistantMessage {
+  const message: AssistantMessage = { role: "assistant", content: reply.text === "" ? null : reply.text };
+  if (reply.thinking !== "") message.reasoning_content = reply.thinking;
+  if (reply.calls.length > 0) message.tool_calls = reply.calls.map(toToolCall);
+  else message.content ??= "";
+  return message;
+}
+
+function toToolCall(call: ProposedCall): NonNullable<AssistantMessage["tool_calls"]>[number] {
+  const usable = call.problem === undefined && call.arguments !== undefined;
+  return {
+    id: call.id,
+    type: "function",
+    function: {
+      name: call.name === "" ? "unknown" : call.name,
+      arguments: usable ? JSON.stringify(call.arguments) : "{}",
+    },
+  };
+}
