@@ -1,0 +1,213 @@
+import { spawn } from "node:child_process";
+import { describe, expect, test } from "vitest";
+import type { AgentEvent } from "../../src/core/index.ts";
+import { createPlainView } from "../../src/tui/index.ts";
+import { Capture } from "./fixtures/capture.ts";
+import { finished, READ_RUN } from "./fixtures/events.ts";
+
+interface Shown {
+  stdout: string;
+  stderr: string;
+}
+
+async function show(
+  events: readonly AgentEvent[],
+  { tty = false, verbose = false, stdoutTty = false } = {},
+): Promise<Shown> {
+  const stdout = new Capture({ isTTY: stdoutTty });
+  const stderr = new Capture({ isTTY: tty });
+  let clock = 0;
+  const view = createPlainView({ stdout, stderr, colour: false, verbose, now: () => (clock += 1_000) });
+  for (const event of events) await view.onEvent(event);
+  await view.finish();
+  return { stdout: stdout.text, stderr: stderr.text };
+}
+
+/** What is left on a terminal line that was erased and rewritten. */
+function settled(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- the erase sequence
+  return text.replaceAll(/[^\n]*\r\u001b\[K/g, "");
+}
+
+describe("into pipes and files", () => {
+  test("the answer alone goes to stdout, the way there to stderr", async () => {
+    const { stdout, stderr } = await show(READ_RUN);
+    expect(stdout).toBe("They say: **buy milk**.\n");
+    expect(stderr).toBe("Let me look.\n✓ read notes.txt (12 ms)\n");
+  });
+
+  test("verbose adds model, thinking and costs", async () => {
+    const { stdout, stderr } = await show(READ_RUN, { verbose: true });
+    expect(stdout).toBe("They say: **buy milk**.\n");
+    expect(stderr.split("\n")).toEqual([
+      "qwen3-8b · llama-server · window 32,768",
+      "I should look.",
+      "Let me look.",
+      "✓ read notes.txt (12 ms)",
+      "  0 cached · 3,400 new · 31 out · 23.4 tok/s",
+      "  3,400 cached · 40 new · 12 out",
+      "2 turns · 1 call · 2.1 s",
+      "",
+    ]);
+  });
+
+  test("a failed call shows its error on one line", async () => {
+    const { stderr } = await show([
+      {
+        type: "tool_proposed",
+        callId: "c1",
+        name: "shell",
+        access: "execute",
+        arguments: { command: "npm\ntest" },
+      },
+      {
+        type: "tool_finished",
+        callId: "c1",
+        name: "shell",
+        result: { ok: false, error: "exit code 1\nno tests" },
+        durationMs: 61_000,
+      },
+    ]);
+    expect(stderr).toBe("✗ shell npm test (1 min 1 s) exit code 1 no tests\n");
+  });
+
+  test("a run that did not end well says why and prints no answer", async () => {
+    const { stdout, stderr } = await show([
+      { type: "turn_started", turn: 1 },
+      { type: "text_delta", text: "I will" },
+      { type: "turn_finished", turn: 1, finish: "cut", calls: 0 },
+      finished({ reason: "turn_limit", message: "The limit of 3 turns was reached." }),
+    ]);
+    expect(stdout).toBe("");
+    expect(stderr).toBe("I will\n✗ stopped (turn_limit): The limit of 3 turns was reached.\n");
+  });
+
+  test("text that another turn followed is no answer", async () => {
+    const { stdout, stderr } = await show([
+      { type: "turn_started", turn: 1 },
+      { type: "text_delta", text: "I will do it now:" },
+      { type: "turn_finished", turn: 1, finish: "stop", calls: 0 },
+      { type: "warning", code: "promised_action", message: "The model announced a step and took none." },
+      { type: "turn_started", turn: 2 },
+      { type: "text_delta", text: "Done." },
+      { type: "turn_finished", turn: 2, finish: "stop", calls: 0 },
+      finished({ text: "Done." }),
+    ]);
+    expect(stdout).toBe("Done.\n");
+    expect(stderr).toBe("! The model announced a step and took none.\nI will do it now:\n");
+  });
+
+  test("escape sequences from model and tools come out as signs", async () => {
+    const { stdout, stderr } = await show([
+      { type: "turn_started", turn: 1 },
+      {
+        type: "tool_finished",
+        callId: "x",
+        name: "re\u001b[2Jad",
+        result: { ok: false, error: "\u001b]0;owned\u0007" },
+        durationMs: 1,
+      },
+      { type: "warning", code: "retry", message: "a\u202eb" },
+      finished({ text: "\u001b[31mred" }),
+    ]);
+    expect(stdout).toBe("␛[31mred\n");
+    expect(stderr).toBe("✗ re␛[2Jad (1 ms) ␛]0;owned␇\n! a<U+202E>b\n");
+  });
+
+  test("nothing moves the cursor", async () => {
+    const { stdout, stderr } = await show(READ_RUN, { verbose: true });
+    // oxlint-disable-next-line no-control-regex -- looks for control characters
+    expect(stdout + stderr).not.toMatch(/[\u001b\r]/);
+  });
+});
+
+describe("on a terminal", () => {
+  test("text streams to stdout, and the status line is gone at the end", async () => {
+    const { stdout, stderr } = await show(READ_RUN, { tty: true, stdoutTty: true });
+    expect(stdout).toBe("Let me look.\nThey say: **buy milk**.\n");
+    expect(settled(stderr)).toBe(
+      [
+        "✓ read notes.txt (12 ms)",
+        "  0 cached · 3,400 new · 31 out · 23.4 tok/s",
+        "  3,400 cached · 40 new · 12 out",
+        "",
+      ].join("\n"),
+    );
+    expect(stderr).toContain("reading prompt 1,200/3,400");
+  });
+
+  test("prefill shows the time left, measured without the cached part", async () => {
+    const { stderr } = await show(
+      [
+        { type: "turn_started", turn: 1 },
+        { type: "prefill_progress", processed: 1_000, total: 3_000, cached: 1_000 },
+        { type: "prefill_progress", processed: 2_000, total: 3_000, cached: 1_000 },
+      ],
+      { tty: true },
+    );
+    expect(stderr).toMatch(/reading prompt 2,000\/3,000 · \d+(\.\d)? s left/);
+  });
+
+  test("a watched run whose answer goes to a file shows narration and keeps the file clean", async () => {
+    const { stdout, stderr } = await show(READ_RUN, { tty: true });
+    expect(stdout).toBe("They say: **buy milk**.\n");
+    expect(settled(stderr)).toContain("Let me look.\n✓ read notes.txt (12 ms)\n");
+  });
+
+  test("the diff of a change is shown", async () => {
+    const diff = "--- a/n.txt\n+++ b/n.txt\n@@ -1 +1 @@\n-old\n+new\n";
+    const { stderr } = await show(
+      [
+        { type: "tool_proposed", callId: "c", name: "edit", access: "write", arguments: { path: "n.txt" } },
+        {
+          type: "tool_finished",
+          callId: "c",
+          name: "edit",
+          result: { ok: true, output: "done", diff },
+          durationMs: 3,
+        },
+      ],
+      { tty: true },
+    );
+    expect(settled(stderr)).toBe(
+      "✓ edit n.txt (3 ms)\n  --- a/n.txt\n  +++ b/n.txt\n  @@ -1 +1 @@\n  -old\n  +new\n",
+    );
+  });
+
+  test("a surrogate pair split over two pieces arrives whole", async () => {
+    const { stdout } = await show(
+      [
+        { type: "turn_started", turn: 1 },
+        { type: "text_delta", text: "ok \ud83d" },
+        { type: "text_delta", text: "\ude00" },
+        { type: "turn_finished", turn: 1, finish: "stop", calls: 0 },
+        finished({ text: "ok 😀" }),
+      ],
+      { tty: true, stdoutTty: true },
+    );
+    expect(stdout).toBe("ok 😀\n");
+  });
+});
+
+describe("a stdout that fails", () => {
+  test("a reader that leaves closes the view quietly", async () => {
+    const child = spawn(process.execPath, ["-e", "process.stdin.destroy()"], {
+      stdio: ["pipe", "ignore", "ignore"],
+    });
+    const view = createPlainView({ stdout: child.stdin, stderr: new Capture(), colour: false });
+    await new Promise((resolve) => child.on("close", resolve));
+    while (!view.closed.aborted) await view.onEvent(finished({ text: "answer ".repeat(10_000) }));
+    await view.onEvent(finished({ text: "more" }));
+    await view.finish();
+    expect(view.closed.aborted).toBe(true);
+  });
+
+  test("a full disk is an error that names the cause", async () => {
+    const stdout = new Capture();
+    stdout._write = (_chunk, _encoding, done: (error?: Error) => void) =>
+      done(Object.assign(new Error("no space left on device"), { code: "ENOSPC" }));
+    const view = createPlainView({ stdout, stderr: new Capture(), colour: false });
+    await view.onEvent(finished({ text: "answer" }));
+    await expect(view.finish()).rejects.toMatchObject({ code: "storage_failed", data: { errno: "ENOSPC" } });
+  });
+});
