@@ -1,0 +1,61 @@
+import { describe, expect, it } from "vitest";
+import type { ModelReply } from "../../src/core/model.ts";
+import { promisesAction } from "../../src/core/guard.ts";
+import { createScriptedModel, scriptedCall } from "../../src/testing/scripted-model.ts";
+import { collect, echo, last } from "./_run.ts";
+
+describe("a turn that came to nothing", () => {
+  it.each<[string, Partial<ModelReply>, string]>([
+    ["an empty answer", { text: "" }, "empty_reply"],
+    ["an answer of blanks", { text: " \n" }, "empty_reply"],
+    ["only thinking", { thinking: "hmm" }, "thinking_only"],
+    ["an announced but absent call", { text: "I'll run the command now:" }, "promised_action"],
+    ["an answer cut at the length limit", { text: "The first", finish: "length" }, "reply_truncated"],
+    ["thinking cut at the length limit", { thinking: "so", finish: "length" }, "reply_truncated"],
+    ["a broken connection", { text: "The fi", finish: "cut" }, "reply_cut"],
+  ])("is tried again after %s", async (_name, reply, code) => {
+    const model = createScriptedModel([reply, { calls: [scriptedCall("echo", { text: "x" })] }, { text: "Done." }]);
+    const { events } = await collect({ model, tools: [echo] });
+    expect(events.flatMap((event) => (event.type === "warning" ? [event.code] : []))).toEqual([code]);
+    expect(last(events)).toMatchObject({ reason: "done", text: "Done.", toolCalls: 1 });
+  });
+
+  it.each<[string, Partial<ModelReply>, string, number]>([
+    ["empty", { text: "" }, "empty", 3],
+    ["only thinking", { thinking: "hmm" }, "empty", 3],
+    ["announced again and again", { text: "Let me check the file:" }, "empty", 3],
+    ["cut at the length limit", { text: "on", finish: "length" }, "truncated", 3],
+    ["a broken connection", { text: "on", finish: "cut" }, "model_unavailable", 3],
+  ])("ends the run with a name when it stays %s", async (_name, reply, reason, turns) => {
+    const model = createScriptedModel(Array.from({ length: 9 }, () => reply));
+    const { events } = await collect({ model, tools: [echo] });
+    expect(last(events)).toMatchObject({ reason, turns });
+  });
+
+  it("never runs a call that came before the connection broke", async () => {
+    const model = createScriptedModel([{ calls: [scriptedCall("echo", { text: "x" })], finish: "cut" }, { text: "ok" }]);
+    const { events } = await collect({ model, tools: [echo] });
+    expect(events.some(({ type }) => type === "tool_started")).toBe(false);
+  });
+});
+
+describe("an announced action", () => {
+  it.each([
+    "I'll run the command now:",
+    "Let me read the file.",
+    "Sure! I will create the file `a.txt` with that text.",
+    "The tests are in place.\n\nNow I'll run them to check: let me run the tests",
+    "I'm going to start by listing the files...",
+  ])("is seen in %j", (text) => expect(promisesAction(text)).toBe(true));
+
+  it.each([
+    "Done. Let me know if you want me to run the tests.",
+    "I created a.txt.",
+    "If you like, I will run the tests.",
+    "Should I run the tests?",
+    "The file says: I'll be back",
+    "Here is the list:\n- a\n- b",
+    "To run it, use `npm start`.",
+    "The steps are:",
+  ])("is not seen in %j", (text) => expect(promisesAction(text)).toBe(false));
+});

@@ -1,0 +1,44 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { capText, toResultText } from "../../src/core/result.ts";
+
+const bytes = (text: string): number => Buffer.byteLength(text);
+
+describe("a capped text", () => {
+  it("is the text itself when it fits", () => {
+    fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 200 }), (text) => capText(text, 1_000) === text));
+  });
+
+  it("never takes much more than its budget, keeps head and tail, and splits no character", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme", minLength: 300, maxLength: 2_000 }), fc.integer({ min: 50, max: 200 }), (text, budget) => {
+        const capped = capText(text, budget);
+        expect(bytes(capped)).toBeLessThanOrEqual(budget + 60);
+        expect(capped).toMatch(/bytes left out/);
+        expect(Buffer.from(capped, "utf8").toString("utf8")).toBe(capped.toWellFormed());
+        const [head = "", tail = ""] = capped.split(/\n\[… \d+ bytes left out …\]\n/);
+        expect(text.startsWith(head)).toBe(true);
+        expect(text.endsWith(tail)).toBe(true);
+      }),
+    );
+  });
+
+  it("leaves whole lines where it can", () => {
+    const text = Array.from({ length: 500 }, (_, index) => `line ${index}`).join("\n");
+    const [head = "", tail = ""] = capText(text, 1_000).split(/\n\[.*\]\n/);
+    for (const part of [head, tail]) for (const line of part.split("\n")) expect(line).toMatch(/^line \d+$/);
+  });
+});
+
+describe("a result for the model", () => {
+  it("stays valid JSON within its budget", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 5_000 }), fc.boolean(), (output, ok) => {
+        const text = toResultText(ok ? { ok, output, note: "kept" } : { ok, error: output, exit_code: 3 }, 500);
+        const parsed = JSON.parse(text) as Record<string, unknown>;
+        expect(parsed["ok"]).toBe(ok);
+        expect(parsed[ok ? "note" : "exit_code"]).toBe(ok ? "kept" : 3);
+      }),
+    );
+  });
+});
