@@ -26,7 +26,7 @@ export interface SandboxResult {
   /** Name of the signal that ended it, such as `SIGSEGV`. */
   signal?: string;
   /** Why we ended it; absent when it ended by itself. */
-  stopped?: "timeout" | "aborted" | "memory";
+  stopped?: "timeout" | "aborted" | "memory" | "processes";
   durationMs: number;
 }
 
@@ -34,6 +34,11 @@ export interface Sandbox {
   readonly backend: SandboxBackend;
   /** False for the process group: commands can reach the whole machine as this user. */
   readonly isolated: boolean;
+  /**
+   * Makes `backend` and `isolated` known where they are chosen late; until then they say the weakest. Not needed before `run`.
+   * Throws `AgentError` `sandbox_unavailable`.
+   */
+  prepare?(): Promise<void>;
   /**
    * Runs a shell line (string, through `sh -c`) or one program (argv, no shell). Returns when the command itself
    * has ended and leaves none of its processes behind. A failing, killed or timed-out command is a result.

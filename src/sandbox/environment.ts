@@ -1,0 +1,24 @@
+/** The environment of commands is built from nothing: what the agent itself was started with is never passed on. */
+const SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+
+export interface EnvironmentOptions {
+  home: string;
+  /** Absolute folders with a `bin`, such as that of a Node from a version manager. */
+  toolchains: readonly string[];
+  added?: Readonly<Record<string, string>> | undefined;
+}
+
+export function toCleanEnvironment({
+  home,
+  toolchains,
+  added = {},
+}: EnvironmentOptions): Record<string, string> {
+  return {
+    PATH: [SYSTEM_PATH, ...toolchains.map((folder) => `${folder}/bin`)].join(":"),
+    HOME: home,
+    TMPDIR: home,
+    LANG: "C.UTF-8",
+    TERM: "dumb",
+    ...added,
+  };
+}

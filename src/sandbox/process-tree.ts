@@ -1,0 +1,91 @@
+/**
+ * What Linux tells about running processes, read synchronously from `/proc` because it is quick there and must not interleave with
+ * processes being made. Elsewhere every list is empty and every size zero.
+ */
+import { readFileSync, readdirSync } from "node:fs";
+
+/** `pid` and all processes below it. */
+export function readTree(pid: number): number[] {
+  const found = [pid];
+  for (let index = 0; index < found.length; index += 1) found.push(...readChildren(found[index]!));
+  return found;
+}
+
+function readChildren(pid: number): number[] {
+  return list(`/proc/${pid}/task`).flatMap((thread) => toPids(read(`/proc/${pid}/task/${thread}/children`)));
+}
+
+function toPids(text: string): number[] {
+  return text.split(" ").filter(Boolean).map(Number);
+}
+
+export interface ProcessRow {
+  pid: number;
+  parent: number;
+  session: number;
+}
+
+/** Every process that can be seen; dead ones that nobody has collected are left out. */
+export function readProcesses(): ProcessRow[] {
+  return list("/proc").flatMap((name) => (/^\d+$/.test(name) ? readRow(Number(name)) : []));
+}
+
+function readRow(pid: number): ProcessRow[] {
+  const stat = read(`/proc/${pid}/stat`);
+  // The name in parentheses may hold anything, closing parentheses too.
+  const [state, parent, , session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  if (state === undefined || state === "" || state === "Z") return [];
+  return [{ pid, parent: Number(parent), session: Number(session) }];
+}
+
+export function isRunning(pid: number): boolean {
+  return readRow(pid).length > 0;
+}
+
+/** Whether a process was started with this `NAME=value` in its environment. False where we may not look. */
+export function hasInEnvironment(pid: number, assignment: string): boolean {
+  return `\0${read(`/proc/${pid}/environ`)}`.includes(`\0${assignment}\0`);
+}
+
+/**
+ * Memory that ends with these processes, in bytes. A quick sum counts what parent and child share twice, so a sum over `limit` is
+ * counted again with shared parts split, where the system lets us.
+ */
+export function measureMemory(pids: readonly number[], limit: number): number {
+  const quick = sum(pids.map(readOwnMemory));
+  return quick <= limit ? quick : sum(pids.map((pid) => readSplitMemory(pid) ?? readOwnMemory(pid)));
+}
+
+function readOwnMemory(pid: number): number {
+  const status = read(`/proc/${pid}/status`);
+  return sumFields(status, /^(?:RssAnon|RssShmem|VmSwap):\s+(\d+) kB/gm);
+}
+
+function readSplitMemory(pid: number): number | undefined {
+  const rollup = read(`/proc/${pid}/smaps_rollup`);
+  return rollup === "" ? undefined : sumFields(rollup, /^(?:Pss_Anon|Pss_Shmem|SwapPss):\s+(\d+) kB/gm);
+}
+
+function sumFields(text: string, field: RegExp): number {
+  return sum([...text.matchAll(field)].map(([, kilobytes]) => Number(kilobytes) * 1_024));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return "";
+  }
+}
+
+function list(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}

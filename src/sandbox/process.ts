@@ -1,0 +1,118 @@
+import { mkdtempSync, rmSync, chownSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { randomUUID } from "node:crypto";
+import type { Sandbox, SandboxRunOptions } from "../core/sandbox.ts";
+import { toCleanEnvironment } from "./environment.ts";
+import { hasInEnvironment, readProcesses, type ProcessRow } from "./process-tree.ts";
+import { MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
+import { supervise, type ChildPlan } from "./supervise.ts";
+import { openWorkspaceRoot, toWorkingFolder, type RunAs, type WorkspaceRoot } from "./workspace-root.ts";
+
+/** Marks every process of a command, also one that has left its session and lost its parent. */
+const MARK = "LMAGENT_COMMAND";
+
+/** Rounds of looking for processes that were made while others were being ended. */
+const SWEEP_ROUNDS = 5;
+
+export interface ProcessSandboxOptions {
+  /** Absolute path of the workspace on the host. */
+  workspaceRoot: string;
+  /** Absolute folders whose `bin` is on the `PATH` of commands. */
+  toolchains?: readonly string[];
+}
+
+/**
+ * The last resort: an ordinary child process with limits. It can reach all that this user can, so nothing may choose it
+ * silently. Throws `AgentError` `workspace_invalid`.
+ */
+export function createProcessSandbox({ workspaceRoot, toolchains = [] }: ProcessSandboxOptions): Sandbox {
+  const root = openWorkspaceRoot(workspaceRoot);
+  let home: string | undefined;
+  return {
+    backend: "process",
+    isolated: false,
+    async run(command, options = {}) {
+      const user = root.check();
+      home ??= makeHome(user);
+      const plan = toPlan(root, { ...options, command, home, user, toolchains });
+      const { report: _, ...result } = await supervise(plan, options);
+      return result;
+    },
+    async [Symbol.asyncDispose]() {
+      if (home !== undefined) rmSync(home, { recursive: true, force: true });
+      home = undefined;
+    },
+  };
+}
+
+/** Commands get a home of their own, so that settings and keys of the user do not change what they do. */
+function makeHome({ spawn }: RunAs): string {
+  const home = mkdtempSync(join(tmpdir(), "lmagent-home-"));
+  if (spawn.uid !== undefined && spawn.gid !== undefined) chownSync(home, spawn.uid, spawn.gid);
+  return home;
+}
+
+interface ProcessRun extends SandboxRunOptions {
+  command: string | readonly string[];
+  home: string;
+  user: RunAs;
+  toolchains: readonly string[];
+}
+
+function toPlan(
+  root: WorkspaceRoot,
+  { command, home, user, toolchains, cwd, env, ...wanted }: ProcessRun,
+): ChildPlan {
+  const limits = toRunLimits(wanted);
+  const mark = randomUUID();
+  const everyone = (pid: number): number[] => findMembers(pid, `${MARK}=${mark}`);
+  return {
+    backend: "process",
+    argv: toLimitedCommand(command, { memoryMb: limits.memoryMb }),
+    env: { ...toCleanEnvironment({ home, toolchains, added: env }), [MARK]: mark },
+    cwd: join(root.path, toWorkingFolder(root.path, cwd)),
+    user: user.spawn,
+    ...limits,
+    maxProcesses: MAX_PROCESSES,
+    members: (pid) => [...findBelow(pid, readProcesses())],
+    kill: (pid) => killAll(pid, everyone),
+    sweep: async (pid) => killAll(pid, everyone),
+  };
+}
+
+/** The whole group at once first: it cannot outrun that. Then whatever has left the group. */
+function killAll(pid: number, members: (pid: number) => readonly number[]): void {
+  kill(-pid);
+  for (let round = 0; round < SWEEP_ROUNDS; round += 1) {
+    const left = members(pid);
+    if (left.length === 0) return;
+    for (const each of left) kill(each);
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // Already gone.
+  }
+}
+
+function findMembers(pid: number, assignment: string): number[] {
+  const rows = readProcesses();
+  const below = findBelow(pid, rows);
+  return rows.map((row) => row.pid).filter((each) => below.has(each) || hasInEnvironment(each, assignment));
+}
+
+/** Processes of the command's session and all that descend from them. */
+function findBelow(pid: number, rows: readonly ProcessRow[]): Set<number> {
+  const found = new Set<number>();
+  const isBelow = ({ session, parent, pid: own }: ProcessRow): boolean =>
+    own === pid || session === pid || found.has(parent);
+  for (let before = -1; before < found.size;) {
+    before = found.size;
+    for (const row of rows) if (isBelow(row)) found.add(row.pid);
+  }
+  return found;
+}

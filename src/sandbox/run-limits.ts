@@ -1,0 +1,65 @@
+/** Limits that hold for every command, and the way they are put on it. */
+import { AgentError } from "../core/errors.ts";
+import { SANDBOX_LIMITS, type SandboxRunOptions } from "../core/sandbox.ts";
+
+/** Processes and threads of one command together. */
+export const MAX_PROCESSES = 128;
+const MAX_OPEN_FILES = 1_024;
+const MAX_FILE_BYTES = 1_024 ** 3;
+/** One argument of a program on Linux (MAX_ARG_STRLEN, its closing NUL included). */
+const MAX_ARGUMENT_BYTES = 128 * 1_024;
+
+/** Numbers outside the limits become the nearest limit; what is no number becomes the default. */
+export function toRunLimits(options: SandboxRunOptions): { timeoutMs: number; memoryMb: number } {
+  return {
+    timeoutMs: clamp(options.timeoutMs, SANDBOX_LIMITS.timeoutMs),
+    memoryMb: clamp(options.memoryMb, SANDBOX_LIMITS.memoryMb),
+  };
+}
+
+function clamp(value: unknown, limits: { default: number; min: number; max: number }): number {
+  if (typeof value !== "number" || Number.isNaN(value)) return limits.default;
+  return Math.min(limits.max, Math.max(limits.min, value));
+}
+
+/**
+ * The argument list that puts the limits on a command and becomes it. `ulimit` is used because every `sh` has it. Memory is
+ * watched over the whole tree elsewhere; the data limit here is a second fence per process, and twice as wide because it counts
+ * memory that was asked for and never touched. A limit on address space would keep Node and Go programs from starting.
+ */
+export function toLimitedCommand(
+  command: string | readonly string[],
+  { memoryMb, processes }: { memoryMb: number; processes?: number },
+): string[] {
+  const program = typeof command === "string" ? ["/bin/sh", "-c", command] : [...command];
+  checkArguments(program);
+  const limits = [
+    "ulimit -c 0",
+    `ulimit -f ${MAX_FILE_BYTES / 512}`,
+    `ulimit -n ${MAX_OPEN_FILES}`,
+    `ulimit -d ${memoryMb * 2 * 1_024}`,
+    // The letter differs between shells: `u` in bash, `p` in dash and busybox.
+    ...(processes === undefined ? [] : [`ulimit -u ${processes} || ulimit -p ${processes}`]),
+  ];
+  return ["/bin/sh", "-c", `{ ${limits.join("; ")}; } 2>/dev/null; exec "$@"`, "sh", ...program];
+}
+
+function checkArguments(program: readonly string[]): void {
+  if (program[0] === undefined || program[0] === "") {
+    throw new AgentError("usage", "The command is empty; give a shell line or a program with its arguments.");
+  }
+  for (const argument of program) {
+    if (argument.includes("\0")) {
+      throw new AgentError(
+        "usage",
+        "The command holds a NUL character, which no program can be given; leave it out.",
+      );
+    }
+    if (Buffer.byteLength(argument) >= MAX_ARGUMENT_BYTES) {
+      throw new AgentError(
+        "usage",
+        `The command has an argument of ${Buffer.byteLength(argument)} bytes; at most ${MAX_ARGUMENT_BYTES - 1} fit. Write it to a file first.`,
+      );
+    }
+  }
+}

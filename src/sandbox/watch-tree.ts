@@ -1,0 +1,40 @@
+import { measureMemory } from "./process-tree.ts";
+
+const LONGEST_PAUSE_MS = 100;
+const SHORTEST_PAUSE_MS = 5;
+/** A processor fills memory about this quickly; the pause ends before the rest could be filled. */
+const FILL_BYTES_PER_MS = 4 * 1_024 * 1_024;
+
+export interface TreeLimits {
+  members: () => readonly number[];
+  memoryBytes: number;
+  /** Only where the system does not limit the number itself. */
+  processes?: number | undefined;
+  onExceeded: (what: "memory" | "processes") => void;
+}
+
+/** Looks at a tree of processes from time to time, more often when it is near its limit. Returns the way to stop. */
+export function watchTree({
+  members,
+  memoryBytes,
+  processes = Infinity,
+  onExceeded,
+}: TreeLimits): () => void {
+  let timer = setTimeout(look, pauseMs(memoryBytes, processes));
+  function look(): void {
+    const started = performance.now();
+    const pids = members();
+    if (pids.length > processes) return onExceeded("processes");
+    const used = measureMemory(pids, memoryBytes);
+    if (used > memoryBytes) return onExceeded("memory");
+    // Looking must not itself become the load.
+    const cost = (performance.now() - started) * 10;
+    timer = setTimeout(look, Math.max(cost, pauseMs(memoryBytes - used, processes)));
+  }
+  return () => clearTimeout(timer);
+}
+
+function pauseMs(freeBytes: number, processes: number): number {
+  const longest = processes === Infinity ? LONGEST_PAUSE_MS : LONGEST_PAUSE_MS / 4;
+  return Math.min(longest, Math.max(SHORTEST_PAUSE_MS, freeBytes / FILL_BYTES_PER_MS));
+}
