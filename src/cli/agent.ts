@@ -1,0 +1,218 @@
+/**
+ * Puts an agent together for one workspace: files, commands, tools, session and model, and runs prompts through the loop. Whatever the
+ * first request does not need is made when it is first used.
+ */
+import { randomUUID } from "node:crypto";
+import type { Approver, PermissionMode } from "../core/approval.ts";
+import type { AgentEvent } from "../core/events.ts";
+import { Inbox } from "../core/inbox.ts";
+import { run, type RunResult } from "../core/loop.ts";
+import type { Message } from "../core/message.ts";
+import type { Model } from "../core/model.ts";
+import { toSystemPrompt } from "../core/prompt.ts";
+import type { Session, SessionEntry, SessionStore } from "../core/session.ts";
+import type { Todo } from "../core/todo.ts";
+import type { Tool } from "../core/tool.ts";
+import type { Workspace } from "../core/workspace.ts";
+import { createTools, createTodoList, type TodoList } from "../tools/index.ts";
+import { readContextFiles, toPromptParts } from "./context-files.ts";
+import type { ChosenModel } from "./model-choice.ts";
+import type { Settings } from "./settings.ts";
+import { toLabel, type WorkspaceSandbox } from "./workspace-sandbox.ts";
+
+export interface AgentParts {
+  settings: Settings;
+  workspace: Workspace;
+  sandbox: WorkspaceSandbox;
+  sessions: SessionStore;
+  chosen: ChosenModel;
+  approver: Approver;
+}
+
+/** One conversation that can be prompted again and again. */
+export class Agent implements AsyncDisposable {
+  readonly inbox = new Inbox();
+  readonly workspace: Workspace;
+  readonly sessions: SessionStore;
+  readonly #sandbox: WorkspaceSandbox;
+  readonly #settings: Settings;
+  readonly #chosen: ChosenModel;
+  readonly #approver: Approver;
+  #mode: PermissionMode;
+  #session: Session | undefined;
+  #messages: Message[] = [];
+  #todos: TodoList;
+  #tools: readonly Tool[];
+
+  constructor({ settings, workspace, sandbox, sessions, chosen, approver }: AgentParts) {
+    this.workspace = workspace;
+    this.#sandbox = sandbox;
+    this.sessions = sessions;
+    this.#settings = settings;
+    this.#chosen = chosen;
+    this.#approver = approver;
+    this.#mode = settings.mode;
+    this.#todos = createTodoList();
+    this.#tools = this.#createTools();
+  }
+
+  get model(): Model {
+    return this.#chosen.model;
+  }
+
+  get notice(): readonly string[] {
+    return this.#chosen.notice;
+  }
+
+  get mode(): PermissionMode {
+    return this.#mode;
+  }
+
+  get messages(): readonly Message[] {
+    return this.#messages;
+  }
+
+  get todos(): readonly Todo[] {
+    return this.#todos.items;
+  }
+
+  get tools(): readonly Tool[] {
+    return this.#tools;
+  }
+
+  /** Absent before the first command. */
+  get sandboxLabel(): string | undefined {
+    return this.#sandbox.label();
+  }
+
+  async describeSandbox(): Promise<string> {
+    const chosen = await this.#sandbox.choose();
+    return chosen.warning === undefined ? toLabel(chosen) : `${toLabel(chosen)}: ${chosen.warning}`;
+  }
+
+  get sessionId(): string | undefined {
+    return this.#session?.id;
+  }
+
+  /** The user's own switch; no tool can reach it. */
+  async setMode(mode: PermissionMode): Promise<void> {
+    this.#mode = mode;
+    await this.#session?.append({ type: "mode", mode });
+  }
+
+  /**
+   * Continues a stored session. It lies in the workspace, so its mode can only make things stricter; a mode that the user
+   * gave on the command line holds in any case.
+   */
+  async resume(id: string): Promise<Session> {
+    const session = await this.sessions.open(id);
+    await this.#close();
+    this.#session = session;
+    this.#messages = [...session.state.messages];
+    this.#todos = createTodoList(session.state.todos);
+    this.#tools = this.#createTools();
+    const { mode, modeGiven } = this.#settings;
+    this.#mode = modeGiven || session.state.mode === undefined ? mode : stricter(session.state.mode, mode);
+    return session;
+  }
+
+  /** The next prompt starts a new session. */
+  async reset(): Promise<void> {
+    await this.#close();
+    this.#messages = [];
+    this.#todos = createTodoList();
+    this.#tools = this.#createTools();
+  }
+
+  /** Runs one request. What must survive is on disk before the event that tells of it comes out. */
+  async *prompt(input: string, { signal }: { signal?: AbortSignal } = {}): AsyncGenerator<AgentEvent, RunResult | undefined> {
+    const session = (this.#session ??= await this.#startSession());
+    const events = run({
+      model: this.model,
+      tools: this.#tools,
+      messages: this.#messages,
+      input,
+      mode: () => this.#mode,
+      approver: this.#approver,
+      inbox: this.inbox,
+      limits: { turns: this.#settings.maxTurns, timeMs: this.#settings.maxTimeMs },
+      temperature: this.#settings.temperature,
+      runId: randomUUID(),
+      sessionId: session.id,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    try {
+      for (;;) {
+        const { done, value } = await events.next();
+        if (done) return value;
+        await this.#record(session, value);
+        yield value;
+      }
+    } finally {
+      // A consumer that stops listening, or a disk that is full, ends the run and its commands too.
+      await events.return(undefined as never);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#close();
+    await Promise.allSettled([
+      this.#sandbox.sandbox[Symbol.asyncDispose](),
+      this.workspace[Symbol.asyncDispose](),
+      this.#chosen[Symbol.asyncDispose](),
+    ]);
+  }
+
+  async #record(session: Session, event: AgentEvent): Promise<void> {
+    if (event.type === "message_added") this.#messages.push(event.message);
+    const entry = toSessionEntry(event, this.model.id);
+    if (entry !== undefined) await session.append(entry);
+  }
+
+  async #startSession(): Promise<Session> {
+    const [session, files] = await Promise.all([this.sessions.create(), readContextFiles(this.workspace)]);
+    const message: Message = { role: "system", content: toSystemPrompt(toPromptParts(files)) };
+    this.#messages = [message];
+    await Promise.all([session.append({ type: "message", message }), session.append({ type: "mode", mode: this.#mode })]);
+    return session;
+  }
+
+  async #close(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.[Symbol.asyncDispose]();
+  }
+
+  #createTools(): readonly Tool[] {
+    return createTools({
+      workspace: this.workspace,
+      sandbox: this.#sandbox.sandbox,
+      todos: this.#settings.todos ? this.#todos : undefined,
+      now: () => new Date(),
+      allowUnsandboxed: this.#settings.allowUnsandboxed,
+    });
+  }
+}
+
+function toSessionEntry(event: AgentEvent, model: string): SessionEntry | undefined {
+  switch (event.type) {
+    case "message_added":
+      return { type: "message", message: event.message, ...(event.note === undefined ? {} : { note: event.note }) };
+    case "todos_changed":
+      return { type: "todos", todos: event.todos };
+    case "mode_changed":
+      return { type: "mode", mode: event.mode };
+    case "run_started":
+      return { type: "run_started", model };
+    case "run_finished":
+      return { type: "run_finished", reason: event.reason };
+    default:
+      return undefined;
+  }
+}
+
+const STRICTNESS: readonly PermissionMode[] = ["auto", "normal", "manual"];
+
+function stricter(a: PermissionMode, b: PermissionMode): PermissionMode {
+  return STRICTNESS.indexOf(a) > STRICTNESS.indexOf(b) ? a : b;
+}

@@ -1,0 +1,109 @@
+import type { AgentEvent } from "../../core/events.ts";
+import type { ModelInfo } from "../../core/model.ts";
+import { createScreen, type ScreenController, type ScreenStatus } from "../../tui/screen/index.ts";
+import type { Agent } from "../agent.ts";
+import { openHistory } from "../history.ts";
+import type { TaskFlags } from "../main.ts";
+import { openAgent } from "../open-agent.ts";
+import { packageVersion } from "../package-root.ts";
+import { createReplCommands } from "../repl-commands.ts";
+import { resumeSession } from "../resume.ts";
+import type { Settings } from "../settings.ts";
+
+const COMPLETIONS = 50;
+
+/** The interactive screen: requests one after another in one session. */
+export async function runInteractive(settings: Settings, flags: TaskFlags): Promise<number> {
+  let controller: AgentScreen | undefined;
+  const screen = createScreen({ controller: () => controller as AgentScreen });
+  await using agent = await openAgent(settings, { approver: screen.approver });
+  await resumeSession(agent, flags);
+  controller = new AgentScreen(agent, settings);
+  await screen.run({ banner: await toBanner(agent, settings) });
+  if (agent.sessionId !== undefined) process.stdout.write(`Session ${agent.sessionId}. Go on with: lmagent --continue\n`);
+  return 0;
+}
+
+async function toBanner(agent: Agent, settings: Settings): Promise<string[]> {
+  const lines = [`LMAgent ${packageVersion()} in ${agent.workspace.root}`];
+  const chosenForUser = settings.baseUrl === undefined && settings.model === undefined;
+  const info = await agent.model.describe({}).catch(() => undefined);
+  if (chosenForUser) lines.push(...(info?.profile.notice ?? []));
+  if (agent.sessionId !== undefined) lines.push(`Resumed session ${agent.sessionId}, mode ${agent.mode}.`);
+  return lines;
+}
+
+/** What the screen needs of an agent. */
+class AgentScreen implements ScreenController {
+  readonly commands;
+  readonly history;
+  readonly #agent: Agent;
+  readonly #settings: Settings;
+  #model: ModelInfo | undefined;
+  #usedTokens: number | undefined;
+  #running: AbortController | undefined;
+
+  constructor(agent: Agent, settings: Settings) {
+    this.#agent = agent;
+    this.#settings = settings;
+    this.commands = createReplCommands(agent);
+    this.history = openHistory(settings.home);
+  }
+
+  async *submit(text: string): AsyncIterable<AgentEvent> {
+    const controller = new AbortController();
+    this.#running = controller;
+    try {
+      for await (const event of this.#agent.prompt(text, { signal: controller.signal })) {
+        this.#note(event);
+        yield event;
+      }
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  steer(text: string): void {
+    this.#agent.inbox.steer(text);
+  }
+
+  followUp(text: string): void {
+    this.#agent.inbox.followUp(text);
+  }
+
+  interrupt(): void {
+    this.#running?.abort();
+  }
+
+  async completeFiles(prefix: string): Promise<readonly string[]> {
+    const pattern = prefix.includes("*") ? prefix : `**/*${prefix.replace(/[[\]{}()!?]/g, "")}*`;
+    const { paths } = await this.#agent.workspace.findFiles(pattern, { limit: COMPLETIONS });
+    return paths;
+  }
+
+  status(): ScreenStatus {
+    const { workspace, mode, sessionId } = this.#agent;
+    const sandbox = this.#agent.sandboxLabel;
+    return {
+      workspace: workspace.root,
+      mode,
+      model: this.#model?.id ?? this.#settings.model ?? this.#agent.model.id,
+      ...(this.#model === undefined ? {} : { server: this.#model.server }),
+      ...(this.#model?.contextTokens === undefined ? {} : { contextTokens: this.#model.contextTokens }),
+      ...(this.#usedTokens === undefined ? {} : { usedTokens: this.#usedTokens }),
+      ...(sandbox === undefined ? {} : { sandbox }),
+      ...(sessionId === undefined ? {} : { sessionId }),
+    };
+  }
+
+  transcript(): Agent["messages"] {
+    return this.#agent.messages.slice(1);
+  }
+
+  #note(event: AgentEvent): void {
+    if (event.type === "model_ready") this.#model = event.model;
+    if (event.type !== "usage") return;
+    const { promptTokens, completionTokens } = event.usage;
+    if (promptTokens !== undefined) this.#usedTokens = promptTokens + (completionTokens ?? 0);
+  }
+}

@@ -1,0 +1,64 @@
+import { denyUnattended } from "../../core/approval.ts";
+import type { AgentEvent, EndReason } from "../../core/events.ts";
+import type { Agent } from "../agent.ts";
+import { toExitCode } from "../exit-code.ts";
+import type { TaskFlags } from "../main.ts";
+import { openAgent } from "../open-agent.ts";
+import { resumeSession } from "../resume.ts";
+import { onInterrupt } from "../interrupt.ts";
+import type { Settings } from "../settings.ts";
+import { createAttendedApprover, useColour } from "../terminal-approver.ts";
+
+interface View {
+  onEvent(event: AgentEvent): void | Promise<void>;
+  finish(): void | Promise<void>;
+}
+
+/** One task from start to end. The exit code tells how it ended. */
+export async function runTask(task: string, settings: Settings, flags: TaskFlags): Promise<number> {
+  const interrupt = onInterrupt();
+  try {
+    const [agent, view] = await Promise.all([
+      openAgent(settings, { approver: flags.json ? denyUnattended : createAttendedApprover(), signal: interrupt.signal }),
+      createView(flags),
+    ]);
+    await using _ = agent;
+    await resumeSession(agent, flags);
+    return toExitCode(await runPrompt(agent, task, { view, settings, signal: interrupt.signal }));
+  } finally {
+    interrupt.dispose();
+  }
+}
+
+async function runPrompt(
+  agent: Agent,
+  task: string,
+  { view, settings, signal }: { view: View; settings: Settings; signal: AbortSignal },
+): Promise<EndReason> {
+  let reason: EndReason = "error";
+  for await (const event of agent.prompt(task, { signal })) {
+    if (event.type === "model_ready" && isUnchosen(settings)) printNotice(event.model.profile.notice);
+    if (event.type === "run_finished") reason = event.reason;
+    await view.onEvent(event);
+  }
+  await view.finish();
+  return reason;
+}
+
+function isUnchosen({ baseUrl, model }: Settings): boolean {
+  return baseUrl === undefined && model === undefined;
+}
+
+function printNotice(lines: readonly string[] = []): void {
+  for (const line of lines) process.stderr.write(`${line}\n`);
+}
+
+async function createView({ json }: TaskFlags): Promise<View> {
+  const { stdout, stderr } = process;
+  if (json) {
+    const { createJsonView } = await import("../../tui/plain/json-view.ts");
+    return createJsonView({ stdout });
+  }
+  const { createPlainView } = await import("../../tui/plain/plain-view.ts");
+  return createPlainView({ stdout, stderr, colour: useColour(stderr) });
+}

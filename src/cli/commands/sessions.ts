@@ -1,0 +1,71 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { messageText, type Message } from "../../core/message.ts";
+import type { SessionState, SessionSummary } from "../../core/session.ts";
+import type { Workspace } from "../../core/workspace.ts";
+import { toTerminalText } from "../../tui/terminal-text.ts";
+import { openWorkspace } from "../../workspace/index.ts";
+import type { TaskFlags } from "../main.ts";
+import { createSessionStore } from "../open-agent.ts";
+import { readSettings, type Settings } from "../settings.ts";
+
+export async function listSessions(flags: TaskFlags): Promise<number> {
+  return printSessions(await readSettings(flags, process.env, process.cwd()), { json: flags.json ?? false });
+}
+
+export async function printSessions(settings: Settings, { json }: { json: boolean }): Promise<number> {
+  await using workspace = await openSettingsWorkspace(settings);
+  const sessions = await createSessionStore(workspace).list();
+  if (json) process.stdout.write(`${JSON.stringify(sessions, null, 2)}\n`);
+  else if (sessions.length === 0) process.stdout.write(`No sessions in ${workspace.root}.\n`);
+  else process.stdout.write(`${sessions.map(toSessionLine).join("\n")}\n`);
+  return 0;
+}
+
+export function toSessionLine({ id, updatedAt, status, messages, task }: SessionSummary): string {
+  const when = updatedAt.slice(0, 16).replace("T", " ");
+  const first = toTerminalText(task).split("\n")[0] ?? "";
+  return `${id}  ${when}  ${status.padEnd(11)} ${String(messages).padStart(4)} messages  ${first.slice(0, 60)}`;
+}
+
+export async function showSession(id: string, flags: TaskFlags): Promise<number> {
+  const state = await readState(id, flags);
+  for (const message of state.messages.slice(1)) process.stdout.write(`${toTranscript(message)}\n\n`);
+  return 0;
+}
+
+export async function exportSession(id: string, flags: TaskFlags): Promise<number> {
+  process.stdout.write(`${JSON.stringify(await readState(id, flags), null, 2)}\n`);
+  return 0;
+}
+
+export async function removeSession(id: string, flags: TaskFlags): Promise<number> {
+  const settings = await readSettings(flags, process.env, process.cwd());
+  await using workspace = await openSettingsWorkspace(settings);
+  // Opening it finds the one session that is meant and proves that nobody is writing to it.
+  const session = await createSessionStore(workspace).open(id);
+  await session[Symbol.asyncDispose]();
+  await rm(join(await workspace.stateFolder("sessions"), `${session.id}.jsonl`));
+  process.stdout.write(`Removed session ${session.id}.\n`);
+  return 0;
+}
+
+async function readState(id: string, flags: TaskFlags): Promise<SessionState> {
+  const settings = await readSettings(flags, process.env, process.cwd());
+  await using workspace = await openSettingsWorkspace(settings);
+  await using session = await createSessionStore(workspace).open(id);
+  return session.state;
+}
+
+function openSettingsWorkspace({ workspace, home, userHome }: Settings): Promise<Workspace> {
+  return openWorkspace(workspace, { home: userHome, stateDir: home });
+}
+
+function toTranscript(message: Message): string {
+  const text = toTerminalText(messageText(message));
+  if (message.role === "user") return `> ${text}`;
+  if (message.role === "tool") return `  = ${text.slice(0, 400)}`;
+  if (message.role === "system") return text;
+  const calls = (message.tool_calls ?? []).map(({ function: call }) => `  ${call.name} ${toTerminalText(call.arguments).slice(0, 200)}`);
+  return [text, ...calls].filter((line) => line !== "").join("\n");
+}

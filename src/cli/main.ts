@@ -1,0 +1,144 @@
+#!/usr/bin/env node
+/** The command line. Parses arguments and loads the command they name, and nothing else: each command is a chunk of its own. */
+import { Command, CommanderError, Option } from "commander";
+import { AgentError, errorMessage } from "../core/errors.ts";
+import { EXIT_USAGE, toErrorExitCode } from "./exit-code.ts";
+import { packageVersion } from "./package-root.ts";
+import type { SettingFlags } from "./settings.ts";
+
+export interface TaskFlags extends SettingFlags {
+  resume?: string;
+  continue?: boolean;
+  listSessions?: boolean;
+  json?: boolean;
+}
+
+/** Commands of the design that this version does not have: better said than taken for a task. */
+const PLANNED = new Set(
+  "web serve-ui server daemon models load unload ps download agent bridge train mcp acp doctor probe permissions".split(" "),
+);
+
+function createProgram(finish: (code: number) => void): Command {
+  const program = withSettings(new Command("lmagent"))
+    .description("An AI agent that runs on your own machine and your own model.")
+    .argument("[task]", "what to do, in quotes; without it the interactive screen opens")
+    .option("--resume <id>", "go on with this session")
+    .option("--continue", "go on with the newest session of this workspace")
+    .option("--list-sessions", "list the sessions of this workspace")
+    .option("--json", "write every event as one line of JSON")
+    .version(packageVersion(), "--version")
+    .showSuggestionAfterError()
+    .showHelpAfterError("Try `lmagent --help`.")
+    .action(async (task: string | undefined, flags: TaskFlags) => {
+      if (task !== undefined && PLANNED.has(task)) {
+        throw new AgentError("usage", `\`lmagent ${task}\` does not exist in this version. For a task of one word, say more.`);
+      }
+      const { startCommand } = await import("./commands/start.ts");
+      finish(await startCommand(task, flags));
+    });
+  addToolCommands(program, finish);
+  addSandboxCommands(program, finish);
+  addSessionCommands(program, finish);
+  return program;
+}
+
+function withSettings(command: Command): Command {
+  return command
+    .option("--workspace <folder>", "folder to work in (default: the current one)")
+    .option("--model <name>", "model of the server, or a .gguf file for the embedded runtime")
+    .option("--base-url <url>", "OpenAI-compatible server, such as http://localhost:1234; `embedded` for our own runtime")
+    .option("--permission <mode>", "how often to ask: auto, normal or manual")
+    .option("--max-iterations <n>", "most requests to the model in a run")
+    .option("--max-time <seconds>", "most time for a run")
+    .option("--sandbox <backend>", "where commands run: bubblewrap or process")
+    .option("--allow-unsandboxed", "let auto mode run commands where nothing isolates them")
+    .addOption(new Option("--debug", "show stacks of errors").hideHelp());
+}
+
+function addToolCommands(program: Command, finish: (code: number) => void): void {
+  const tool = program.command("tool").description("call one tool the way the agent does");
+  tool
+    .command("list")
+    .description("the tools and their parameters")
+    .option("--json", "the schemas as they are sent")
+    .action(async (_flags: unknown, command: Command) => {
+      const { listTools } = await import("./commands/tool.ts");
+      finish(await listTools(command.optsWithGlobals()));
+    });
+  tool
+    .command("run <name>")
+    .description("run one tool; the result is JSON, exit code 1 for a tool error")
+    .option("--args <json>", "the arguments as a JSON object", "{}")
+    .action(async (name: string, _flags: unknown, command: Command) => {
+      const { runTool } = await import("./commands/tool.ts");
+      finish(await runTool(name, command.optsWithGlobals()));
+    });
+}
+
+function addSandboxCommands(program: Command, finish: (code: number) => void): void {
+  const sandbox = program.command("sandbox").description("where commands run");
+  sandbox
+    .command("status")
+    .description("the backend in force, and why")
+    .action(async (_flags: unknown, command: Command) => {
+      const { showSandboxStatus } = await import("./commands/sandbox.ts");
+      finish(await showSandboxStatus(command.optsWithGlobals()));
+    });
+  sandbox
+    .command("test")
+    .description("try what a command must not be able to do")
+    .action(async (_flags: unknown, command: Command) => {
+      const { testSandbox } = await import("./commands/sandbox.ts");
+      finish(await testSandbox(command.optsWithGlobals()));
+    });
+  sandbox
+    .command("run <command...>")
+    .description("run a command in it; ends with the command's exit code")
+    .option("--backend <backend>", "bubblewrap or process")
+    .option("--timeout <seconds>", "wall clock, 1 to 120")
+    .option("--memory <mb>", "memory, 64 to 2048")
+    .action(async (words: string[], _flags: unknown, command: Command) => {
+      const { runInSandbox } = await import("./commands/sandbox.ts");
+      finish(await runInSandbox(words, command.optsWithGlobals()));
+    });
+}
+
+function addSessionCommands(program: Command, finish: (code: number) => void): void {
+  const sessions = program.command("sessions").description("stored conversations of a workspace");
+  sessions.command("list").option("--json").action(async (_flags: unknown, command: Command) => {
+    const { listSessions } = await import("./commands/sessions.ts");
+    finish(await listSessions(command.optsWithGlobals()));
+  });
+  for (const [name, description] of [
+    ["show", "print a conversation"],
+    ["export", "print a conversation as JSON"],
+    ["rm", "delete a session"],
+  ] as const) {
+    sessions.command(`${name} <id>`).description(description).action(async (id: string, _flags: unknown, command: Command) => {
+      const commands = await import("./commands/sessions.ts");
+      const action = { show: commands.showSession, export: commands.exportSession, rm: commands.removeSession }[name];
+      finish(await action(id, command.optsWithGlobals()));
+    });
+  }
+}
+
+async function main(): Promise<number> {
+  let code = 0;
+  const program = createProgram((exitCode) => (code = exitCode));
+  for (const command of [program, ...program.commands, ...program.commands.flatMap((child) => child.commands)]) command.exitOverride();
+  await program.parseAsync();
+  return code;
+}
+
+main().then(
+  (code) => (process.exitCode = code),
+  (error: unknown) => (process.exitCode = report(error)),
+);
+
+function report(error: unknown): number {
+  // Commander has written its own message; help and version are no errors.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+  process.stderr.write(`lmagent: ${errorMessage(error)}\n`);
+  if (process.argv.includes("--debug") && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  return toErrorExitCode(error);
+}

@@ -1,0 +1,58 @@
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import type { Approver, PermissionMode } from "../core/approval.ts";
+import type { SessionStore } from "../core/session.ts";
+import type { Workspace } from "../core/workspace.ts";
+import { createJsonlSessionStore } from "../sessions/index.ts";
+import { openWorkspace } from "../workspace/index.ts";
+import { Agent } from "./agent.ts";
+import { chooseModel } from "./model-choice.ts";
+import { packageVersion } from "./package-root.ts";
+import type { Settings } from "./settings.ts";
+import { createWorkspaceSandbox, type WorkspaceSandbox } from "./workspace-sandbox.ts";
+
+/** Everything of an agent but its model. */
+export interface Ground {
+  workspace: Workspace;
+  sandbox: WorkspaceSandbox;
+  sessions: SessionStore;
+}
+
+export async function openGround(settings: Settings, { mode = () => settings.mode }: { mode?: () => PermissionMode } = {}): Promise<Ground> {
+  const { home, userHome } = settings;
+  const workspace = await openWorkspace(settings.workspace, { home: userHome, stateDir: home });
+  return {
+    workspace,
+    sandbox: await createWorkspaceSandbox(settings, workspace.root, mode),
+    sessions: createSessionStore(workspace),
+  };
+}
+
+export function createSessionStore(workspace: Workspace): SessionStore {
+  return createJsonlSessionStore({
+    folder: join(workspace.root, ".lmagent", "sessions"),
+    workspace: workspace.root,
+    now: () => Date.now(),
+    newId: () => randomBytes(3).toString("hex"),
+    version: packageVersion(),
+  });
+}
+
+/** The model is asked what it is while the rest is still being opened: nothing here waits for it. */
+export async function openAgent(settings: Settings, { approver, signal }: { approver: Approver; signal?: AbortSignal }): Promise<Agent> {
+  const options = signal === undefined ? {} : { signal };
+  const choosing = chooseModel(settings, options).then((chosen) => {
+    chosen.model.describe(options).catch(() => {});
+    return chosen;
+  });
+  choosing.catch(() => {});
+  let agent: Agent | undefined;
+  const ground = await openGround(settings, { mode: () => agent?.mode ?? settings.mode });
+  try {
+    agent = new Agent({ settings, ...ground, chosen: await choosing, approver });
+    return agent;
+  } catch (error) {
+    await ground.workspace[Symbol.asyncDispose]();
+    throw error;
+  }
+}
