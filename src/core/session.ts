@@ -52,6 +52,7 @@ export interface SessionSummary {
 /** One open session. There is one writer at a time. */
 export interface Session {
   readonly id: string;
+  /** As it was when the session was opened; appending does not change it. */
   readonly state: SessionState;
   /** Returns when the record is on disk. Throws `AgentError` `storage_failed`. */
   append(entry: SessionEntry): Promise<void>;

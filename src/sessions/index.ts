@@ -1,0 +1,5 @@
+/** The door of the sessions: stores that keep conversations. */
+export { createJsonlSessionStore } from "./jsonl-store.ts";
+export type { JsonlSessionStoreOptions } from "./jsonl-store.ts";
+export { createMemorySessionStore } from "./memory-store.ts";
+export type { MemorySessionStoreOptions } from "./memory-store.ts";

@@ -1,0 +1,98 @@
+/** Sessions that live as long as the process: for embedding and for tests. Needs nothing of Node. */
+import { AgentError } from "../core/errors.ts";
+import { messageText } from "../core/message.ts";
+import type { Session, SessionEntry, SessionHeader, SessionStore, SessionSummary } from "../core/session.ts";
+import { countMessages, toBranch, toOpenState } from "./conversation.ts";
+import { byNewest, toStatus, toTask } from "./overview.ts";
+import { RecordChain } from "./record-chain.ts";
+import { isKnownRecord } from "./record.ts";
+import type { StoredRecord } from "./record.ts";
+import { createSessionId, findSessionId } from "./session-id.ts";
+
+export interface MemorySessionStoreOptions {
+  /** Written into each header. */
+  workspace: string;
+  /** Milliseconds since 1970. */
+  now: () => number;
+  /** At least six random letters or digits. */
+  newId: () => string;
+}
+
+interface Entry {
+  header: SessionHeader;
+  records: StoredRecord[];
+  open: boolean;
+}
+
+export function createMemorySessionStore({ workspace, now, newId }: MemorySessionStoreOptions): SessionStore {
+  const entries = new Map<string, Entry>();
+
+  const add = (records: StoredRecord[], forkedFrom?: string): Promise<Session> => {
+    let id = createSessionId(now, newId);
+    while (entries.has(id)) id = createSessionId(now, newId);
+    const createdAt = new Date(now()).toISOString();
+    const header = { id, createdAt, workspace, ...(forkedFrom === undefined ? {} : { forkedFrom }) };
+    const entry = { header, records, open: false };
+    entries.set(id, entry);
+    return startMemorySession(entry, now);
+  };
+  const find = (wanted: string): Entry => {
+    const entry = entries.get(findSessionId(wanted, [...entries.keys()]));
+    if (entry === undefined) throw new AgentError("session_not_found", `There is no session \`${wanted}\`.`);
+    return entry;
+  };
+
+  return {
+    create: async () => add([]),
+    open: async (wanted) => startMemorySession(find(wanted), now),
+    fork: async (wanted, at) => {
+      const { header, records } = find(wanted);
+      return add(structuredClone(toBranch(header.id, records, at)), header.id);
+    },
+    list: async () => [...entries.values()].map(summarize).sort(byNewest),
+  };
+}
+
+async function startMemorySession(entry: Entry, now: () => number): Promise<Session> {
+  const { header, records } = entry;
+  if (entry.open) {
+    const message = `Session \`${header.id}\` is already open in this process. Close it there, or start a new session.`;
+    throw new AgentError("session_locked", message, { data: { id: header.id } });
+  }
+  entry.open = true;
+  const { state, repairs } = toOpenState(header, structuredClone(toBranch(header.id, records)));
+  const chain = new RecordChain(now, records, countMessages(state.messages) - repairs.length);
+  let closed = false;
+  const session: Session = {
+    id: header.id,
+    state,
+    append: async (added: SessionEntry) => {
+      if (closed)
+        throw new AgentError("storage_failed", `Session \`${header.id}\` was closed. Open it again.`);
+      const record = structuredClone(chain.prepare(added));
+      chain.commit(record);
+      records.push(record);
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (!closed) entry.open = false;
+      closed = true;
+    },
+  };
+  for (const message of repairs) await session.append({ type: "message", message, note: "interrupted" });
+  return session;
+}
+
+function summarize({ header, records, open }: Entry): SessionSummary {
+  const known = records.filter(isKnownRecord);
+  const request = known.find((record) => record.type === "message" && record.message.role === "user");
+  const run = known.findLast(({ type }) => type === "run_started" || type === "run_finished");
+  const last = records.at(-1);
+  return {
+    id: header.id,
+    createdAt: header.createdAt,
+    updatedAt: last?.at ?? header.createdAt,
+    task: request?.type === "message" ? toTask(messageText(request.message)) : "",
+    messages: last?.count ?? 0,
+    status: open ? "active" : toStatus(run, last?.count ?? 0),
+  };
+}

@@ -1,0 +1,31 @@
+/** What every store says about a session in a list. */
+import type { SessionSummary } from "../core/session.ts";
+import { isKnownRecord } from "./record.ts";
+import type { StoredRecord } from "./record.ts";
+
+const TASK_CHARS = 200;
+
+/** Text from a file in the workspace goes to a terminal: nothing in it may move the cursor or turn the writing direction. */
+export function toTask(text: string): string {
+  const clean = text
+    .slice(0, 20 * TASK_CHARS)
+    .replaceAll(/[\p{Cc}\s\u200E\u200F\u202A-\u202E\u2066-\u2069]+/gu, " ")
+    .trim();
+  let task = "";
+  for (const character of clean) {
+    if (task.length + character.length > TASK_CHARS) break;
+    task += character;
+  }
+  return task;
+}
+
+/** `run` is the last record that says how a run went, if any. */
+export function toStatus(run: StoredRecord | undefined, messages: number): SessionSummary["status"] {
+  if (run !== undefined && isKnownRecord(run) && run.type === "run_finished") return run.reason;
+  return messages === 0 ? "new" : "interrupted";
+}
+
+export function byNewest(left: SessionSummary, right: SessionSummary): number {
+  if (left.updatedAt !== right.updatedAt) return left.updatedAt < right.updatedAt ? 1 : -1;
+  return left.id < right.id ? 1 : -1;
+}

@@ -1,0 +1,335 @@
+/** The conformance suite of session stores: what every implementation of `SessionStore` must do. */
+import assert from "node:assert/strict";
+import type { Message } from "../core/message.ts";
+import type { Session, SessionEntry, SessionStore } from "../core/session.ts";
+
+export interface SessionStoreCase {
+  /** Reads as a sentence after the name of the store. */
+  name: string;
+  run: (store: SessionStore) => Promise<void>;
+}
+
+/** Each case gets an empty store of its own. */
+export const sessionStoreCases: readonly SessionStoreCase[] = [
+  { name: "starts with an empty list", run: async (store) => assert.deepEqual(await store.list(), []) },
+  { name: "lists a session without messages as new", run: listsNewSessions },
+  { name: "restores messages, todos, mode and the last reason", run: restoresEverything },
+  { name: "keeps the state of an open session as it was at the start", run: keepsOpeningState },
+  { name: "keeps messages exactly, unknown fields and key order included", run: keepsMessagesExactly },
+  { name: "opens by a unique beginning or end of the id", run: opensByPartOfId },
+  { name: "names an unknown id and how to list", run: refusesUnknownIds },
+  { name: "refuses ids with characters of paths", run: refusesPaths },
+  { name: "has one writer at a time", run: hasOneWriter },
+  { name: "gives every interrupted call exactly one result, in source order", run: repairsInterruptedCalls },
+  { name: "answers interrupted calls only once", run: repairsOnlyOnce },
+  { name: "leaves out results without a call", run: dropsStrayResults },
+  { name: "puts late results behind their calls", run: placesLateResults },
+  { name: "lists newest change first, with task, count and status", run: listsNewestFirst },
+  { name: "keeps the first request as the task", run: keepsFirstTask },
+  { name: "forks into a new session and leaves the old one alone", run: forks },
+  { name: "forks at a record, answering the calls it cuts off", run: forksAtRecord },
+  { name: "forks a session that is being written", run: forksOpenSession },
+  { name: "refuses to append after it was closed", run: refusesAfterClose },
+  { name: "stores appends in the order they were made, waited for or not", run: keepsOrder },
+];
+
+const CALL = {
+  id: "call_1",
+  type: "function",
+  function: { name: "read", arguments: '{"path":"a"}' },
+} as const;
+
+function says(content: string, role: "user" | "assistant" | "system" = "user"): SessionEntry {
+  return { type: "message", message: { role, content } };
+}
+
+function calls(...ids: string[]): SessionEntry {
+  const tool_calls = ids.map((id) => ({ ...CALL, id }));
+  return { type: "message", message: { role: "assistant", content: null, tool_calls } };
+}
+
+function answers(id: string, content = '{"ok":true,"output":"x"}'): SessionEntry {
+  return { type: "message", message: { role: "tool", tool_call_id: id, content } };
+}
+
+async function write(session: Session, ...entries: SessionEntry[]): Promise<string> {
+  for (const entry of entries) await session.append(entry);
+  await session[Symbol.asyncDispose]();
+  return session.id;
+}
+
+async function reopen(store: SessionStore, id: string): Promise<Session["state"]> {
+  await using session = await store.open(id);
+  return session.state;
+}
+
+/** `user`, `assistant:a,b` for calls, `tool:a` for results, with `!` where the result says that the call was interrupted. */
+function outline(messages: readonly Message[]): string[] {
+  return messages.map((message) => {
+    if (message.role === "tool") {
+      const result = JSON.parse(message.content) as { ok: boolean; error?: string };
+      return `tool:${message.tool_call_id}${result.error?.startsWith("interrupted: ") ? "!" : ""}`;
+    }
+    if (message.role !== "assistant" || !message.tool_calls) return message.role;
+    return `assistant:${message.tool_calls.map(({ id }) => id).join(",")}`;
+  });
+}
+
+async function listsNewSessions(store: SessionStore): Promise<void> {
+  const id = await write(await store.create());
+  const [summary] = await store.list();
+  assert.deepEqual(summary, { ...summary, id, task: "", messages: 0, status: "new" });
+  assert.equal(summary?.createdAt, summary?.updatedAt);
+}
+
+async function restoresEverything(store: SessionStore): Promise<void> {
+  const todos = [{ id: 1, text: "read it", status: "in_progress" as const, notes: "slowly" }];
+  const session = await store.create();
+  assert.deepEqual(session.state.messages, []);
+  assert.equal(session.state.header.id, session.id);
+  const id = await write(
+    session,
+    says("be brief", "system"),
+    { type: "run_started", model: "m" },
+    says("read a"),
+    { type: "mode", mode: "manual" },
+    { type: "todos", todos: [] },
+    { type: "todos", todos },
+    calls("call_1"),
+    answers("call_1"),
+    says("done", "assistant"),
+    { type: "run_finished", reason: "turn_limit" },
+  );
+  const state = await reopen(store, id);
+  assert.deepEqual(outline(state.messages), [
+    "system",
+    "user",
+    "assistant:call_1",
+    "tool:call_1",
+    "assistant",
+  ]);
+  assert.deepEqual(state.todos, todos);
+  assert.equal(state.mode, "manual");
+  assert.equal(state.lastReason, "turn_limit");
+  assert.deepEqual(state.interrupted, []);
+  assert.deepEqual(state.header, session.state.header);
+}
+
+async function keepsOpeningState(store: SessionStore): Promise<void> {
+  const session = await store.create();
+  await session.append(says("one"));
+  assert.deepEqual(session.state.messages, []);
+  await session[Symbol.asyncDispose]();
+  await using again = await store.open(session.id);
+  const before = [...again.state.messages];
+  await again.append(says("two"));
+  assert.deepEqual(again.state.messages, before);
+}
+
+async function keepsMessagesExactly(store: SessionStore): Promise<void> {
+  const message = {
+    content: 'line\nnext \u0000 \uD83D\uDE00 \u2028 \\ "',
+    name: "not in the contract",
+    role: "user",
+  } as unknown as Message;
+  const id = await write(await store.create(), { type: "message", message });
+  const [restored] = (await reopen(store, id)).messages;
+  assert.equal(JSON.stringify(restored), JSON.stringify(message));
+}
+
+async function opensByPartOfId(store: SessionStore): Promise<void> {
+  const first = await write(await store.create(), says("first"));
+  const second = await write(await store.create(), says("second"));
+  for (const id of [first, second]) {
+    assert.equal((await reopen(store, id.slice(-6))).header.id, id);
+    assert.equal((await reopen(store, id.slice(0, -1))).header.id, id);
+  }
+  const shared = first.slice(0, 4);
+  await assert.rejects(store.open(shared), { code: "session_not_found", message: /`\d+` fits 2 sessions/ });
+}
+
+async function refusesUnknownIds(store: SessionStore): Promise<void> {
+  const expected = { code: "session_not_found", message: /`20200101-000000-abcdef`.*--list-sessions/ };
+  await assert.rejects(store.open("20200101-000000-abcdef"), expected);
+  await assert.rejects(store.fork("20200101-000000-abcdef"), expected);
+  await write(await store.create());
+  await assert.rejects(store.open("20200101-000000-abcdef"), expected);
+}
+
+async function refusesPaths(store: SessionStore): Promise<void> {
+  await write(await store.create());
+  for (const id of [
+    "",
+    "..",
+    "../../etc/passwd",
+    "a/b",
+    "a\\b",
+    "a\0b",
+    "*",
+    "\u001B[2J",
+    "x".repeat(1000),
+  ]) {
+    await assert.rejects(store.open(id), { code: "session_not_found" });
+  }
+}
+
+async function hasOneWriter(store: SessionStore): Promise<void> {
+  const session = await store.create();
+  await session.append(says("hello"));
+  await assert.rejects(store.open(session.id), { code: "session_locked" });
+  assert.equal((await store.list())[0]?.status, "active");
+  await session.append(says("still writable"));
+  await session[Symbol.asyncDispose]();
+  await session[Symbol.asyncDispose]();
+  assert.equal((await reopen(store, session.id)).messages.length, 2);
+  assert.equal((await reopen(store, session.id)).messages.length, 2);
+}
+
+async function repairsInterruptedCalls(store: SessionStore): Promise<void> {
+  const id = await write(await store.create(), says("go"), calls("a", "b", "c"), answers("b"));
+  await using session = await store.open(id);
+  assert.deepEqual(outline(session.state.messages), [
+    "user",
+    "assistant:a,b,c",
+    "tool:a!",
+    "tool:b",
+    "tool:c!",
+  ]);
+  assert.deepEqual(session.state.interrupted, ["a", "c"]);
+}
+
+async function repairsOnlyOnce(store: SessionStore): Promise<void> {
+  const id = await write(await store.create(), says("go"), calls("a", "a"));
+  const first = await reopen(store, id);
+  assert.deepEqual(first.interrupted, ["a", "a"]);
+  await using session = await store.open(id);
+  assert.deepEqual(session.state.interrupted, []);
+  assert.deepEqual(session.state.messages, first.messages);
+  assert.deepEqual(outline(session.state.messages), ["user", "assistant:a,a", "tool:a!", "tool:a!"]);
+}
+
+async function dropsStrayResults(store: SessionStore): Promise<void> {
+  const id = await write(
+    await store.create(),
+    answers("x"),
+    says("go"),
+    calls("a"),
+    answers("a"),
+    answers("a"),
+    answers("y"),
+  );
+  assert.deepEqual(outline((await reopen(store, id)).messages), ["user", "assistant:a", "tool:a"]);
+}
+
+async function placesLateResults(store: SessionStore): Promise<void> {
+  const id = await write(
+    await store.create(),
+    calls("a"),
+    says("steer"),
+    answers("a"),
+    calls("a"),
+    says("more"),
+    answers("a"),
+  );
+  const expected = ["assistant:a", "tool:a", "user", "assistant:a", "tool:a", "user"];
+  assert.deepEqual(outline((await reopen(store, id)).messages), expected);
+}
+
+async function listsNewestFirst(store: SessionStore): Promise<void> {
+  const first = await write(
+    await store.create(),
+    { type: "run_started", model: "m" },
+    says("first\n\u001B[31m task"),
+  );
+  const second = await write(
+    await store.create(),
+    says("system", "system"),
+    { type: "run_started", model: "m" },
+    says(`${"long ".repeat(100)}task`),
+    says("answer", "assistant"),
+    { type: "run_finished", reason: "done" },
+  );
+  const [newer, older] = await store.list();
+  assert.deepEqual([newer?.id, newer?.status, newer?.messages], [second, "done", 2]);
+  assert.equal(newer?.task.length, 200);
+  assert.deepEqual([older?.id, older?.status, older?.messages], [first, "interrupted", 1]);
+  assert.equal(older?.task, "first [31m task");
+  await using _reopened = await store.open(first);
+  await _reopened.append(says("again"));
+  assert.deepEqual(
+    (await store.list()).map(({ id }) => id),
+    [first, second],
+  );
+}
+
+async function keepsFirstTask(store: SessionStore): Promise<void> {
+  const id = await write(
+    await store.create(),
+    says("the task"),
+    says("ok", "assistant"),
+    says("a follow-up"),
+  );
+  await using session = await store.open(id);
+  await session.append(says("another"));
+  assert.equal((await store.list())[0]?.task, "the task");
+}
+
+async function forks(store: SessionStore): Promise<void> {
+  const id = await write(
+    await store.create(),
+    says("go"),
+    { type: "mode", mode: "auto" },
+    says("done", "assistant"),
+  );
+  const fork = await store.fork(id);
+  assert.notEqual(fork.id, id);
+  assert.equal(fork.state.header.forkedFrom, id);
+  assert.equal(fork.state.mode, "auto");
+  await write(fork, says("elsewhere"));
+  assert.deepEqual(outline((await reopen(store, id)).messages), ["user", "assistant"]);
+  assert.deepEqual(outline((await reopen(store, fork.id)).messages), ["user", "assistant", "user"]);
+}
+
+async function forksAtRecord(store: SessionStore): Promise<void> {
+  const id = await write(
+    await store.create(),
+    says("go"),
+    calls("a", "b"),
+    answers("a"),
+    answers("b"),
+    says("more"),
+  );
+  const fork = await store.fork(id, "3");
+  assert.deepEqual(outline(fork.state.messages), ["user", "assistant:a,b", "tool:a", "tool:b!"]);
+  assert.deepEqual(fork.state.interrupted, ["b"]);
+  await write(fork, says("again"));
+  assert.equal((await reopen(store, fork.id)).messages.length, 5);
+  await assert.rejects(store.fork(id, "99"), { code: "session_not_found", message: /`99`/ });
+}
+
+async function forksOpenSession(store: SessionStore): Promise<void> {
+  await using session = await store.create();
+  await session.append(says("go"));
+  await using fork = await store.fork(session.id);
+  assert.deepEqual(outline(fork.state.messages), ["user"]);
+  await session.append(says("on"));
+  await fork.append(says("off"));
+}
+
+async function refusesAfterClose(store: SessionStore): Promise<void> {
+  const session = await store.create();
+  await write(session, says("go"));
+  await assert.rejects(session.append(says("late")), { code: "storage_failed" });
+  assert.equal((await reopen(store, session.id)).messages.length, 1);
+}
+
+async function keepsOrder(store: SessionStore): Promise<void> {
+  const session = await store.create();
+  const texts = Array.from({ length: 50 }, (_, index) => `message ${index}`);
+  await Promise.all(texts.map((text) => session.append(says(text))));
+  await session[Symbol.asyncDispose]();
+  assert.deepEqual(
+    (await reopen(store, session.id)).messages.map(({ content }) => content),
+    texts,
+  );
+}
