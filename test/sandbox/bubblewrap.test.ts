@@ -1,0 +1,114 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, chown, mkdir, mkdtemp, realpath, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createBubblewrapSandbox, findTrustedBinary, probeBubblewrap } from "../../src/sandbox/index.ts";
+import { countCommands } from "../../src/testing/running-commands.ts";
+import { describeSandbox } from "../../src/testing/sandbox.ts";
+
+/** No user of this machine; only its number matters. */
+const ORDINARY_USER = 54_321;
+
+const isRoot = process.getuid?.() === 0;
+const folder = await mkdtemp(join(await realpath(tmpdir()), "lmagent-bubblewrap-test-"));
+const bwrapPath = findTrustedBinary("bwrap", folder) ?? "/usr/bin/bwrap";
+const probed = await probeBubblewrap({ workspaceRoot: folder, bwrapPath });
+
+afterAll(() => rm(folder, { recursive: true }));
+
+if (probed.usable) {
+  const open = (workspaceRoot: string) => createBubblewrapSandbox({ workspaceRoot, bwrapPath });
+  describeSandbox("bubblewrap", { isolated: true, open }, { describe, it });
+  if (isRoot) {
+    const prepareWorkspace = (path: string) => chown(path, ORDINARY_USER, ORDINARY_USER);
+    describeSandbox(
+      "bubblewrap for another owner",
+      { isolated: true, open, prepareWorkspace },
+      { describe, it },
+    );
+  }
+  describe("an agent in a process of its own", describeAgent);
+} else if (process.env["CI"] === "true") {
+  it("works on this machine", () => expect(probed).toEqual({ usable: true }));
+} else {
+  console.warn(`bubblewrap is not tested: ${probed.reason}`);
+  it.skip(`works on this machine: ${probed.reason}`);
+}
+
+function describeAgent(): void {
+  const user = isRoot ? { uid: ORDINARY_USER, gid: ORDINARY_USER } : {};
+  const workspace = join(folder, "workspace");
+  const script = join(folder, "agent.mjs");
+
+  beforeAll(async () => {
+    await build({
+      stdin: {
+        contents: `
+          import { createBubblewrapSandbox } from "./src/sandbox/index.ts";
+          const [workspaceRoot, bwrapPath, command, memoryMb] = process.argv.slice(2);
+          const sandbox = createBubblewrapSandbox({ workspaceRoot, bwrapPath });
+          const result = await sandbox.run(command, {
+            memoryMb: Number(memoryMb), timeoutMs: 20_000, onOutput: (chunk) => process.stdout.write(chunk),
+          });
+          console.log(JSON.stringify(result));`,
+        resolveDir: join(import.meta.dirname, "../.."),
+      },
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      outfile: script,
+    });
+    await chmod(folder, 0o755);
+    await mkdir(workspace);
+    if (isRoot) await chown(workspace, ORDINARY_USER, ORDINARY_USER);
+  });
+
+  const start = (command: string, memoryMb = 512) =>
+    spawn(process.execPath, [script, workspace, bwrapPath, command, String(memoryMb)], {
+      ...user,
+      cwd: workspace,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+
+  const say = async (command: string, memoryMb?: number): Promise<string> => {
+    const agent = start(command, memoryMb);
+    let said = "";
+    for (const stream of [agent.stdout, agent.stderr])
+      stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
+    await once(agent, "close");
+    return said;
+  };
+
+  it("runs commands as an ordinary user, who owns what they make", async () => {
+    const said = await say("id -u; cat /etc/shadow; echo text > made.txt");
+    const uid = isRoot ? ORDINARY_USER : process.getuid?.();
+    expect(said).toMatch(new RegExp(`^${uid}\\n`));
+    expect(said).toContain('"exitCode":0');
+    expect((await stat(join(workspace, "made.txt"))).uid).toBe(uid);
+  });
+
+  it("ends too much memory as an ordinary user", async () => {
+    const hog = "head -c 60000000 /dev/zero | tail -c 59999999 | sleep 8 &";
+    expect(await say(`${hog} ${hog} ${hog} wait`, 64)).toContain('"stopped":"memory"');
+  });
+
+  it("survives a fork bomb", async () => {
+    expect(await say("b() { b | b & }; b; sleep 1; echo over")).toMatch(/"exitCode":\d+/);
+    expect(await say("echo still here")).toContain("still here");
+  });
+
+  it("takes its commands with it when it is killed", async () => {
+    const sleep = `sleep 78.${process.pid}${Date.now()}`;
+    const agent = start(`setsid ${sleep} & ${sleep}`);
+    while ((await countCommands(sleep)) < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+    agent.kill("SIGKILL");
+    await once(agent, "close");
+    for (let tries = 0; tries < 100 && (await countCommands(sleep)) > 0; tries += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(await countCommands(sleep)).toBe(0);
+  });
+}
