@@ -1,0 +1,216 @@
+/** The parent's side of the engine child: starts it, speaks to it, and survives its death. */
+import { fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { setTimeout as delay } from "node:timers/promises";
+import { AgentError } from "../core/index.ts";
+import { createMailbox } from "./mailbox.ts";
+import type { Mailbox } from "./mailbox.ts";
+import type { EngineFailure, FromChild, GenerateEvent, GenerateRequest, LoadOptions, ModelFacts, ToChild } from "./protocol.ts";
+
+const BACKOFF_START_MS = 100;
+const BACKOFF_LIMIT_MS = 10_000;
+/** A child that lived this long before it died is started again at once. */
+const STABLE_MS = 60_000;
+
+export interface EngineOptions {
+  /** Absolute path of the built `child.js`. */
+  childEntry: string;
+  load: LoadOptions;
+  /** One line about starts and deaths. */
+  log: (line: string) => void;
+}
+
+/** One model in one child process. The child starts with the first use, or with `start`. */
+export interface Engine {
+  /** Starts loading without waiting for it. */
+  start(): void;
+  /** Throws `AgentError` `engine_failed` when the model cannot be loaded. */
+  facts(): Promise<ModelFacts>;
+  /**
+   * Throws `AgentError` `context_overflow`, or `engine_failed` whose `data.reason` is an `EngineFailureCode`. Ending the
+   * iteration or aborting cancels the generation in the child.
+   */
+  generate(request: GenerateRequest, options: { signal: AbortSignal }): AsyncGenerator<GenerateEvent, void, void>;
+  countTokens(text: string): Promise<number>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export function createEngine(options: EngineOptions): Engine {
+  return new ForkedEngine(options);
+}
+
+type Reply = Extract<FromChild, { id: number }>;
+
+interface Child {
+  process: ChildProcess;
+  facts: Promise<ModelFacts>;
+  requests: Map<number, Mailbox<Reply>>;
+  startedAt: number;
+}
+
+class ForkedEngine implements Engine {
+  readonly #options: EngineOptions;
+  #child: Child | undefined;
+  #starting: Promise<Child> | undefined;
+  #deaths = 0;
+  #lastDeathAt = 0;
+  #nextId = 1;
+  #disposed = false;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#ensure().catch(() => undefined);
+  }
+
+  async facts(): Promise<ModelFacts> {
+    return (await this.#ensure()).facts;
+  }
+
+  async *generate(request: GenerateRequest, { signal }: { signal: AbortSignal }): AsyncGenerator<GenerateEvent, void, void> {
+    signal.throwIfAborted();
+    const child = await this.#ensure();
+    signal.throwIfAborted();
+    const id = this.#nextId++;
+    const mailbox = createMailbox<Reply>();
+    child.requests.set(id, mailbox);
+    const cancel = (): void => mailbox.fail(signal.reason);
+    signal.addEventListener("abort", cancel, { once: true });
+    let ended = false;
+    try {
+      send(child.process, { type: "generate", id, request });
+      for await (const reply of mailbox.messages()) {
+        if (reply.type === "event") {
+          ended = reply.event.type === "done";
+          yield reply.event;
+        } else if (reply.type === "failed") {
+          ended = true;
+          throw toError(reply.failure);
+        }
+        if (ended) return;
+      }
+    } finally {
+      signal.removeEventListener("abort", cancel);
+      child.requests.delete(id);
+      if (!ended) send(child.process, { type: "cancel", id });
+    }
+  }
+
+  async countTokens(text: string): Promise<number> {
+    const child = await this.#ensure();
+    const id = this.#nextId++;
+    const mailbox = createMailbox<Reply>();
+    child.requests.set(id, mailbox);
+    try {
+      send(child.process, { type: "tokenize", id, text });
+      for await (const reply of mailbox.messages()) {
+        if (reply.type === "tokenized") return reply.tokens;
+        if (reply.type === "failed") throw toError(reply.failure);
+      }
+      throw toError({ code: "generation_failed", message: "The engine gave no answer." });
+    } finally {
+      child.requests.delete(id);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    const child = this.#child;
+    if (child === undefined || child.process.exitCode !== null || child.process.signalCode !== null) return;
+    const exited = new Promise<void>((resolve) => child.process.once("exit", () => resolve()));
+    // Nothing in the child needs saving, and native code may be busy for long.
+    child.process.kill("SIGKILL");
+    await exited;
+  }
+
+  async #ensure(): Promise<Child> {
+    if (this.#disposed) throw toError({ code: "crashed", message: "The engine was stopped." });
+    if (this.#child !== undefined) return this.#child;
+    this.#starting ??= this.#startAfterBackoff().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  async #startAfterBackoff(): Promise<Child> {
+    if (this.#deaths > 0) {
+      const waitMs = Math.min(BACKOFF_LIMIT_MS, BACKOFF_START_MS * 2 ** (this.#deaths - 1));
+      await delay(Math.max(0, this.#lastDeathAt + waitMs - Date.now()));
+    }
+    if (this.#disposed) throw toError({ code: "crashed", message: "The engine was stopped." });
+    this.#child = this.#startChild();
+    return this.#child;
+  }
+
+  #startChild(): Child {
+    const { childEntry, load, log } = this.#options;
+    const process = fork(childEntry, [], { serialization: "advanced", execArgv: [], stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const requests = new Map<number, Mailbox<Reply>>();
+    const { facts, settle } = createLoadPromise();
+    const child: Child = { process, facts, requests, startedAt: Date.now() };
+    process.on("message", (message: FromChild) => {
+      if (message.type === "loaded") {
+        log(`engine ${process.pid}: loaded ${load.modelPath} in ${JSON.stringify(message.facts.loadMs)} ms`);
+        settle.resolve(message.facts);
+      } else if (message.type === "load_failed") {
+        settle.reject(loadError(load.modelPath, message.message));
+        process.kill("SIGKILL");
+      } else requests.get(message.id)?.put(message);
+    });
+    const onGone = (why: string): void => {
+      this.#onDeath(child, why);
+      settle.reject(loadError(load.modelPath, `the engine process ${why}`));
+    };
+    process.once("error", (error) => onGone(`could not be started: ${error.message}`));
+    process.once("exit", (code, signal) => onGone(signal === null ? `ended with code ${code}` : `was ended by ${signal}`));
+    send(process, { type: "load", options: load });
+    return child;
+  }
+
+  #onDeath(child: Child, why: string): void {
+    if (this.#child === child) this.#child = undefined;
+    if (this.#disposed) return;
+    this.#deaths = Date.now() - child.startedAt > STABLE_MS ? 1 : this.#deaths + 1;
+    this.#lastDeathAt = Date.now();
+    this.#options.log(`engine ${child.process.pid}: ${why}`);
+    const error = toError({ code: "crashed", message: `The engine process ${why} while it worked on this request; it is started again with the next one.` });
+    child.facts.then(
+      () => failAll(child, error),
+      (loadFailure: unknown) => failAll(child, loadFailure),
+    );
+  }
+}
+
+function failAll(child: Child, error: unknown): void {
+  for (const mailbox of child.requests.values()) mailbox.fail(error);
+}
+
+function createLoadPromise(): { facts: Promise<ModelFacts>; settle: { resolve: (facts: ModelFacts) => void; reject: (error: AgentError) => void } } {
+  const settle = {} as { resolve: (facts: ModelFacts) => void; reject: (error: AgentError) => void };
+  const facts = new Promise<ModelFacts>((resolve, reject) => {
+    settle.resolve = resolve;
+    settle.reject = reject;
+  });
+  // Whoever needs the facts gets the error; without anybody it is only logged.
+  facts.catch(() => undefined);
+  return { facts, settle };
+}
+
+function send(child: ChildProcess, message: ToChild): void {
+  // A child that just died is noticed by its exit event; the callback keeps the write error from being thrown.
+  if (child.connected) child.send(message, () => undefined);
+}
+
+function loadError(modelPath: string, why: string): AgentError {
+  return new AgentError("engine_failed", `The model \`${modelPath}\` could not be loaded: ${why}`, {
+    data: { path: modelPath, reason: "load_failed" },
+  });
+}
+
+function toError(failure: EngineFailure): AgentError {
+  const { code, message, promptTokens, contextTokens } = failure;
+  if (code === "context_overflow") return new AgentError("context_overflow", message, { data: { promptTokens, contextTokens } });
+  return new AgentError("engine_failed", message, { data: { reason: code } });
+}

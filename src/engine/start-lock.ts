@@ -1,0 +1,59 @@
+import { open, readFile, rm, stat } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import { AgentError, errorMessage } from "../core/index.ts";
+
+const POLL_MS = 20;
+/** Starting takes a second; a lock this old was left by a process whose id may be in use again. */
+const STALE_MS = 60_000;
+
+/**
+ * Runs `work` while no other process does so for the same file. A lock whose process is gone is taken over.
+ * Throws `AgentError` `storage_failed` when the lock file cannot be made.
+ */
+export async function withStartLock<Result>(path: string, { signal }: { signal?: AbortSignal | undefined }, work: () => Promise<Result>): Promise<Result> {
+  while (!(await tryLock(path))) {
+    signal?.throwIfAborted();
+    await delay(POLL_MS, undefined, signal === undefined ? {} : { signal });
+  }
+  try {
+    return await work();
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+async function tryLock(path: string): Promise<boolean> {
+  try {
+    const file = await open(path, "wx", 0o600);
+    await file.writeFile(String(process.pid)).finally(() => file.close());
+    return true;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "EEXIST") {
+      const message = `\`${path}\` cannot be written: ${errorMessage(cause)}. Free some space or choose another LMAGENT_HOME.`;
+      throw new AgentError("storage_failed", message, { cause, data: { path, errno: (cause as NodeJS.ErrnoException).code } });
+    }
+    if (await isStale(path)) await rm(path, { force: true });
+    return false;
+  }
+}
+
+async function isStale(path: string): Promise<boolean> {
+  try {
+    const ageMs = Date.now() - (await stat(path)).mtimeMs;
+    const pid = Number.parseInt(await readFile(path, "utf8"), 10);
+    // Just made and not written yet.
+    if (Number.isNaN(pid)) return ageMs > 1_000;
+    return ageMs > STALE_MS || !isAlive(pid);
+  } catch {
+    return false;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

@@ -1,0 +1,43 @@
+/** Finds stop strings in text that comes in pieces; what could be the beginning of one is held back. */
+export interface StopScanner {
+  push(text: string): { text: string; stopped: boolean };
+  flush(): string;
+}
+
+export function createStopScanner(stops: readonly string[]): StopScanner {
+  const wanted = stops.filter((stop) => stop !== "");
+  let held = "";
+  return {
+    push: (text) => {
+      held += text;
+      const at = firstIndex(held, wanted);
+      if (at !== undefined) {
+        const before = held.slice(0, at);
+        held = "";
+        return { text: before, stopped: true };
+      }
+      const keep = Math.max(0, ...wanted.map((stop) => partialLength(held, stop)));
+      const ready = held.slice(0, held.length - keep);
+      held = held.slice(held.length - keep);
+      return { text: ready, stopped: false };
+    },
+    flush: () => {
+      const rest = held;
+      held = "";
+      return rest;
+    },
+  };
+}
+
+function firstIndex(text: string, wanted: readonly string[]): number | undefined {
+  const found = wanted.map((stop) => text.indexOf(stop)).filter((at) => at >= 0);
+  return found.length === 0 ? undefined : Math.min(...found);
+}
+
+/** Length of the longest end of `text` that is a proper beginning of `word`. */
+export function partialLength(text: string, word: string): number {
+  for (let length = Math.min(text.length, word.length - 1); length > 0; length -= 1) {
+    if (text.endsWith(word.slice(0, length))) return length;
+  }
+  return 0;
+}

@@ -1,0 +1,49 @@
+/** Reads the inside of one `<tool_call>` block, once it is complete. */
+export interface ParsedCall {
+  name: string;
+  /** JSON text of an object. */
+  arguments: string;
+}
+
+/** `{"name": …, "arguments": {…}}` in any order; arguments that are JSON inside a string are unwrapped. */
+export function parseJsonCall(text: string): ParsedCall | undefined {
+  const call = parseObject(text);
+  const name = call?.["name"];
+  if (typeof name !== "string" || name === "") return undefined;
+  const input = call?.["arguments"] ?? call?.["parameters"] ?? {};
+  const unwrapped = typeof input === "string" ? parseObject(input) : input;
+  return isObject(unwrapped) ? { name, arguments: JSON.stringify(unwrapped) } : undefined;
+}
+
+const FUNCTION = /^\s*<function=([^>\s]+)>([\s\S]*?)(?:<\/function>\s*)?$/;
+const PARAMETER = /<parameter=([^>\s]+)>\n?([\s\S]*?)\n?<\/parameter>/g;
+
+/** `<function=name><parameter=key>value</parameter></function>`: values are bare text, so the declared type decides how to read them. */
+export function parseXmlCall(text: string, typeOf: (tool: string, parameter: string) => unknown): ParsedCall | undefined {
+  const [, name, body] = FUNCTION.exec(text) ?? [];
+  if (name === undefined || body === undefined) return undefined;
+  const entries = [...body.matchAll(PARAMETER)].map(([, key, value]) => [key, toValue(value as string, typeOf(name, key as string))]);
+  return { name, arguments: JSON.stringify(Object.fromEntries(entries)) };
+}
+
+function toValue(text: string, type: unknown): unknown {
+  if (type === "string") return text;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,137 @@
+/** A chat completion in OpenAI's shapes, with the additions of llama.cpp's server (`timings`, `prompt_progress`). */
+import { randomBytes } from "node:crypto";
+import type { Timings } from "../engine/index.ts";
+import type { ChatEvent, FinishReason } from "./chat.ts";
+import type { ReplyPart } from "./reply-parser.ts";
+
+export interface CompletionHead {
+  id: string;
+  created: number;
+  model: string;
+}
+
+export function createHead(model: string, now: Date): CompletionHead {
+  return { id: `chatcmpl-${randomId(24)}`, created: Math.floor(now.getTime() / 1000), model };
+}
+
+/** Letters and digits only: some chat templates accept nothing else. */
+export function randomId(length: number): string {
+  let id = "";
+  while (id.length < length) id += randomBytes(length).toString("base64").replaceAll(/[^a-zA-Z0-9]/g, "");
+  return id.slice(0, length);
+}
+
+export interface ChunkOptions {
+  includeUsage: boolean;
+  includeProgress: boolean;
+  callId: () => string;
+}
+
+/** Chunks of the stream for one event; the role goes out before the first part. */
+export function createChunker(head: CompletionHead, { includeUsage, includeProgress, callId }: ChunkOptions): (event: ChatEvent) => unknown[] {
+  const chunk = (delta: unknown, finish: FinishReason | null = null, extra: object = {}): unknown => ({
+    ...head,
+    object: "chat.completion.chunk",
+    choices: [{ index: 0, delta, finish_reason: finish }],
+    ...extra,
+  });
+  const finished = (reason: FinishReason, timings: Timings): unknown[] => {
+    const usage = { ...head, object: "chat.completion.chunk", choices: [], usage: toUsage(timings) };
+    return [chunk({}, reason, { timings: toTimings(timings) }), ...(includeUsage ? [usage] : [])];
+  };
+  return (event) => {
+    switch (event.type) {
+      case "accepted":
+        return [chunk({ role: "assistant", content: null })];
+      case "progress": {
+        const { total, cached: cache, processed, elapsedMs } = event;
+        return includeProgress ? [chunk({}, null, { prompt_progress: { total, cache, processed, time_ms: elapsedMs } })] : [];
+      }
+      case "part":
+        return [chunk(toDelta(event.part, callId))];
+      case "finished":
+        return finished(event.reason, event.timings);
+    }
+  };
+}
+
+function toDelta(part: ReplyPart, callId: () => string): unknown {
+  switch (part.type) {
+    case "content":
+      return { content: part.text };
+    case "reasoning":
+      return { reasoning_content: part.text };
+    case "call_started":
+      return { tool_calls: [{ index: part.index, id: callId(), type: "function", function: { name: part.name, arguments: "" } }] };
+    case "call_arguments":
+      return { tool_calls: [{ index: part.index, function: { arguments: part.text } }] };
+  }
+}
+
+/** Collects the whole reply for a request without `stream`. */
+export function createCompletion(head: CompletionHead, { callId }: Pick<ChunkOptions, "callId">): { add: (event: ChatEvent) => void; body: () => unknown } {
+  let content = "";
+  let reasoning = "";
+  const calls: { id: string; type: "function"; function: { name: string; arguments: string } }[] = [];
+  let end: Extract<ChatEvent, { type: "finished" }> | undefined;
+  const addPart = (part: ReplyPart): void => {
+    if (part.type === "content") content += part.text;
+    else if (part.type === "reasoning") reasoning += part.text;
+    else if (part.type === "call_started") calls.push({ id: callId(), type: "function", function: { name: part.name, arguments: "" } });
+    else (calls[part.index] as (typeof calls)[number]).function.arguments += part.text;
+  };
+  return {
+    add: (event) => {
+      if (event.type === "part") addPart(event.part);
+      if (event.type === "finished") end = event;
+    },
+    body: () => ({
+      ...head,
+      object: "chat.completion",
+      choices: [
+        {
+          index: 0,
+          message: {
+            role: "assistant",
+            content: content === "" && calls.length > 0 ? null : content,
+            ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
+            ...(calls.length === 0 ? {} : { tool_calls: calls }),
+          },
+          finish_reason: end?.reason ?? "stop",
+        },
+      ],
+      ...(end === undefined ? {} : { usage: toUsage(end.timings), timings: toTimings(end.timings) }),
+    }),
+  };
+}
+
+function toUsage({ promptTokens, completionTokens, cachedTokens }: Timings): unknown {
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    prompt_tokens_details: { cached_tokens: cachedTokens },
+  };
+}
+
+/** `prompt_n` counts only what had to be evaluated, as llama.cpp's server does. */
+function toTimings({ promptTokens, cachedTokens, promptMs, completionTokens, completionMs }: Timings): unknown {
+  const evaluated = promptTokens - cachedTokens;
+  return {
+    cache_n: cachedTokens,
+    prompt_n: evaluated,
+    prompt_ms: round(promptMs),
+    prompt_per_second: rate(evaluated, promptMs),
+    predicted_n: completionTokens,
+    predicted_ms: round(completionMs),
+    predicted_per_second: rate(completionTokens, completionMs),
+  };
+}
+
+function rate(count: number, ms: number): number {
+  return ms > 0 ? round((count * 1000) / ms) : 0;
+}
+
+function round(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}

@@ -1,0 +1,24 @@
+/** The server and the engine child as the package ships them: bundled for Node, in a folder from which packages resolve. */
+import { join, resolve } from "node:path";
+import { build } from "esbuild";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+
+export const PRACTICE_MODEL = join(ROOT, "practice-model", "practice.gguf");
+
+export async function bundleEntries(name: string): Promise<{ server: string; engineChild: string }> {
+  const outdir = join(ROOT, "dist", "test-bundle", name);
+  await build({
+    absWorkingDir: ROOT,
+    entryPoints: { "server/main": "src/server/main.ts", "engine/child": "src/engine/child.ts" },
+    outdir,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    external: ["node-llama-cpp"],
+    logLevel: "error",
+  });
+  return { server: join(outdir, "server/main.js"), engineChild: join(outdir, "engine/child.js") };
+}
