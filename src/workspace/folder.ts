@@ -1,0 +1,72 @@
+/**
+ * A folder that stays the same folder while we use it. On Linux an open descriptor holds it and its children are reached
+ * through `/proc/self/fd`, so swapping a parent for a link changes nothing. Elsewhere the path is used and checked again
+ * after each step, which narrows the race to an instant.
+ */
+import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync } from "node:fs";
+import { pathRefused } from "./failures.ts";
+
+/** Linux only; not among Node's constants. */
+const O_PATH = 0o10000000;
+const FOLDER_FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+export interface Folder {
+  /** A path whose last step is this folder, for use within this process. */
+  readonly path: string;
+  /** Opens a folder below that is no link; throws the system's error. */
+  open(name: string): Folder;
+  /** Throws `path_refused` when the folder was swapped for another meanwhile. */
+  confirm(): void;
+  close(): void;
+}
+
+/** Holds the root of a workspace; `path` has its links resolved. */
+export function holdFolder(path: string): Folder {
+  if (process.platform !== "linux" || !existsSync("/proc/self/fd/0")) return pathFolder(path);
+  return descriptorFolder(path);
+}
+
+function descriptorFolder(at: string): Folder {
+  const fd = openSync(at, FOLDER_FLAGS);
+  const path = `/proc/self/fd/${fd}`;
+  return {
+    path,
+    open: (name) => descriptorFolder(`${path}/${name}`),
+    confirm: () => {},
+    close: () => closeSync(fd),
+  };
+}
+
+function pathFolder(path: string, parent?: Folder): Folder {
+  const held = lstatSync(path, { bigint: true });
+  if (!held.isDirectory()) throw Object.assign(new Error(`not a folder: ${path}`), { code: "ENOTDIR" });
+  const folder: Folder = {
+    path,
+    open: (name) => pathFolder(`${path}/${name}`, folder),
+    confirm: () => {
+      parent?.confirm();
+      const now = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+      if (!now?.isDirectory() || now.ino !== held.ino || now.dev !== held.dev)
+        throw pathRefused(path, "the folder was replaced meanwhile");
+    },
+    close: () => {},
+  };
+  folder.confirm();
+  return folder;
+}
+
+/** A regular file opened for reading. Links, devices, pipes and sockets are refused without being waited for. */
+export function openRegular(folder: Folder, name: string, shown: string): number {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
+  // A flag that the platform lacks is undefined, which `|` takes as 0.
+  const fd = openSync(`${folder.path}/${name}`, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  try {
+    folder.confirm();
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) throw pathRefused(shown, "it is not a regular file");
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}

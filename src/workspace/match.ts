@@ -1,0 +1,231 @@
+/**
+ * Finds the one place that an edit means. First exactly; then with line numbers, typographic look-alikes, trailing spaces
+ * and a uniform difference in indentation overlooked. Every line of `old` must be there in order, and the place must be the
+ * only one: a block that is merely similar is never taken. Texts have `\n` line ends here.
+ */
+import type { TextChange } from "../core/workspace.ts";
+import { lineKey, toFileSpelling, toPlain } from "./lookalikes.ts";
+import { fitLines } from "./fit-lines.ts";
+
+/** Larger texts are only matched exactly. */
+const MAX_LOOSE_CHARACTERS = 8_000_000;
+
+export interface Replacement {
+  start: number;
+  end: number;
+  text: string;
+}
+
+export type Match =
+  | { found: "once" | "all"; replacements: Replacement[]; note?: string }
+  /** Several places: where each starts. */
+  | { found: "many"; offsets: number[] }
+  | { found: "none"; why?: string };
+
+export function findMatch(content: string, change: TextChange): Match {
+  const exact = matchExact(content, change);
+  if (exact.found !== "none") return exact;
+  const bare = withoutLineNumbers(change);
+  const numbered = bare && matchExact(content, bare);
+  if (numbered && numbered.found !== "none") return withNote(numbered, "line numbers");
+  if (content.length > MAX_LOOSE_CHARACTERS) return exact;
+  const wanted = bare ?? change;
+  const typographic = matchLookalikes(content, wanted);
+  const loose = typographic.found === "none" ? matchLines(content, wanted) : typographic;
+  return bare ? withNote(loose, "line numbers") : loose;
+}
+
+function withNote(match: Match, ignored: string): Match {
+  if (match.found !== "once" && match.found !== "all") return match;
+  return { ...match, note: match.note ? `${ignored}, ${match.note}` : ignored };
+}
+
+function matchExact(content: string, { old, new: text, all }: TextChange): Match {
+  const offsets = offsetsOf(content, old);
+  if (offsets.length === 0) return { found: "none" };
+  if (offsets.length > 1 && !all) return { found: "many", offsets };
+  return {
+    found: all ? "all" : "once",
+    replacements: withoutOverlap(offsets, old.length).map((start) => ({
+      start,
+      end: start + old.length,
+      text,
+    })),
+  };
+}
+
+/** Every place where a text stands, overlapping ones too. */
+export function offsetsOf(content: string, text: string): number[] {
+  const offsets: number[] = [];
+  for (let at = content.indexOf(text); at !== -1 && text !== ""; at = content.indexOf(text, at + 1))
+    offsets.push(at);
+  return offsets;
+}
+
+function withoutOverlap(offsets: readonly number[], length: number): number[] {
+  const kept: number[] = [];
+  for (const offset of offsets) {
+    if (offset >= (kept.at(-1) ?? -Infinity) + length) kept.push(offset);
+  }
+  return kept;
+}
+
+const LINE_NUMBER = /^[ \t]*(\d{1,7})(?:: ?| ?\| ?|\t|→)(.*)$/;
+
+/** Takes off the numbers that a listing put before each line; `undefined` when there are none. */
+function withoutLineNumbers(change: TextChange): TextChange | undefined {
+  const old = stripNumbers(change.old);
+  if (old === undefined) return undefined;
+  return { ...change, old, new: stripNumbers(change.new) ?? change.new };
+}
+
+function stripNumbers(text: string): string | undefined {
+  let last = -1;
+  const bare: string[] = [];
+  for (const line of text.split("\n")) {
+    const [, digits, rest] = LINE_NUMBER.exec(line) ?? [];
+    if (digits === undefined && line.trim() !== "") return undefined;
+    if (digits !== undefined && Number(digits) <= last) return undefined;
+    last = digits === undefined ? last : Number(digits);
+    bare.push(rest ?? "");
+  }
+  return last === -1 ? undefined : bare.join("\n");
+}
+
+/** What the model did not change stays as the file spells it. */
+function matchLookalikes(content: string, { old, new: text, all }: TextChange): Match {
+  const offsets = offsetsOf(toPlain(content), toPlain(old));
+  if (offsets.length === 0) return { found: "none" };
+  if (offsets.length > 1 && !all) return { found: "many", offsets };
+  const replacements = withoutOverlap(offsets, old.length).map((start) => {
+    const file = content.slice(start, start + old.length);
+    return { start, end: start + old.length, text: spellLikeFile(old, file, text) };
+  });
+  return { found: all ? "all" : "once", replacements, note: "typographic characters" };
+}
+
+function spellLikeFile(old: string, file: string, text: string): string {
+  const most = Math.min(old.length, text.length);
+  let before = 0;
+  while (before < most && old[before] === text[before]) before += 1;
+  let after = 0;
+  while (after < most - before && old.at(-1 - after) === text.at(-1 - after)) after += 1;
+  const middle = toFileSpelling(text.slice(before, text.length - after), [{ old, file }]);
+  return file.slice(0, before) + middle + file.slice(file.length - after);
+}
+
+function matchLines(content: string, change: TextChange): Match {
+  const lines = content.split("\n");
+  const keys = lines.map(lineKey);
+  const wanted = toLines(change);
+  let windows = windowsOf(keys, wanted.old.map(lineKey));
+  let used = wanted;
+  if (windows.length === 0) {
+    used = withoutBlankEnds(wanted);
+    windows = used.old.length < wanted.old.length ? windowsOf(keys, used.old.map(lineKey)) : [];
+  }
+  if (windows.length === 0) return { found: "none" };
+  const starts = lineStarts(lines);
+  if (windows.length > 1 && !change.all)
+    return { found: "many", offsets: windows.map((line) => starts[line] as number) };
+  return fitWindows(
+    { content, lines, starts },
+    withoutOverlap(windows, used.old.length),
+    used,
+    change.all === true,
+  );
+}
+
+interface LinedText {
+  content: string;
+  lines: readonly string[];
+  starts: readonly number[];
+}
+
+function fitWindows(
+  { content, lines, starts }: LinedText,
+  windows: readonly number[],
+  change: LineChange,
+  all: boolean,
+): Match {
+  const replacements: Replacement[] = [];
+  let note = "";
+  for (const at of windows) {
+    const end = at + change.old.length;
+    const fitted = fitLines(lines.slice(at, end), change, lines);
+    if (fitted === undefined)
+      return {
+        found: "none",
+        why: "the words are there, but the indentation of old does not correspond to the file",
+      };
+    note = fitted.note;
+    replacements.push(
+      toReplacement(
+        content,
+        { start: starts[at] as number, end: (starts[end - 1] as number) + (lines[end - 1] as string).length },
+        fitted.lines,
+      ),
+    );
+  }
+  return { found: all ? "all" : "once", replacements, note };
+}
+
+/** Whole lines; with no new line at all, their line end goes too. */
+function toReplacement(
+  content: string,
+  { start, end }: { start: number; end: number },
+  lines: readonly string[],
+): Replacement {
+  if (lines.length > 0) return { start, end, text: lines.join("\n") };
+  if (end < content.length) return { start, end: end + 1, text: "" };
+  return { start: Math.max(0, start - 1), end, text: "" };
+}
+
+export interface LineChange {
+  old: string[];
+  new: string[];
+}
+
+/** A line end at the end of both is no line of its own, so nothing after the block is touched. */
+function toLines(change: TextChange): LineChange {
+  const old = change.old.split("\n");
+  const text = change.new.split("\n");
+  if (old.length > 1 && old.at(-1) === "") {
+    old.pop();
+    if (text.at(-1) === "") text.pop();
+  }
+  return { old, new: text };
+}
+
+function withoutBlankEnds({ old, new: text }: LineChange): LineChange {
+  const isBlank = (line: string | undefined) => line !== undefined && line.trim() === "";
+  const result = { old: [...old], new: [...text] };
+  while (isBlank(result.old[0])) {
+    result.old.shift();
+    if (isBlank(result.new[0])) result.new.shift();
+  }
+  while (isBlank(result.old.at(-1))) {
+    result.old.pop();
+    if (isBlank(result.new.at(-1))) result.new.pop();
+  }
+  return result;
+}
+
+/** Line indexes where all keys stand in a row. Blank lines alone match nothing. */
+export function windowsOf(keys: readonly string[], wanted: readonly string[]): number[] {
+  if (wanted.every((key) => key === "")) return [];
+  const found: number[] = [];
+  for (let at = 0; at + wanted.length <= keys.length; at += 1) {
+    if (wanted.every((key, offset) => keys[at + offset] === key)) found.push(at);
+  }
+  return found;
+}
+
+function lineStarts(lines: readonly string[]): number[] {
+  let at = 0;
+  return lines.map((line) => {
+    const start = at;
+    at += line.length + 1;
+    return start;
+  });
+}

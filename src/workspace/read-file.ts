@@ -1,0 +1,223 @@
+import { closeSync, fstatSync, read as readCallback, readSync } from "node:fs";
+import { promisify } from "node:util";
+import type { BytesRead, ReadTextOptions, TextRead } from "../core/workspace.ts";
+import { fileFailed, systemFailure } from "./failures.ts";
+import { openRegular } from "./folder.ts";
+import { binaryKind, decodeText, markOf, SNIFF_BYTES } from "./text.ts";
+import type { Place } from "./walk.ts";
+
+const readAsync = promisify(readCallback);
+
+/** Up to this size one call reads a file at once, which is quicker than a round trip through the thread pool. */
+const SMALL_BYTES = 256 * 1024;
+const CHUNK_BYTES = 256 * 1024;
+/** Text in two-byte encodings is decoded whole. */
+const MAX_WIDE_BYTES = 32 * 1024 * 1024;
+/** Lines past the wanted ones are counted this far, and wanted ones looked for this far. */
+const MAX_COUNT_BYTES = 64 * 1024 * 1024;
+const MAX_SEEK_BYTES = 4 * 1024 * 1024 * 1024;
+
+/** Opens a place for the time of one reading; `shown` is the path for messages. */
+export async function withOpenFile<Result>(
+  place: Place,
+  shown: string,
+  use: (fd: number, sizeBytes: number) => Result | Promise<Result>,
+): Promise<Result> {
+  let fd: number | undefined;
+  try {
+    fd = openRegular(place.folder, place.name, shown);
+    return await use(fd, fstatSync(fd).size);
+  } catch (error) {
+    throw systemFailure(shown, "read", error);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** The first `limit` bytes of an open file, whatever its size says. */
+export async function readStart(fd: number, sizeBytes: number, limit: number): Promise<Buffer> {
+  const wanted = Math.min(sizeBytes, limit);
+  const buffer = Buffer.allocUnsafe(wanted);
+  let filled = 0;
+  while (filled < wanted) {
+    const count =
+      wanted <= SMALL_BYTES
+        ? readSync(fd, buffer, filled, wanted - filled, filled)
+        : (await readAsync(fd, buffer, filled, Math.min(CHUNK_BYTES * 16, wanted - filled), filled))
+            .bytesRead;
+    if (count === 0) break;
+    filled += count;
+  }
+  return buffer.subarray(0, filled);
+}
+
+export async function readBytesOf(place: Place, shown: string, maxBytes: number): Promise<BytesRead> {
+  return withOpenFile(place, shown, async (fd, sizeBytes) => {
+    const bytes = await readStart(fd, sizeBytes, maxBytes);
+    return { path: shown, bytes, sizeBytes, truncated: sizeBytes > bytes.length };
+  });
+}
+
+export async function readTextOf(place: Place, shown: string, options: ReadTextOptions): Promise<TextRead> {
+  return withOpenFile(place, shown, async (fd, sizeBytes) => {
+    const head = await readStart(fd, sizeBytes, sizeBytes <= SMALL_BYTES ? SMALL_BYTES : SNIFF_BYTES);
+    refuseBinary(head, sizeBytes, shown);
+    if (head.length === sizeBytes) return fromWhole(head, shown, options);
+    if (markOf(head).encoding === "utf-8")
+      return fromScan(await scanLines(fd, options), { shown, sizeBytes });
+    if (sizeBytes > MAX_WIDE_BYTES)
+      throw fileFailed(shown, `cannot read ${shown}: UTF-16 text of ${sizeBytes} bytes is too large`);
+    return fromWhole(await readStart(fd, sizeBytes, sizeBytes), shown, options);
+  });
+}
+
+export function refuseBinary(head: Uint8Array, sizeBytes: number, shown: string): void {
+  const kind = binaryKind(head, sizeBytes);
+  if (kind) throw fileFailed(shown, `cannot read ${shown} as text: ${kind}, ${sizeBytes} bytes`);
+}
+
+function fromWhole(bytes: Buffer, shown: string, options: ReadTextOptions): TextRead {
+  const { text, encoding } = decodeText(bytes);
+  const { firstLine = 1, lines = Infinity, maxBytes } = options;
+  const unix = text.replaceAll("\r\n", "\n");
+  const totalLines = countLines(unix);
+  const wanted = firstLine === 1 && lines >= totalLines ? unix : sliceLines(unix, firstLine, lines);
+  const cut = cutText(wanted, maxBytes);
+  const lastLine = firstLine - 1 + countLines(cut.text);
+  const truncated = lastLine < totalLines || cut.lineCut;
+  return {
+    path: shown,
+    encoding,
+    firstLine,
+    lastLine,
+    totalLines,
+    sizeBytes: bytes.length,
+    truncated,
+    ...cut,
+  };
+}
+
+function countLines(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) count += 1;
+  return text === "" || text.endsWith("\n") ? count : count + 1;
+}
+
+function sliceLines(text: string, firstLine: number, lines: number): string {
+  let start = 0;
+  for (let line = 1; line < firstLine; line += 1) {
+    start = text.indexOf("\n", start) + 1;
+    if (start === 0) return "";
+  }
+  let end = start;
+  for (let line = 0; line < lines && end < text.length; line += 1) {
+    end = text.indexOf("\n", end) + 1 || text.length;
+  }
+  return text.slice(start, end);
+}
+
+/** Whole lines within `maxBytes`; the first line is cut when even it does not fit. */
+function cutText(text: string, maxBytes: number): { text: string; lineCut: boolean } {
+  if (text.length * 3 <= maxBytes || Buffer.byteLength(text) <= maxBytes) return { text, lineCut: false };
+  const fitting = Buffer.from(text.slice(0, maxBytes), "utf8").subarray(0, maxBytes);
+  const end = fitting.lastIndexOf(10);
+  if (end !== -1) return { text: fitting.toString("utf8", 0, end + 1), lineCut: false };
+  return { text: fitting.toString("utf8").replace(/\uFFFD$/, ""), lineCut: true };
+}
+
+interface Scan {
+  /** The wanted lines, at most `maxBytes` and a little. */
+  bytes: Buffer;
+  firstLine: number;
+  totalLines?: number;
+  /** Bytes of the wanted lines were left out. */
+  cut: boolean;
+  maxBytes: number;
+}
+
+/** Goes through a large file in chunks and keeps the wanted lines only, so that memory stays flat. */
+async function scanLines(fd: number, options: ReadTextOptions): Promise<Scan> {
+  const { firstLine = 1, lines = Infinity, maxBytes, signal } = options;
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  const kept: Buffer[] = [];
+  let keptBytes = 0;
+  let newlines = 0;
+  let at = 0;
+  let cut = false;
+  let last = 10;
+  for (;;) {
+    signal?.throwIfAborted();
+    const { bytesRead } = await readAsync(fd, chunk, 0, CHUNK_BYTES, at);
+    if (bytesRead === 0) break;
+    const part = chunk.subarray(0, bytesRead);
+    last = part[bytesRead - 1] as number;
+    const window = wantedPart(part, newlines, firstLine, lines);
+    newlines = window.newlines;
+    const room = Math.max(0, maxBytes + 4 - keptBytes);
+    if (window.part.length > room) cut = true;
+    if (room > 0 && window.part.length > 0) kept.push(Buffer.from(window.part.subarray(0, room)));
+    keptBytes += Math.min(room, window.part.length);
+    at += bytesRead;
+    const isFound = newlines >= firstLine - 1;
+    if (
+      at >= (isFound ? MAX_COUNT_BYTES : MAX_SEEK_BYTES) &&
+      (cut || newlines >= firstLine - 1 + lines || !isFound)
+    ) {
+      return { bytes: Buffer.concat(kept), firstLine, cut, maxBytes };
+    }
+  }
+  const totalLines = last === 10 ? newlines : newlines + 1;
+  return { bytes: Buffer.concat(kept), firstLine, totalLines, cut, maxBytes };
+}
+
+/** The bytes of one chunk that lie in the wanted lines, given the line ends before it. */
+function wantedPart(
+  chunk: Buffer,
+  newlines: number,
+  firstLine: number,
+  lines: number,
+): { part: Buffer; newlines: number } {
+  const afterLast = firstLine - 1 + lines;
+  let start = newlines >= firstLine - 1 ? 0 : -1;
+  let end = newlines >= afterLast ? 0 : -1;
+  let count = newlines;
+  for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) {
+    count += 1;
+    if (start === -1 && count === firstLine - 1) start = at + 1;
+    if (end === -1 && count === afterLast) end = at + 1;
+  }
+  return {
+    part: start === -1 ? chunk.subarray(0, 0) : chunk.subarray(start, end === -1 ? chunk.length : end),
+    newlines: count,
+  };
+}
+
+function fromScan(scan: Scan, { shown, sizeBytes }: { shown: string; sizeBytes: number }): TextRead {
+  const mark = scan.firstLine === 1 ? markOf(scan.bytes).length : 0;
+  const body = scan.bytes.subarray(mark);
+  const whole = scan.cut ? withoutSplitCharacter(body) : body;
+  const { text, encoding } = decodeText(whole);
+  const cut = cutText(text.replaceAll("\r\n", "\n"), scan.maxBytes);
+  const lastLine = scan.firstLine - 1 + countLines(cut.text);
+  const truncated = scan.cut || cut.lineCut || scan.totalLines === undefined || lastLine < scan.totalLines;
+  return {
+    path: shown,
+    encoding,
+    firstLine: scan.firstLine,
+    lastLine,
+    ...(scan.totalLines === undefined ? {} : { totalLines: scan.totalLines }),
+    sizeBytes,
+    truncated,
+    ...cut,
+  };
+}
+
+/** Leaves out the bytes of a UTF-8 character that the cut went through. */
+function withoutSplitCharacter(bytes: Buffer): Buffer {
+  for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
+    const byte = bytes[bytes.length - back] as number;
+    if (byte < 0x80) return bytes;
+    if (byte >= 0xc0) return bytes.subarray(0, bytes.length - back);
+  }
+  return bytes;
+}

@@ -1,0 +1,93 @@
+import { spawn } from "node:child_process";
+import { StringDecoder } from "node:string_decoder";
+import { AgentError } from "../core/errors.ts";
+
+/** A line longer than this is passed on in part. */
+const MAX_LINE_CHARACTERS = 16_384;
+const MAX_ERROR_CHARACTERS = 4_096;
+
+export interface RipgrepOptions {
+  cwd: string;
+  /** Descriptors that the program gets as 3, 4, … */
+  descriptors?: readonly number[];
+  deadlineMs: number;
+  signal?: AbortSignal | undefined;
+  /** Gets each line; returning false ends the search. */
+  onLine: (line: string) => boolean;
+}
+
+export interface RipgrepEnd {
+  /** 0 found, 1 nothing found, 2 error; `undefined` when it was stopped. */
+  code?: number;
+  /** Stopped by `onLine` or the deadline. */
+  stopped: boolean;
+  errors: string;
+}
+
+let program: Promise<string> | undefined;
+
+/** The binary that came with the package, never one from the user's path. */
+async function findProgram(): Promise<string> {
+  try {
+    const { rgPath } = await import("@vscode/ripgrep");
+    return rgPath;
+  } catch (cause) {
+    throw new AgentError(
+      "file_failed",
+      "cannot search: the `@vscode/ripgrep` package has no program for this machine; install it again",
+      { cause },
+    );
+  }
+}
+
+/** Runs ripgrep with an empty environment and no configuration; it never follows links and ends with its caller's signal. */
+export async function runRipgrep(args: readonly string[], options: RipgrepOptions): Promise<RipgrepEnd> {
+  const { cwd, descriptors = [], deadlineMs, signal, onLine } = options;
+  program ??= findProgram();
+  const path = await program;
+  signal?.throwIfAborted();
+  const child = spawn(path, ["--no-config", "--color=never", "--no-follow", ...args], {
+    cwd,
+    env: {},
+    stdio: ["ignore", "pipe", "pipe", ...descriptors],
+  });
+  let stopped = false;
+  const stop = () => {
+    stopped = true;
+    child.kill("SIGKILL");
+  };
+  const timer = setTimeout(stop, deadlineMs);
+  signal?.addEventListener("abort", stop, { once: true });
+  let errors = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    errors = (errors + text).slice(0, MAX_ERROR_CHARACTERS);
+  });
+  const feed = createLineFeed((line) => stopped || onLine(line) || stop());
+  child.stdout?.on("data", feed.push);
+  try {
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", resolve);
+    });
+    signal?.throwIfAborted();
+    if (!stopped) feed.end();
+    return { ...(code === null || stopped ? {} : { code }), stopped, errors };
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw new AgentError("file_failed", `cannot search: ripgrep did not start (${String(cause)})`, { cause });
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
+function createLineFeed(onLine: (line: string) => void): { push: (chunk: Buffer) => void; end: () => void } {
+  const decoder = new StringDecoder("utf8");
+  let rest = "";
+  const push = (chunk: Buffer) => {
+    const lines = (rest + decoder.write(chunk)).split("\n");
+    rest = (lines.pop() ?? "").slice(0, MAX_LINE_CHARACTERS);
+    for (const line of lines) onLine(line);
+  };
+  return { push, end: () => rest !== "" && onLine(rest) };
+}
