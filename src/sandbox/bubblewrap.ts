@@ -3,7 +3,7 @@ import { AgentError, errorMessage } from "../core/errors.ts";
 import type { Sandbox, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
 import { toAccountFiles, toBubblewrapArguments } from "./bubblewrap-arguments.ts";
 import { toCleanEnvironment } from "./environment.ts";
-import { isRunning, readTree } from "./process-tree.ts";
+import { isRunning, readChildren, readTree } from "./process-tree.ts";
 import { MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
 import { supervise, type ChildEnd, type ChildPlan } from "./supervise.ts";
 import { openWorkspaceRoot, toWorkingFolder, type RunAs, type WorkspaceRoot } from "./workspace-root.ts";
@@ -67,7 +67,7 @@ function toPlan(
     // The kernel's limit on processes does not hold for root.
     ...(user.uid === 0 ? { maxProcesses: MAX_PROCESSES } : {}),
     members: readTree,
-    kill,
+    kill: killInside,
     sweep: waitUntilCleared,
   };
 }
@@ -89,12 +89,17 @@ function ensureStateFolder(path: string, { spawn }: RunAs): void {
   if (spawn.uid !== undefined && spawn.gid !== undefined) chownSync(path, spawn.uid, spawn.gid);
 }
 
-/** Everything inside dies with this process. */
-function kill(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // Already gone.
+/**
+ * Ends the first process inside, and with it everything inside. Bubblewrap itself then ends too. Were it killed instead
+ * while it still sets the sandbox up, its child would go on alone.
+ */
+function killInside(pid: number): void {
+  for (const child of readChildren(pid)) {
+    try {
+      process.kill(child, "SIGKILL");
+    } catch {
+      // Already gone.
+    }
   }
 }
 

@@ -2,7 +2,7 @@
  * What Linux tells about running processes, read synchronously from `/proc` because it is quick there and must not interleave with
  * processes being made. Elsewhere every list is empty and every size zero.
  */
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 
 /** `pid` and all processes below it. */
 export function readTree(pid: number): number[] {
@@ -11,8 +11,17 @@ export function readTree(pid: number): number[] {
   return found;
 }
 
-function readChildren(pid: number): number[] {
+export function readChildren(pid: number): number[] {
+  if (!listsChildren()) return readProcesses().flatMap((row) => (row.parent === pid ? [row.pid] : []));
   return list(`/proc/${pid}/task`).flatMap((thread) => toPids(read(`/proc/${pid}/task/${thread}/children`)));
+}
+
+let childrenListed: boolean | undefined;
+
+/** Some kernels are built without the lists of children. */
+function listsChildren(): boolean {
+  childrenListed ??= existsSync(`/proc/self/task/${process.pid}/children`);
+  return childrenListed;
 }
 
 function toPids(text: string): number[] {

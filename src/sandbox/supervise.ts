@@ -15,6 +15,9 @@ import { watchTree } from "./watch-tree.ts";
 /** How long output may still come after the end of everything that could write it. */
 const DRAIN_MS = 500;
 
+/** Between attempts to end a tree: processes may be made while others are ended. */
+const KILL_AGAIN_MS = 5;
+
 export interface ChildPlan {
   backend: SandboxBackend;
   argv: readonly string[];
@@ -27,7 +30,7 @@ export interface ChildPlan {
   memoryMb: number;
   maxProcesses?: number | undefined;
   members: (pid: number) => readonly number[];
-  /** Ends the whole tree while its first process is there. */
+  /** Ends the whole tree while its first process is there. Called again until that has ended. */
   kill: (pid: number) => void;
   /** Ends what is left when the first process is gone. */
   sweep: (pid: number, report: string) => Promise<void>;
@@ -112,9 +115,11 @@ function feed(input: Writable, text: string): void {
 
 function guardChild(plan: ChildPlan, pid: number, signal: AbortSignal | undefined) {
   let why: NonNullable<SandboxResult["stopped"]> | undefined;
+  let killing: NodeJS.Timeout | undefined;
   const stop = (because: NonNullable<SandboxResult["stopped"]>): void => {
     why ??= because;
     plan.kill(pid);
+    killing ??= setInterval(() => plan.kill(pid), KILL_AGAIN_MS);
   };
   const onAbort = (): void => stop("aborted");
   const timer = setTimeout(stop, plan.timeoutMs, "timeout");
@@ -130,6 +135,7 @@ function guardChild(plan: ChildPlan, pid: number, signal: AbortSignal | undefine
     stopped: () => (why === undefined ? {} : { stopped: why }),
     release: () => {
       clearTimeout(timer);
+      clearInterval(killing);
       unwatch();
       signal?.removeEventListener("abort", onAbort);
     },

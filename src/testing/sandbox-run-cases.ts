@@ -195,6 +195,20 @@ const END_CASES: readonly SandboxCase[] = [
     },
   },
   {
+    title: "ends a command that is aborted while it starts",
+    async check({ run }) {
+      const sleep = uniqueSleep();
+      for (let afterMs = 0; afterMs < 15; afterMs += 0.5) {
+        const aborter = new AbortController();
+        const running = run(`${sleep} & ${sleep}`, { signal: aborter.signal });
+        await pause(afterMs);
+        aborter.abort();
+        assert.equal((await running).stopped, "aborted");
+      }
+      await assertGone(sleep);
+    },
+  },
+  {
     title: "does not start a command whose signal is already aborted",
     async check({ run, workspace }) {
       const said = await run("touch started", { signal: AbortSignal.abort() });

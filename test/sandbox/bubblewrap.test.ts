@@ -19,26 +19,25 @@ const probed = await probeBubblewrap({ workspaceRoot: folder, bwrapPath });
 
 afterAll(() => rm(folder, { recursive: true }));
 
-if (probed.usable) {
-  const open = (workspaceRoot: string) => createBubblewrapSandbox({ workspaceRoot, bwrapPath });
-  describeSandbox("bubblewrap", { isolated: true, open }, { describe, it });
-  if (isRoot) {
-    const prepareWorkspace = (path: string) => chown(path, ORDINARY_USER, ORDINARY_USER);
-    describeSandbox(
-      "bubblewrap for another owner",
-      { isolated: true, open, prepareWorkspace },
-      { describe, it },
-    );
-  }
-  describe("an agent in a process of its own", describeAgent);
-} else if (process.env["CI"] === "true") {
-  it("works on this machine", () => expect(probed).toEqual({ usable: true }));
-} else {
-  console.warn(`bubblewrap is not tested: ${probed.reason}`);
-  it.skip(`works on this machine: ${probed.reason}`);
-}
+const open = (workspaceRoot: string) => createBubblewrapSandbox({ workspaceRoot, bwrapPath });
+const prepareWorkspace = (path: string) => chown(path, ORDINARY_USER, ORDINARY_USER);
 
-function describeAgent(): void {
+describe.runIf(probed.usable)("as the user who runs the agent", () => {
+  describeSandbox("bubblewrap", { isolated: true, open }, { describe, it });
+});
+
+describe.runIf(probed.usable && isRoot)("as the owner of the workspace", () => {
+  describeSandbox("bubblewrap", { isolated: true, open, prepareWorkspace }, { describe, it });
+});
+
+it("works on this machine, or is missed out loud", ({ skip }) => {
+  const reason = probed.usable ? "" : probed.reason;
+  if (reason !== "") console.warn(`bubblewrap is not tested: ${reason}`);
+  skip(reason !== "" && process.env["CI"] !== "true", reason);
+  expect(probed).toEqual({ usable: true });
+});
+
+describe.runIf(probed.usable)("bubblewrap of an agent in a process of its own", () => {
   const user = isRoot ? { uid: ORDINARY_USER, gid: ORDINARY_USER } : {};
   const workspace = join(folder, "workspace");
   const script = join(folder, "agent.mjs");
@@ -111,4 +110,4 @@ function describeAgent(): void {
     }
     expect(await countCommands(sleep)).toBe(0);
   });
-}
+});
