@@ -1,0 +1,103 @@
+/** What stays below the transcript: todos and queue while there are any, the state of the run, the input, the status. */
+import { truncateToWidth, visibleWidth, type Component } from "@mariozechner/pi-tui";
+import type { Todo } from "../../core/index.ts";
+import { formatTokens } from "../format.ts";
+import type { Style } from "../style.ts";
+import { toTerminalLine } from "../terminal-text.ts";
+import type { ScreenStatus } from "./controller.ts";
+
+export interface BottomState {
+  /** What is going on; `undefined` while nothing runs. */
+  activity: string | undefined;
+  /** How the last run went. */
+  summary: string;
+  todos: readonly Todo[];
+  queue: readonly QueuedText[];
+  status: ScreenStatus;
+  /** What keys do now, or a message that takes its place for a moment. */
+  hint: string;
+  spinnerFrame: number;
+}
+
+export interface QueuedText {
+  text: string;
+  when: "next" | "later";
+}
+
+const SPINNER = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+const MOST_TODOS = 6;
+const MOST_QUEUED = 3;
+
+export interface BottomOptions {
+  style: Style;
+  state: () => BottomState;
+  /** The input, or the question that takes its place. */
+  input: () => Component;
+}
+
+export function createBottom({ style, state, input }: BottomOptions): Component {
+  return {
+    invalidate: () => input().invalidate(),
+    render(width) {
+      const now = state();
+      return [
+        "",
+        ...drawTodos(now, style),
+        ...drawQueue(now.queue, style),
+        drawActivity(now, style),
+        ...input().render(width),
+        drawStatus(now.status, { width, style }),
+        `  ${now.hint}`,
+      ];
+    },
+  };
+}
+
+function drawActivity({ activity, summary, spinnerFrame }: BottomState, style: Style): string {
+  if (activity === undefined) return summary === "" ? "" : style.dim(`  ${summary}`);
+  const [phase = "", ...rest] = activity.split(" · ");
+  const more = rest.length === 0 ? "" : style.dim(` · ${rest.join(" · ")}`);
+  return `${style.cyan(SPINNER[spinnerFrame % SPINNER.length] ?? "")} ${phase}${more}`;
+}
+
+function drawTodos({ todos, activity }: BottomState, style: Style): string[] {
+  const open = todos.filter(({ status }) => status !== "completed");
+  if (activity === undefined || open.length === 0) return [];
+  const completed = todos.length - open.length;
+  const first = Math.max(0, Math.min(todos.indexOf(open[0]!) - 1, todos.length - MOST_TODOS));
+  const shown = todos.slice(first, first + MOST_TODOS).map((todo) => drawTodo(todo, style));
+  return [style.dim(`  ${completed} of ${todos.length} done`), ...shown];
+}
+
+function drawTodo({ status, text }: Todo, style: Style): string {
+  const line = toTerminalLine(text);
+  if (status === "completed") return `  ${style.green("✓")} ${style.dim(line)}`;
+  if (status === "in_progress") return `  ${style.cyan("●")} ${line}`;
+  if (status === "blocked") return `  ${style.red("■")} ${line}`;
+  return `  ${style.dim("○")} ${line}`;
+}
+
+function drawQueue(queue: readonly QueuedText[], style: Style): string[] {
+  const lines = queue.slice(0, MOST_QUEUED).map(({ text, when }) => {
+    return style.dim(`  ↳ ${when === "next" ? "next" : "after this run"}: ${toTerminalLine(text)}`);
+  });
+  if (queue.length > MOST_QUEUED) lines.push(style.dim(`  ↳ and ${queue.length - MOST_QUEUED} more`));
+  return lines;
+}
+
+function drawStatus(status: ScreenStatus, { width, style }: { width: number; style: Style }): string {
+  const left = [toTerminalLine(status.model), toTerminalLine(status.server), formatWindow(status)];
+  const right = [`${status.mode} mode`, status.sandbox ?? "", status.sessionId ?? ""].map(toTerminalLine);
+  const join = (parts: readonly string[]) => parts.filter((part) => part !== "").join(" · ");
+  const room = width - 4 - visibleWidth(join(right));
+  const start = truncateToWidth(join(left), Math.max(1, room - 2), "…");
+  const space = " ".repeat(Math.max(2, room - visibleWidth(start)));
+  return style.dim(`  ${start}${space}${join(right)}`);
+}
+
+function formatWindow({ contextTokens, usedTokens }: ScreenStatus): string {
+  if (contextTokens === undefined) return usedTokens === undefined ? "" : `${formatTokens(usedTokens)} used`;
+  if (usedTokens === undefined) return `window ${formatTokens(contextTokens)}`;
+  const percent = Math.round((usedTokens * 100) / Math.max(1, contextTokens));
+  return `${formatTokens(usedTokens)}/${formatTokens(contextTokens)} (${percent}%)`;
+}

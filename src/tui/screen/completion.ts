@@ -1,0 +1,80 @@
+import type { AutocompleteItem, AutocompleteProvider, AutocompleteSuggestions } from "@mariozechner/pi-tui";
+import { toTerminalLine } from "../terminal-text.ts";
+import type { ScreenCommand } from "./controller.ts";
+
+export interface CompletionOptions {
+  commands: readonly ScreenCommand[];
+  completeFiles: (prefix: string) => Promise<readonly string[]>;
+}
+
+const MOST_FILES = 20;
+
+/** Completes commands after `/`, their arguments, and file names after `@`. */
+export function createCompletion(options: CompletionOptions): AutocompleteProvider {
+  return {
+    async getSuggestions(lines, cursorLine, cursorCol) {
+      const before = (lines[cursorLine] ?? "").slice(0, cursorCol);
+      const suggestions = await suggest(before, { ...options, isFirstLine: cursorLine === 0 });
+      return suggestions === undefined || suggestions.items.length === 0 ? null : suggestions;
+    },
+    applyCompletion(...[lines, cursorLine, cursorCol, item, prefix]) {
+      const line = lines[cursorLine] ?? "";
+      const start = cursorCol - prefix.length;
+      const completed = line.slice(0, start) + item.value;
+      const changed = [...lines];
+      changed[cursorLine] = completed + line.slice(cursorCol);
+      return { lines: changed, cursorLine, cursorCol: completed.length };
+    },
+    // Only `@` names files: a plain tab in a sentence completes nothing.
+    shouldTriggerFileCompletion: (lines, cursorLine, cursorCol) =>
+      toFilePrefix((lines[cursorLine] ?? "").slice(0, cursorCol)) !== undefined,
+  };
+}
+
+async function suggest(
+  before: string,
+  { commands, completeFiles, isFirstLine }: CompletionOptions & { isFirstLine: boolean },
+): Promise<AutocompleteSuggestions | undefined> {
+  const file = toFilePrefix(before);
+  if (file !== undefined) {
+    const paths = await orNothing(completeFiles(file));
+    return { prefix: `@${file}`, items: paths.slice(0, MOST_FILES).map(toFileItem) };
+  }
+  if (!isFirstLine || !before.startsWith("/")) return undefined;
+  const [name = "", ...rest] = before.split(" ");
+  if (rest.length === 0)
+    return {
+      prefix: name,
+      items: commands.filter((command) => command.name.startsWith(name)).map(toCommandItem),
+    };
+  const prefix = rest.join(" ");
+  const values = await orNothing(commands.find((command) => command.name === name)?.complete?.(prefix));
+  return {
+    prefix,
+    items: values
+      .filter((value) => value !== prefix)
+      .map((value) => ({ value, label: toTerminalLine(value) })),
+  };
+}
+
+/** What is typed after an `@` that begins a word. */
+function toFilePrefix(before: string): string | undefined {
+  return /(?:^|\s)@(\S*)$/.exec(before)?.[1];
+}
+
+function toFileItem(path: string): AutocompleteItem {
+  return { value: `@${path}`, label: toTerminalLine(path) };
+}
+
+function toCommandItem({ name, description }: ScreenCommand): AutocompleteItem {
+  return { value: name, label: name, description };
+}
+
+/** A completion that fails is no completion: it must not disturb typing. */
+async function orNothing(found: Promise<readonly string[]> | undefined): Promise<readonly string[]> {
+  try {
+    return (await found) ?? [];
+  } catch {
+    return [];
+  }
+}

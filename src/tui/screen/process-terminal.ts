@@ -1,0 +1,27 @@
+import type { ScreenTerminal } from "./terminal.ts";
+
+const ENDING_SIGNALS = ["SIGTERM", "SIGHUP"] as const;
+
+/**
+ * However the process ends, its terminal is given back: at exit (which an uncaught error leads to as well) and on the
+ * signals that end it. A terminal that goes away (closed window) is like a user who leaves. Returns what lets go again.
+ */
+export function holdProcessTerminal(terminal: ScreenTerminal, leave: () => void): () => void {
+  const restore = () => terminal.restore();
+  const end = (signal: NodeJS.Signals) => {
+    restore();
+    release();
+    process.kill(process.pid, signal);
+  };
+  const release = () => {
+    process.off("exit", restore);
+    for (const signal of ENDING_SIGNALS) process.off(signal, end);
+    process.stdin.off("end", leave).off("error", leave);
+    process.stdout.off("error", leave);
+  };
+  process.on("exit", restore);
+  for (const signal of ENDING_SIGNALS) process.on(signal, end);
+  process.stdin.on("end", leave).on("error", leave);
+  process.stdout.on("error", leave);
+  return release;
+}

@@ -1,0 +1,174 @@
+import { truncateToWidth, visibleWidth, wrapTextWithAnsi } from "@mariozechner/pi-tui";
+import type { CallPreview, ToolResult } from "../../core/index.ts";
+import { formatDiffSize, toDiffLines } from "../diff-lines.ts";
+import { formatDuration, toCallSummary } from "../format.ts";
+import { toPreviewLines } from "../preview.ts";
+import type { Style } from "../style.ts";
+import { toTerminalText } from "../terminal-text.ts";
+import { createBlock, type Block } from "./block.ts";
+import { wrapText } from "./text-blocks.ts";
+
+export interface ToolBlock {
+  readonly block: Block;
+  /** What the call would do is shown in full until `resolve`. */
+  ask(preview: CallPreview): void;
+  resolve(): void;
+  start(): void;
+  output(text: string): void;
+  /** `durationMs` is left out where nobody knows it any more. */
+  finish(result: ToolResult, durationMs?: number): void;
+  /** The run ended before the call did. */
+  abandon(): void;
+}
+
+const TAIL_LINES = 5;
+/** Live output kept for the tail and for details; the result itself is what counts afterwards. */
+const TAIL_CHARACTERS = 20_000;
+const DIFF_LINES = 24;
+const ERROR_LINES = 3;
+const DETAIL_LINES = 300;
+const TAB = "    ";
+const BAR_COLUMNS = 4;
+
+type State = "proposed" | "asking" | "running" | "done" | "failed" | "abandoned";
+
+interface Call {
+  state: State;
+  tail: string;
+  preview?: CallPreview;
+  result?: ToolResult;
+  durationMs?: number;
+}
+
+/** A call: one line, with its live output, its diff or its error below. */
+export function createToolBlock({
+  name,
+  input,
+  style,
+}: {
+  name: string;
+  input: unknown;
+  style: Style;
+}): ToolBlock {
+  const summary = toCallSummary(name, input);
+  const call: Call = { state: "proposed", tail: "" };
+  const block = createBlock("tool", (width, { expanded }) => [
+    drawHeader(call, { name: summary.name, subject: summary.subject, width, style }),
+    ...drawBody(call, { width, style, expanded }),
+  ]);
+  const update = (changes: Partial<Call>) => {
+    Object.assign(call, changes);
+    block.changed();
+  };
+  return {
+    block,
+    ask: (preview) => update({ state: "asking", preview }),
+    resolve: () => update({ state: "proposed" }),
+    start: () => update({ state: "running" }),
+    output: (text) => update({ tail: (call.tail + text).slice(-TAIL_CHARACTERS) }),
+    finish: (result, durationMs) =>
+      update({
+        state: result.ok ? "done" : "failed",
+        result,
+        ...(durationMs === undefined ? {} : { durationMs }),
+      }),
+    abandon() {
+      if (call.result === undefined) update({ state: "abandoned" });
+    },
+  };
+}
+
+interface HeaderOptions {
+  name: string;
+  subject: string;
+  width: number;
+  style: Style;
+}
+
+function drawHeader(call: Call, { name, subject, width, style }: HeaderOptions): string {
+  const meta = toMeta(call);
+  const suffix = meta === "" ? "" : `  ${style.dim(meta)}`;
+  const room = width - visibleWidth(suffix);
+  const text = `${toMark(call.state, style)} ${style.bold(name)}${subject === "" ? "" : ` ${subject}`}`;
+  return (visibleWidth(text) <= room ? text : truncateToWidth(text, Math.max(1, room), "…")) + suffix;
+}
+
+function toMark(state: State, style: Style): string {
+  if (state === "done") return style.green("✓");
+  if (state === "failed") return style.red("✗");
+  if (state === "asking") return style.yellow("?");
+  if (state === "running") return style.cyan("●");
+  return style.dim(state === "abandoned" ? "✗" : "○");
+}
+
+function toMeta({ state, result, durationMs }: Call): string {
+  if (result === undefined) return state === "abandoned" ? "interrupted" : "";
+  const diff = toDiff(result);
+  // A call that never ran took no time.
+  const parts =
+    durationMs === undefined || (durationMs === 0 && !result.ok) ? [] : [formatDuration(durationMs)];
+  if (diff !== undefined) parts.unshift(formatDiffSize(diff));
+  return parts.join(" · ");
+}
+
+function toDiff(result: ToolResult | undefined): string | undefined {
+  const diff = result?.["diff"];
+  return typeof diff === "string" && diff !== "" ? diff : undefined;
+}
+
+interface BodyOptions {
+  width: number;
+  style: Style;
+  expanded: boolean;
+}
+
+function drawBody(call: Call, options: BodyOptions): string[] {
+  const { style, expanded } = options;
+  if (call.state === "asking" && call.preview !== undefined) return drawQuestion(call.preview, options);
+  const lines: string[] = [];
+  const diff = toDiff(call.result) ?? (call.preview?.kind === "diff" ? call.preview.text : undefined);
+  if (diff !== undefined && call.state !== "failed") {
+    lines.push(
+      ...bar(
+        head(toDiffLines(withoutNames(diff), style), expanded ? DETAIL_LINES : DIFF_LINES, style),
+        style,
+      ),
+    );
+  }
+  return [...lines, ...drawOutput(call, options)];
+}
+
+/** The call says which file it is. */
+function withoutNames(diff: string): string {
+  return diff.startsWith("--- ") ? diff.slice(Math.max(0, diff.indexOf("@@ "))) : diff;
+}
+
+/** Wrapped and not cut: nobody can allow what they cannot read. */
+function drawQuestion(preview: CallPreview, { width, style }: BodyOptions): string[] {
+  const lines = toPreviewLines(preview, style).map((line) => line.replaceAll("\t", TAB));
+  return bar(
+    lines.flatMap((line) => wrapTextWithAnsi(line, Math.max(1, width - BAR_COLUMNS))),
+    style,
+  );
+}
+
+function drawOutput({ state, tail, result }: Call, { width, style, expanded }: BodyOptions): string[] {
+  if (result !== undefined && !result.ok) {
+    const lines = wrapText(result.error, { width: width - BAR_COLUMNS, paint: style.red, indent: "" });
+    return bar(head(lines, expanded ? DETAIL_LINES : ERROR_LINES, style), style);
+  }
+  const text = toTerminalText(result?.output ?? tail).trimEnd();
+  if (text === "" || (state !== "running" && !expanded)) return [];
+  const lines = text.split("\n").map((line) => style.dim(line));
+  return bar(expanded ? head(lines, DETAIL_LINES, style) : lines.slice(-TAIL_LINES), style);
+}
+
+function head(lines: readonly string[], most: number, style: Style): string[] {
+  if (lines.length <= most) return [...lines];
+  return [...lines.slice(0, most), style.dim(`… ${lines.length - most} more lines`)];
+}
+
+/** Sets lines below a call. */
+function bar(lines: readonly string[], style: Style): string[] {
+  return lines.map((line) => `  ${style.dim("│")} ${line.replaceAll("\t", TAB)}`);
+}
