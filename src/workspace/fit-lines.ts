@@ -17,7 +17,10 @@ export function fitLines(
   const { old, new: text } = change;
   const origins = originsOf(old, text);
   const indentFor = createIndenter(file, change, allLines, origins);
-  const pairs = old.map((line, at) => ({ old: line.trim(), file: (file[at] as string).trim() }));
+  const pairs: SpelledPair[] = old.map((line, at) => ({
+    old: line.trim(),
+    file: (file[at] as string).trim(),
+  }));
   const dropTrailing = old.some(
     (line, at) => line !== line.trimEnd() && file[at] === (file[at] as string).trimEnd(),
   );
@@ -26,7 +29,10 @@ export function fitLines(
     const origin = origins[at] as LineOrigin;
     const indent = origin.same === undefined && line.trim() !== "" ? indentFor(line, at) : "";
     if (indent === undefined) return undefined;
-    const words = toFileSpelling(line.slice(indentOf(line).length), pairs);
+    const words = toFileSpelling(
+      line.slice(indentOf(line).length),
+      origin.insteadOf === undefined ? pairs : [pairs[origin.insteadOf] as SpelledPair],
+    );
     const changed = line.trim() === "" ? "" : indent + (dropTrailing ? words.trimEnd() : words);
     lines.push(origin.same === undefined ? changed : (file[origin.same] as string));
   }
@@ -44,6 +50,11 @@ function describeDifference(file: readonly string[], old: readonly string[]): st
     found.push("typographic characters");
   if (differs((line) => toPlain(line).trim()) || found.length === 0) found.push("spacing");
   return found.join(", ");
+}
+
+interface SpelledPair {
+  old: string;
+  file: string;
 }
 
 interface LineOrigin {

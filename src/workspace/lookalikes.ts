@@ -18,18 +18,35 @@ export function lineKey(line: string): string {
     .replaceAll(/\s+/g, " ");
 }
 
-/** Swaps characters the way the file differs from `old`; a character with two counterparts is left alone. */
+/**
+ * Swaps characters of `text` the way the file differs from `old`. Quotes go in order, and on in turns, since one plain
+ * quote stands for an opening and a closing one; other characters only where the file always has the same one.
+ */
 export function toFileSpelling(text: string, pairs: readonly { old: string; file: string }[]): string {
-  const swaps = new Map<string, string | undefined>();
+  const spelled = new Map<string, string[]>();
   for (const { old, file } of pairs) {
-    if (old.length !== file.length) continue;
-    for (let at = 0; at < old.length; at += 1) noteSwap(swaps, old[at] as string, file[at] as string);
+    if (old.length !== file.length || toPlain(old) !== toPlain(file)) continue;
+    for (let at = 0; at < old.length; at += 1) collect(spelled, old[at] as string, file[at] as string);
   }
-  return text.replaceAll(/./gsu, (character) => swaps.get(character) ?? character);
+  const used = new Map<string, number>();
+  return text.replaceAll(/['"\u2010-\u201f\u2032\u2033\u2212\u00a0 -]/g, (character) => {
+    const forms = spelled.get(character);
+    const at = used.get(character) ?? 0;
+    used.set(character, at + 1);
+    return forms ? pickForm(character, forms, at) : character;
+  });
 }
 
-function noteSwap(swaps: Map<string, string | undefined>, from: string, to: string): void {
-  if (from === to && !swaps.has(from)) return;
-  if (toPlain(from) !== toPlain(to)) return;
-  swaps.set(from, swaps.has(from) && swaps.get(from) !== to ? undefined : to);
+function collect(spelled: Map<string, string[]>, from: string, to: string): void {
+  const forms = spelled.get(from);
+  if (forms) forms.push(to);
+  else spelled.set(from, [to]);
+}
+
+function pickForm(character: string, forms: readonly string[], at: number): string {
+  const plain = toPlain(character);
+  if (plain !== "'" && plain !== '"')
+    return forms.every((form) => form === forms[0]) ? (forms[0] as string) : character;
+  const pair = forms.slice(-2);
+  return forms[at] ?? (pair[(at - forms.length) % pair.length] as string);
 }

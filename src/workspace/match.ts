@@ -110,8 +110,8 @@ function spellLikeFile(old: string, file: string, text: string): string {
   while (before < most && old[before] === text[before]) before += 1;
   let after = 0;
   while (after < most - before && old.at(-1 - after) === text.at(-1 - after)) after += 1;
-  const middle = toFileSpelling(text.slice(before, text.length - after), [{ old, file }]);
-  return file.slice(0, before) + middle + file.slice(file.length - after);
+  const spelled = toFileSpelling(text, [{ old, file }]);
+  return file.slice(0, before) + spelled.slice(before, text.length - after) + file.slice(file.length - after);
 }
 
 function matchLines(content: string, change: TextChange): Match {
