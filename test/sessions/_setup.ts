@@ -1,8 +1,12 @@
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Message } from "../../src/core/message.ts";
-import type { Session, SessionEntry, SessionStore } from "../../src/core/session.ts";
+import { createInterface } from "node:readline";
+import { build } from "esbuild";
+import { onTestFinished } from "vitest";
+import type { Session, SessionState, SessionStore } from "../../src/core/session.ts";
 import { createJsonlSessionStore } from "../../src/sessions/index.ts";
 
 /** A second passes with every look at it. */
@@ -16,17 +20,6 @@ export function createIds(): () => string {
   return () => `id-${(count += 1).toString(36).padStart(6, "0")}`;
 }
 
-export function createStore(workspace: string): SessionStore {
-  const folder = join(workspace, ".lmagent", "sessions");
-  return createJsonlSessionStore({
-    folder,
-    workspace,
-    now: createClock(),
-    newId: createIds(),
-    version: "0.0.0",
-  });
-}
-
 export interface Place {
   workspace: string;
   /** Where the session files are. */
@@ -34,59 +27,98 @@ export interface Place {
   store: SessionStore;
   file(id: string): string;
   names(): Promise<string[]>;
-  [Symbol.asyncDispose](): Promise<void>;
+  /** Opens and closes it again when the test ends. */
+  open(id: string): Promise<Session>;
+  /** What there is to go on from. */
+  state(id: string): Promise<SessionState>;
 }
 
+/** An empty workspace, removed when the test ends. */
 export async function createPlace(): Promise<Place> {
   const workspace = await mkdtemp(join(tmpdir(), "lmagent-sessions-"));
+  onTestFinished(() => rm(workspace, { recursive: true, force: true }));
   const folder = join(workspace, ".lmagent", "sessions");
+  const store = createJsonlSessionStore({
+    folder,
+    workspace,
+    now: createClock(),
+    newId: createIds(),
+    version: "0.0.0",
+  });
   return {
     workspace,
     folder,
-    store: createStore(workspace),
+    store,
     file: (id) => join(folder, `${id}.jsonl`),
-    names: () => readdir(folder),
-    [Symbol.asyncDispose]: () => rm(workspace, { recursive: true, force: true }),
+    names: async () => (await readdir(folder)).sort(),
+    open: async (id) => {
+      const session = await store.open(id);
+      onTestFinished(() => session[Symbol.asyncDispose]());
+      return session;
+    },
+    state: async (id) => {
+      const session = await store.open(id);
+      await session[Symbol.asyncDispose]();
+      return session.state;
+    },
   };
 }
 
-export function user(content: string): SessionEntry {
-  return { type: "message", message: { role: "user", content } };
-}
-
-export function assistant(...callIds: string[]): SessionEntry {
-  const tool_calls = callIds.map((id) => ({
-    id,
-    type: "function" as const,
-    function: { name: "ls", arguments: "{}" },
-  }));
-  return { type: "message", message: { role: "assistant", content: null, tool_calls } };
-}
-
-export function result(callId: string): SessionEntry {
-  return {
-    type: "message",
-    message: { role: "tool", tool_call_id: callId, content: '{"ok":true,"output":""}' },
-  };
-}
-
-/** Appends in order, closes, and returns the id. */
-export async function write(session: Session, ...entries: SessionEntry[]): Promise<string> {
-  for (const entry of entries) await session.append(entry);
-  await session[Symbol.asyncDispose]();
-  return session.id;
-}
-
-/** Ids of calls that do not have exactly one result right behind them. */
-export function findUnpaired(messages: readonly Message[]): string[] {
-  return messages.flatMap((message, index) => {
-    if (message.role !== "assistant" || !message.tool_calls) return [];
-    const results = messages.slice(index + 1, index + 1 + message.tool_calls.length);
-    return message.tool_calls
-      .filter(({ id }, position) => {
-        const found = results[position];
-        return found?.role !== "tool" || found.tool_call_id !== id;
-      })
-      .map(({ id }) => id);
+/** Bundles `_writer.ts` into the folder and returns the path of the program. */
+export async function bundleWriter(folder: string): Promise<string> {
+  const outfile = join(folder, "writer.mjs");
+  const entry = join(import.meta.dirname, "_writer.ts");
+  await build({
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    logLevel: "error",
   });
+  return outfile;
+}
+
+export interface Report {
+  opened?: string;
+  interrupted?: string[];
+  stored?: number;
+  failed?: string;
+  message?: string;
+  data?: Record<string, unknown>;
+}
+
+export interface Writer {
+  child: ChildProcess;
+  /** All that it reported so far. */
+  reports: Report[];
+  /** Resolves with the first report, opened or failed. */
+  first: Promise<Report>;
+  /** Resolves when it has ended and every report has arrived. */
+  ended: Promise<void>;
+}
+
+/** Runs the writer; it is killed when the test ends. `shell` is put before the command, such as `ulimit -f 8;`. */
+export function startWriter(program: string, args: readonly string[], { shell = "" } = {}): Writer {
+  const stdio = ["pipe", "pipe", "inherit"] as const;
+  const child = spawn("sh", ["-c", `${shell} exec "$0" "$@"`, process.execPath, program, ...args], {
+    stdio: [...stdio],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const reports: Report[] = [];
+  const lines = createInterface({ input: child.stdout });
+  const first = new Promise<Report>((resolve, reject) => {
+    lines.once("line", (line) => resolve(JSON.parse(line) as Report));
+    lines.once("close", () => reject(new Error("The writer ended without a report.")));
+  });
+  first.catch(() => undefined);
+  lines.on("line", (line) => reports.push(JSON.parse(line) as Report));
+  const ended = new Promise<void>((resolve) => {
+    let open = 2;
+    const close = () => (open -= 1) === 0 && resolve();
+    lines.once("close", close);
+    child.once("exit", close);
+  });
+  return { child, reports, first, ended };
 }

@@ -5,7 +5,7 @@ import { createClock, createIds, createPlace } from "./_setup.ts";
 
 describe("the store of files", () => {
   it.each(sessionStoreCases)("$name", async ({ run }) => {
-    await using place = await createPlace();
+    const place = await createPlace();
     await expect(run(place.store)).resolves.toBeUndefined();
   });
 });
