@@ -1,0 +1,178 @@
+import type { Model, ModelEvent, ModelInfo, ModelRequest } from "../core/model.ts";
+import type { ServerUrl } from "./base-url.ts";
+import { parseBaseUrl } from "./base-url.ts";
+import { describeModel, toUnknownModel } from "./describe.ts";
+import { exchange, ServerRefusal } from "./exchange.ts";
+import { findRefusedField, isContextOverflow, isUnknownModel, toAgentError } from "./failure.ts";
+import { fetchJson } from "./fetch-json.ts";
+import { listOf } from "./identify.ts";
+import type { ProfileRule } from "./profile.ts";
+import { findProfile, PROFILES } from "./profile.ts";
+import { ReplyReader } from "./reply-reader.ts";
+import type { OptionalField } from "./request-body.ts";
+import { toRequestBody } from "./request-body.ts";
+import { createRetryPolicy, sleep } from "./retry.ts";
+import type { Transport } from "./transport.ts";
+import { ConnectionFailure } from "./transport.ts";
+import { toUnavailable } from "./unavailable.ts";
+
+export interface ChatModelOptions {
+  /** The model's name on the server; without one, the first that is loaded there. */
+  id?: string | undefined;
+  /** With or without `/v1`; see `parseBaseUrl`. */
+  baseUrl: string;
+  /** Sent as `Authorization: Bearer`, to this server only. */
+  apiKey?: string | undefined;
+  transport: Transport;
+  /** Makes ids for calls that came without one; default 9 random letters and digits, which every template accepts. */
+  newId?: () => string;
+  /** Default `PROFILES`. */
+  profiles?: readonly ProfileRule[];
+  /** Longest wait for the next byte of a server; default 560 s. There is no limit on the whole. */
+  silenceMs?: number;
+  /** How often a failed request is sent again before the first part of a reply; default 4. */
+  maxRetries?: number;
+  /** Longest wait for a server that is loading its model; default 10 min. */
+  loadingMs?: number;
+}
+
+const DEFAULTS = { silenceMs: 560_000, maxRetries: 4, loadingMs: 600_000 };
+
+/** A model behind `/v1/chat/completions`. Throws `AgentError` `config_invalid` for a base URL that is none. */
+export function createChatModel(options: ChatModelOptions): Model {
+  return new ChatModel(options);
+}
+
+class ChatModel implements Model {
+  readonly #options: ChatModelOptions & typeof DEFAULTS;
+  readonly #server: ServerUrl;
+  readonly #headers: Readonly<Record<string, string>>;
+  /** Fields that this server has refused; they are not sent again. */
+  readonly #refused = new Set<OptionalField>();
+  #info: ModelInfo | undefined;
+
+  constructor(options: ChatModelOptions) {
+    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    this.#options = { ...DEFAULTS, ...given } as ChatModelOptions & typeof DEFAULTS;
+    this.#server = parseBaseUrl(options.baseUrl);
+    this.#headers = options.apiKey ? { authorization: `Bearer ${options.apiKey}` } : {};
+  }
+
+  get id(): string {
+    return this.#info?.id ?? this.#options.id ?? "";
+  }
+
+  async describe({ signal }: { signal?: AbortSignal }): Promise<ModelInfo> {
+    if (this.#info) return this.#info;
+    const { id, transport, profiles = PROFILES } = this.#options;
+    const { info, provisional } = await describeModel({
+      id,
+      server: this.#server,
+      headers: this.#headers,
+      transport,
+      profiles,
+      signal,
+    });
+    if (!provisional) this.#info = info;
+    return info;
+  }
+
+  async *stream(request: ModelRequest, { signal }: { signal: AbortSignal }): AsyncGenerator<ModelEvent> {
+    signal.throwIfAborted();
+    const model = this.#options.id ?? (await this.describe({ signal })).id;
+    const policy = createRetryPolicy(this.#options);
+    for (;;) {
+      const body = this.#toBody(request, model);
+      try {
+        yield* this.#exchange(request, { model, body, signal });
+        return;
+      } catch (thrown) {
+        signal.throwIfAborted();
+        if (this.#dropField(thrown, body)) continue;
+        const retry = policy.next(thrown);
+        if (!retry) throw await this.#toError(thrown, { model, signal });
+        yield { type: "retry", attempt: policy.attempts, ...retry };
+        await sleep(retry.delayMs, signal);
+      }
+    }
+  }
+
+  #toBody(request: ModelRequest, model: string): string {
+    const profile = this.#info?.profile ?? findProfile(model, this.#options.profiles ?? PROFILES);
+    return toRequestBody(request, {
+      model,
+      server: this.#info?.server,
+      temperature: request.temperature ?? profile.temperature,
+      maxTokens: request.maxTokens ?? profile.maxTokens,
+      refused: this.#refused,
+    });
+  }
+
+  #exchange(
+    request: ModelRequest,
+    { model, body, signal }: { model: string; body: string; signal: AbortSignal },
+  ): AsyncGenerator<ModelEvent> {
+    const { transport, silenceMs, newId = randomId } = this.#options;
+    const usedIds = new Set(
+      request.messages.flatMap((message) =>
+        message.role === "assistant" ? (message.tool_calls ?? []).map((call) => call.id) : [],
+      ),
+    );
+    return exchange({
+      url: `${this.#server.api}/chat/completions`,
+      headers: { ...this.#headers, "content-type": "application/json", accept: "text/event-stream" },
+      body,
+      model,
+      transport,
+      reader: new ReplyReader({ tools: request.tools, usedIds, newId }),
+      silenceMs,
+      signal,
+    });
+  }
+
+  /** A server that complains about a field that is not needed gets the request without it, from now on. */
+  #dropField(thrown: unknown, body: string): boolean {
+    if (!(thrown instanceof ServerRefusal) || isContextOverflowOnly(thrown)) return false;
+    const field = findRefusedField(thrown.error, body);
+    if (field === undefined || this.#refused.has(field)) return false;
+    this.#refused.add(field);
+    return true;
+  }
+
+  async #toError(
+    thrown: unknown,
+    { model, signal }: { model: string; signal: AbortSignal },
+  ): Promise<unknown> {
+    const { transport } = this.#options;
+    const url = this.#server.api;
+    if (ConnectionFailure.is(thrown)) return toUnavailable(thrown, { url, transport, signal });
+    if (!(thrown instanceof ServerRefusal)) return thrown;
+    if (!isContextOverflow(thrown.error) && isUnknownModel(thrown.error)) {
+      const ids = await this.#listModels(signal);
+      if (ids.length > 0 && !ids.includes(model)) return toUnknownModel(model, { url, ids });
+    }
+    return toAgentError(thrown.error, { url, model });
+  }
+
+  async #listModels(signal: AbortSignal): Promise<string[]> {
+    const { transport } = this.#options;
+    const answer = await fetchJson(transport, `${this.#server.api}/models`, {
+      headers: this.#headers,
+      timeoutMs: 1_500,
+      signal,
+    });
+    return "value" in answer ? listOf(answer.value, "data").map((model) => String(model["id"])) : [];
+  }
+}
+
+/** vLLM words "max_tokens is too large" as an overflow; without the field the request fits. */
+function isContextOverflowOnly({ error }: ServerRefusal): boolean {
+  return isContextOverflow(error) && !/max_(?:completion_)?tokens/.test(error.message);
+}
+
+const ID_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(9));
+  return Array.from(bytes, (byte) => ID_LETTERS[byte % ID_LETTERS.length]).join("");
+}

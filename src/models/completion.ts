@@ -1,0 +1,142 @@
+import type { FinishReason, Usage } from "../core/model.ts";
+
+/** One frame of a reply in our own words; everything that servers spell differently is evened out here. */
+export interface Delta {
+  text: string;
+  thinking: string;
+  calls: readonly CallDelta[];
+  finish?: FinishReason;
+  usage?: Usage;
+  progress?: { processed: number; total: number; cached: number };
+  /** A frame or document that belongs to the protocol at all. */
+  recognized: boolean;
+}
+
+export interface CallDelta {
+  id?: string;
+  index?: number;
+  name?: string;
+  /** A piece of text, or the whole as an object. */
+  arguments?: unknown;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Reads a chunk of a stream (`choices[].delta`) or a whole answer (`choices[].message`). */
+export function toDelta(frame: Json): Delta {
+  const choices = Array.isArray(frame["choices"]) ? frame["choices"] : undefined;
+  const choice = toObject(choices?.[0]);
+  const body = toObject(choice["delta"] ?? choice["message"] ?? (choices ? undefined : frame["message"]));
+  const parts = readContent(body["content"] ?? choice["text"]);
+  const finish = readFinish(choice["finish_reason"]);
+  const usage = readUsage(frame);
+  const progress = readProgress(frame["prompt_progress"]);
+  return {
+    text: parts.text,
+    thinking: readThinking(body) + parts.thinking,
+    calls: readCalls(body),
+    recognized: choices !== undefined || usage !== undefined || progress !== undefined || "message" in frame,
+    ...(finish === undefined ? {} : { finish }),
+    ...(usage === undefined ? {} : { usage }),
+    ...(progress === undefined ? {} : { progress }),
+  };
+}
+
+export function toObject(value: unknown): Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : {};
+}
+
+/** Content is a string, null, or a list of parts (Mistral sends thinking as a part). */
+function readContent(content: unknown): { text: string; thinking: string } {
+  if (typeof content === "string") return { text: content, thinking: "" };
+  if (!Array.isArray(content)) return { text: "", thinking: "" };
+  let text = "";
+  let thinking = "";
+  for (const part of content.map(toObject)) {
+    if (part["type"] === "thinking" || part["type"] === "reasoning") {
+      const inner = part["thinking"] ?? part["text"];
+      thinking += typeof inner === "string" ? inner : readContent(inner).text;
+    } else if (typeof part["text"] === "string") text += part["text"];
+  }
+  return { text, thinking };
+}
+
+/** Some servers send the same thinking under two names; the first that is there counts. */
+function readThinking(body: Json): string {
+  for (const field of ["reasoning_content", "reasoning", "thinking"]) {
+    const value = body[field];
+    if (typeof value === "string" && value !== "") return value;
+  }
+  return "";
+}
+
+function readCalls(body: Json): CallDelta[] {
+  const listed = Array.isArray(body["tool_calls"]) ? body["tool_calls"].map(toObject) : [];
+  const several = listed.length > 1;
+  const calls = listed.map((entry, position) => {
+    const made = entry["function"] === undefined ? entry : toObject(entry["function"]);
+    const index = typeof entry["index"] === "number" ? entry["index"] : several ? position : undefined;
+    return toCallDelta(made, entry["id"], index);
+  });
+  const legacy = body["function_call"];
+  return legacy === undefined || legacy === null
+    ? calls
+    : [...calls, toCallDelta(toObject(legacy), undefined, 0)];
+}
+
+function toCallDelta(made: Json, id: unknown, index: number | undefined): CallDelta {
+  const { name } = made;
+  const args = made["arguments"] ?? made["parameters"];
+  const identity = typeof id === "number" ? String(id) : id;
+  return {
+    ...(typeof identity === "string" && identity !== "" ? { id: identity } : {}),
+    ...(index === undefined ? {} : { index }),
+    ...(typeof name === "string" && name !== "" ? { name } : {}),
+    ...(args === undefined || args === null ? {} : { arguments: args }),
+  };
+}
+
+const FINISHES: Readonly<Record<string, FinishReason>> = {
+  tool_calls: "tool_calls",
+  function_call: "tool_calls",
+  tool_use: "tool_calls",
+  length: "length",
+  max_tokens: "length",
+  model_length: "length",
+  content_filter: "content_filter",
+};
+
+function readFinish(reason: unknown): FinishReason | undefined {
+  if (typeof reason !== "string" || reason === "") return undefined;
+  return FINISHES[reason] ?? "stop";
+}
+
+/** `usage` as of OpenAI, and `timings` of llama-server, which also tells rates. */
+function readUsage(frame: Json): Usage | undefined {
+  const usage = toObject(frame["usage"]);
+  const timings = toObject(frame["timings"]);
+  const cached =
+    count(toObject(usage["prompt_tokens_details"])["cached_tokens"]) ?? count(timings["cache_n"]);
+  const evaluated = count(timings["prompt_n"]);
+  const found: Record<keyof Usage, number | undefined> = {
+    promptTokens:
+      count(usage["prompt_tokens"]) ?? (evaluated === undefined ? undefined : evaluated + (cached ?? 0)),
+    cachedTokens: cached,
+    completionTokens: count(usage["completion_tokens"]) ?? count(timings["predicted_n"]),
+    prefillTokensPerSecond: count(timings["prompt_per_second"]),
+    decodeTokensPerSecond: count(timings["predicted_per_second"]),
+  };
+  const known = Object.entries(found).filter(([, value]) => value !== undefined);
+  return known.length === 0 ? undefined : (Object.fromEntries(known) as Usage);
+}
+
+function readProgress(value: unknown): Delta["progress"] {
+  const { total, processed, cache } = toObject(value);
+  const all = count(total);
+  if (all === undefined) return undefined;
+  return { processed: count(processed) ?? 0, total: all, cached: count(cache) ?? 0 };
+}
+
+function count(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
+}

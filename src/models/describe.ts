@@ -1,0 +1,149 @@
+import { AgentError } from "../core/errors.ts";
+import type { ModelInfo, ServerKind } from "../core/model.ts";
+import type { ServerUrl } from "./base-url.ts";
+import type { JsonAnswer } from "./fetch-json.ts";
+import { fetchJson } from "./fetch-json.ts";
+import type { Json, ServerAnswers } from "./identify.ts";
+import {
+  chooseModel,
+  identifyServer,
+  isSameOllamaModel,
+  listModelIds,
+  readFacts,
+  readShown,
+} from "./identify.ts";
+import type { ProfileRule } from "./profile.ts";
+import { findProfile } from "./profile.ts";
+import type { Transport } from "./transport.ts";
+import { toUnavailable } from "./unavailable.ts";
+
+export interface DescribeOptions {
+  /** As named by the user; `undefined`: choose one that the server has. */
+  id: string | undefined;
+  server: ServerUrl;
+  headers: Readonly<Record<string, string>>;
+  transport: Transport;
+  profiles: readonly ProfileRule[];
+  signal: AbortSignal | undefined;
+}
+
+export interface Description {
+  info: ModelInfo;
+  /** The window is a guess that the first request will settle, because the model is not loaded yet. */
+  provisional: boolean;
+}
+
+/** Long enough for a busy machine, short enough not to be felt when a server ignores a route. */
+const PROBE_MS = 1_500;
+
+const ROUTES = {
+  models: "",
+  props: "/props",
+  native: "/api/v1/models",
+  nativeV0: "/api/v0/models",
+  running: "/api/ps",
+  health: "/health",
+} as const satisfies Record<keyof ServerAnswers, string>;
+
+/** Asks all routes at once what this server is and what it has loaded; what it does not know it refuses quickly. */
+export async function describeModel(options: DescribeOptions): Promise<Description> {
+  const answers = await askAll(options);
+  const kind = identifyServer(answers);
+  const id = options.id ?? chooseModel(kind, answers) ?? "default";
+  checkListed(kind, id, { answers, options });
+  const asked = kind === "ollama" ? await showModel(id, { answers, options }) : {};
+  const facts = { ...asked, ...readFacts(kind, id, answers) };
+  const info = {
+    id,
+    server: kind,
+    baseUrl: options.server.api,
+    ...facts,
+    profile: findProfile(id, options.profiles),
+  };
+  return { info, provisional: kind === "ollama" && readFacts(kind, id, answers).contextTokens === undefined };
+}
+
+async function askAll(options: DescribeOptions): Promise<ServerAnswers> {
+  const { server, transport, headers, signal } = options;
+  const names = Object.keys(ROUTES) as (keyof ServerAnswers)[];
+  const ask = (name: keyof ServerAnswers) =>
+    fetchJson(transport, name === "models" ? `${server.api}/models` : `${server.root}${ROUTES[name]}`, {
+      headers,
+      timeoutMs: PROBE_MS,
+      signal,
+    });
+  const answers = await Promise.all(names.map(ask));
+  await checkReachable(answers, options);
+  return Object.fromEntries(
+    names.map((name, at) => [name, toValue(answers[at])]),
+  ) as unknown as ServerAnswers;
+}
+
+function toValue(answer: JsonAnswer | undefined): Json {
+  return answer && "value" in answer && answer.status < 400 ? answer.value : {};
+}
+
+async function checkReachable(answers: readonly JsonAnswer[], options: DescribeOptions): Promise<void> {
+  const { server, transport, signal } = options;
+  const failures = answers.map((answer) => ("failure" in answer ? answer.failure : undefined));
+  const lost = failures.find((failure) => failure?.kind === "refused" || failure?.kind === "unreachable");
+  if (lost && failures.every(Boolean))
+    throw await toUnavailable(lost, { url: server.api, transport, signal });
+  const models = answers[0];
+  if (models?.status === 401 || models?.status === 403) {
+    throw new AgentError(
+      "model_rejected",
+      `The server at \`${server.api}\` refused the API key (status ${models.status}). Set \`LLM_API_KEY\`.`,
+      { data: { url: server.api, status: models.status } },
+    );
+  }
+}
+
+/** Whether a name is known is certain only where the list is complete; elsewhere the first request tells. */
+const COMPLETE_LISTS: readonly ServerKind[] = ["lmagent", "lmstudio", "ollama", "vllm"];
+
+function checkListed(
+  kind: ServerKind,
+  id: string,
+  { answers, options }: { answers: ServerAnswers; options: DescribeOptions },
+): void {
+  if (options.id === undefined || !COMPLETE_LISTS.includes(kind)) return;
+  const ids = listModelIds(kind, answers);
+  const known = ids.some((one) => one === id || (kind === "ollama" && isSameOllamaModel(one, id)));
+  if (ids.length > 0 && !known) throw toUnknownModel(id, { url: options.server.api, ids });
+}
+
+const MAX_LISTED = 12;
+
+/** Names the models that the server does have. */
+export function toUnknownModel(
+  id: string,
+  { url, ids }: { url: string; ids: readonly string[] },
+): AgentError {
+  const listed = ids.slice(0, MAX_LISTED).map((one) => `\`${one}\``);
+  const more = ids.length > MAX_LISTED ? ` and ${ids.length - MAX_LISTED} more` : "";
+  const has =
+    listed.length > 0
+      ? `It has ${listed.join(", ")}${more}; choose one with \`--model\`.`
+      : "Check the name and the URL.";
+  return new AgentError("model_rejected", `The server at \`${url}\` has no model \`${id}\`. ${has}`, {
+    data: { url, status: 404, model: id, models: [...ids] },
+  });
+}
+
+async function showModel(
+  id: string,
+  { answers, options }: { answers: ServerAnswers; options: DescribeOptions },
+): Promise<ReturnType<typeof readShown>> {
+  const { server, transport, headers, signal } = options;
+  const loaded = readFacts("ollama", id, answers).contextTokens !== undefined;
+  const shown = await fetchJson(transport, `${server.root}/api/show`, {
+    headers,
+    body: { model: id },
+    timeoutMs: PROBE_MS,
+    signal,
+  });
+  const facts = readShown(toValue(shown));
+  if (loaded) delete facts.contextTokens;
+  return facts;
+}

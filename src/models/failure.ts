@@ -1,0 +1,177 @@
+import type { ErrorCode } from "../core/errors.ts";
+import { AgentError } from "../core/errors.ts";
+import { toObject } from "./completion.ts";
+import type { OptionalField } from "./request-body.ts";
+import { OPTIONAL_FIELDS } from "./request-body.ts";
+
+/** What a server said instead of a reply: a status of 400 or more, or an error inside a stream (status 200). */
+export interface ServerError {
+  status: number;
+  message: string;
+  /** Type and code together, in lower case. */
+  kind: string;
+  promptTokens?: number;
+  contextTokens?: number;
+}
+
+const SHOWN_CHARS = 400;
+
+/** Reads the bodies of OpenAI, llama-server, LM Studio (strings), vLLM, Ollama and Anthropic, and pages of HTML. */
+export function parseServerError(
+  status: number,
+  body: string | Readonly<Record<string, unknown>>,
+): ServerError {
+  const document = typeof body === "string" ? parseJson(body) : body;
+  if (!document) {
+    const text = body as string;
+    return { status, message: toLine(text) || `HTTP status ${status}`, kind: "", ...countsIn(text) };
+  }
+  const inner = document["error"] ?? document["detail"] ?? document;
+  const error = toObject(inner);
+  const text = typeof inner === "string" ? inner : (error["message"] ?? error["msg"] ?? document["message"]);
+  const message = typeof text === "string" && text !== "" ? text : JSON.stringify(inner);
+  const prompt = toCount(error["n_prompt_tokens"]);
+  const context = toCount(error["n_ctx"]);
+  const code = typeof error["code"] === "number" && status === 200 ? error["code"] : status;
+  return {
+    status: code,
+    message: toLine(message),
+    kind: [error["type"], error["code"]]
+      .filter((part) => typeof part === "string")
+      .join(" ")
+      .toLowerCase(),
+    ...countsIn(message),
+    ...(prompt === undefined ? {} : { promptTokens: prompt }),
+    ...(context === undefined ? {} : { contextTokens: context }),
+  };
+}
+
+const OVERFLOW =
+  /exceed_context_size|context_length_exceeded|context[_ ]?(?:size|length|window)[^.]{0,40}exceed|exceed\w*[^.]{0,60}context|maximum context length|context length of only|n_keep.{0,20}n_ctx|maximum model length|prompt is too long|prompt too long|context the overflows|greater than the context length|larger than the (?:max|context)|too many tokens/i;
+
+export function isContextOverflow({ message, kind }: ServerError): boolean {
+  return OVERFLOW.test(kind) || OVERFLOW.test(message);
+}
+
+/** A server that says so becomes ready by itself. */
+export function isLoading({ status, message, kind }: ServerError): boolean {
+  return (
+    status === 503 &&
+    (/loading|warming|starting|not ready/i.test(message) || kind.includes("unavailable_error"))
+  );
+}
+
+/** Will be the same next time, whatever the status says. */
+const PERMANENT =
+  /failed to parse (?:grammar|tools|messages)|grammar|jinja|template|system (?:message|role)|roles must alternate|requires more system memory|not support|unknown model|model .{0,80}not found|failed to load/i;
+
+export function isRetryable(error: ServerError): boolean {
+  const { status, message } = error;
+  if (status === 429 || status === 408) return true;
+  return status >= 500 && status !== 501 && status !== 505 && !PERMANENT.test(message);
+}
+
+/** The optional field of `body` that a server complains about, if it does. */
+export function findRefusedField({ status, message }: ServerError, body: string): OptionalField | undefined {
+  if (status !== 400 && status !== 422) return undefined;
+  const mentioned = OPTIONAL_FIELDS.filter(
+    (field) => message.includes(field) && body.includes(`"${field}":`),
+  );
+  // "Use `max_completion_tokens` and not `max_tokens`": of those that we sent, the first one named.
+  return mentioned.sort((one, other) => message.indexOf(one) - message.indexOf(other))[0];
+}
+
+/** The server does not have the model that was asked for. */
+export function isUnknownModel({ status, message, kind }: ServerError): boolean {
+  if (kind.includes("model_not_found") || status === 404) return true;
+  return (
+    status === 400 &&
+    /model .{0,120}(?:not found|does not exist|not exist|unknown|no such)|unknown model|invalid model/i.test(
+      message,
+    )
+  );
+}
+
+/** The error that a caller sees when nothing can be done about it here. */
+export function toAgentError(error: ServerError, { url, model }: { url: string; model: string }): AgentError {
+  const { status, message, promptTokens, contextTokens } = error;
+  const data = { url, status, body: message };
+  if (isContextOverflow(error)) {
+    const counts = { ...(promptTokens ? { promptTokens } : {}), ...(contextTokens ? { contextTokens } : {}) };
+    return new AgentError(
+      "context_overflow",
+      `The conversation does not fit the context window: ${message}`,
+      {
+        data: { ...data, ...counts },
+      },
+    );
+  }
+  const reply = (code: ErrorCode, text: string) => new AgentError(code, text, { data });
+  if (status === 401 || status === 403) {
+    return reply(
+      "model_rejected",
+      `The server at \`${url}\` refused the API key (status ${status}): ${message}. Set \`LLM_API_KEY\`.`,
+    );
+  }
+  if (status === 429 || status >= 500) {
+    const code = PERMANENT.test(message) ? "model_rejected" : "model_unavailable";
+    return reply(code, `The server at \`${url}\` failed with status ${status}: ${message}`);
+  }
+  return reply(
+    "model_rejected",
+    `The server at \`${url}\` refused the request for \`${model}\` (status ${status}): ${message}`,
+  );
+}
+
+/** One line without tags, short enough to show. */
+export function toLine(text: string): string {
+  const plain = /^\s*</.test(text)
+    ? text.replace(/<(script|style)[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]*>/g, " ")
+    : text;
+  const line = plain.replace(/\s+/g, " ").trim();
+  return line.length > SHOWN_CHARS ? `${line.slice(0, SHOWN_CHARS)}…` : line;
+}
+
+function parseJson(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "string") return { error: value };
+    return typeof value === "object" && value !== null
+      ? toObject(Array.isArray(value) ? value[0] : value)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Counts inside the words; each server has its own sentence. */
+function countsIn(message: string): { promptTokens?: number; contextTokens?: number } {
+  const context = firstCount(message, [
+    /maximum (?:context|model) length (?:is|of) (\d+)/i,
+    /context length (?:is )?(?:of )?only (\d+)/i,
+    /context size \((\d+)/i,
+    /n_ctx[^\d]{0,4}(\d+)/i,
+    /> (\d+) maximum/i,
+  ]);
+  const prompt = firstCount(message, [
+    /(?:requested|resulted in|passed) (\d+)/i,
+    /request \((\d+) tokens\)/i,
+    /n_keep[^\d]{0,4}(\d+)/i,
+    /the first (\d+) tokens/i,
+    /too long: (\d+)/i,
+    /prompt \(length (\d+)/i,
+  ]);
+  return { ...(prompt ? { promptTokens: prompt } : {}), ...(context ? { contextTokens: context } : {}) };
+}
+
+function firstCount(text: string, patterns: readonly RegExp[]): number | undefined {
+  for (const pattern of patterns) {
+    const found = pattern.exec(text)?.[1];
+    if (found !== undefined) return Number(found);
+  }
+  return undefined;
+}
+
+function toCount(value: unknown): number | undefined {
+  return typeof value === "number" && value > 0 ? value : undefined;
+}

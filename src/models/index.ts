@@ -1,0 +1,12 @@
+/** The door of the model client: portable, over a transport that is passed in. */
+export { parseBaseUrl } from "./base-url.ts";
+export type { ServerUrl } from "./base-url.ts";
+export { createChatModel } from "./chat-model.ts";
+export type { ChatModelOptions } from "./chat-model.ts";
+export { createFetchTransport } from "./fetch-transport.ts";
+export { discoverLocalServers } from "./local-servers.ts";
+export type { DiscoverOptions, LocalServer } from "./local-servers.ts";
+export { findProfile, PROFILES } from "./profile.ts";
+export type { ProfileRule } from "./profile.ts";
+export { ConnectionFailure } from "./transport.ts";
+export type { ConnectionFailureKind, Transport, TransportRequest, TransportResponse } from "./transport.ts";

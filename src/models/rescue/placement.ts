@@ -1,0 +1,36 @@
+/** Whether the words around a call say that it is meant to run, or that it is shown to the user. */
+
+const EXAMPLE =
+  /\b(?:examples?|e\.g|for instance|samples?|such as|looks? like|formats?|syntax|would|could|illustrat\w+|demonstrat\w+|documentation|snippet|template)\b/i;
+const TO_THE_USER = /\b(?:you|your|yours|yourself|user|users)\b/i;
+const ANNOUNCES =
+  /\b(?:I'll|I’ll|I will|I'm|I’m|I am|I need|I should|I must|I have to|let me|let's|let’s|let us)\b|^(?:calling|using|running|reading|creating|writing|editing|executing|checking|listing|searching|opening|looking|first|next|now)\b/im;
+const LONGEST_ANNOUNCEMENT = 400;
+
+/** The words right before a fenced call announce an action of the writer, and present nothing to the reader. */
+export function announcesAction(before: string): boolean {
+  const paragraph = lastParagraph(before);
+  if (paragraph.length > LONGEST_ANNOUNCEMENT || EXAMPLE.test(paragraph) || TO_THE_USER.test(paragraph))
+    return false;
+  return ANNOUNCES.test(paragraph);
+}
+
+/** The line that leads in says that an example follows. */
+export function introducesExample(before: string): boolean {
+  const lead = before.trimEnd().split("\n").at(-1) ?? "";
+  return lead.endsWith(":") && EXAMPLE.test(lead);
+}
+
+/** In a quotation (`> …`) or right after a quotation mark or bracket. */
+export function isQuoted(line: string): boolean {
+  return /^\s*>/.test(line) || /["'`“‘«(]$/.test(line);
+}
+
+function lastParagraph(text: string): string {
+  return (
+    text
+      .trim()
+      .split(/\n\s*\n/)
+      .at(-1) ?? ""
+  );
+}

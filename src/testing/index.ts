@@ -1,0 +1,15 @@
+/** The door of what tests of agents need; exported with the package. */
+export {
+  brokenReply,
+  callReply,
+  errorReply,
+  hangingReply,
+  htmlReply,
+  jsonReply,
+  streamReply,
+  textReply,
+  toChunk,
+} from "./scripted-replies.ts";
+export type { CallStyle, ReplyOptions, ReplyPart, ScriptedCall, ScriptedReply } from "./scripted-replies.ts";
+export { startScriptedServer } from "./scripted-server.ts";
+export type { RecordedRequest, Script, ScriptedServer, ScriptedServerOptions } from "./scripted-server.ts";
