@@ -38,7 +38,9 @@ export interface ServerSettings extends LoadSettings {
 }
 
 /** What the server process says once, over its IPC channel. */
-export type ServerReport = { type: "listening"; run: RunFile } | { type: "failed"; message: string; code: "engine_failed" | "storage_failed" };
+export type ServerReport =
+  | { type: "listening"; run: RunFile }
+  | { type: "failed"; message: string; code: "engine_failed" | "storage_failed" };
 
 export interface AcquiredEngine {
   /** With `/v1`. */
@@ -85,7 +87,12 @@ async function startServer(options: AcquireOptions): Promise<AcquiredEngine> {
   try {
     const run = await waitForReport(child, { logPath, signal: options.signal });
     const lease = await openLease(run);
-    if (lease === undefined) throw new AgentError("engine_failed", `The model server stopped right after its start. See \`${logPath}\`.`, { data: { path: logPath } });
+    if (lease === undefined)
+      throw new AgentError(
+        "engine_failed",
+        `The model server stopped right after its start. See \`${logPath}\`.`,
+        { data: { path: logPath } },
+      );
     return toAcquired(run, { lease, started: true });
   } catch (thrown) {
     child.kill("SIGTERM");
@@ -126,15 +133,27 @@ async function openLog(path: string) {
   try {
     return await open(path, "a", 0o600);
   } catch (cause) {
-    throw new AgentError("storage_failed", `\`${path}\` cannot be written: ${errorMessage(cause)}`, { cause, data: { path } });
+    throw new AgentError("storage_failed", `\`${path}\` cannot be written: ${errorMessage(cause)}`, {
+      cause,
+      data: { path },
+    });
   }
 }
 
-function waitForReport(child: ChildProcess, { logPath, signal }: { logPath: string; signal: AbortSignal | undefined }): Promise<RunFile> {
+function waitForReport(
+  child: ChildProcess,
+  { logPath, signal }: { logPath: string; signal: AbortSignal | undefined },
+): Promise<RunFile> {
   const failed = (why: string, cause?: unknown): AgentError =>
-    new AgentError("engine_failed", `The model server could not be started: ${why}. See \`${logPath}\`.`, { cause, data: { path: logPath } });
+    new AgentError("engine_failed", `The model server could not be started: ${why}. See \`${logPath}\`.`, {
+      cause,
+      data: { path: logPath },
+    });
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(failed(`it did not answer within ${START_TIMEOUT_MS / 1000} s`)), START_TIMEOUT_MS);
+    const timer = setTimeout(
+      () => reject(failed(`it did not answer within ${START_TIMEOUT_MS / 1000} s`)),
+      START_TIMEOUT_MS,
+    );
     const onAbort = (): void => reject(signal?.reason as Error);
     const settled = (settle: () => void): void => {
       clearTimeout(timer);
@@ -143,19 +162,42 @@ function waitForReport(child: ChildProcess, { logPath, signal }: { logPath: stri
     };
     signal?.addEventListener("abort", onAbort, { once: true });
     child.once("error", (error) => settled(() => reject(failed(error.message, error))));
-    child.once("exit", (code, name) => settled(() => reject(failed(`it ended with ${name ?? `code ${code}`}`))));
+    child.once("exit", (code, name) =>
+      settled(() => reject(failed(`it ended with ${name ?? `code ${code}`}`))),
+    );
     child.once("message", (report: ServerReport) =>
-      settled(() => (report.type === "listening" ? resolve(report.run) : reject(new AgentError(report.code, report.message)))),
+      settled(() =>
+        report.type === "listening"
+          ? resolve(report.run)
+          : reject(new AgentError(report.code, report.message)),
+      ),
     );
   });
 }
 
-function toAcquired({ port, pid, apiKey, modelId }: RunFile, { lease, started }: { lease: Lease; started: boolean }): AcquiredEngine {
-  return { baseUrl: `http://127.0.0.1:${port}/v1`, apiKey, modelId, pid, started, release: () => lease.close() };
+function toAcquired(
+  { port, pid, apiKey, modelId }: RunFile,
+  { lease, started }: { lease: Lease; started: boolean },
+): AcquiredEngine {
+  return {
+    baseUrl: `http://127.0.0.1:${port}/v1`,
+    apiKey,
+    modelId,
+    pid,
+    started,
+    release: () => lease.close(),
+  };
 }
 
 /** A new server's run file. */
 export function createRunFile(settings: ServerSettings, port: number): RunFile {
   const { modelPath, version } = settings;
-  return { port, pid: process.pid, apiKey: randomBytes(24).toString("base64url"), modelPath, modelId: toModelId(modelPath), version };
+  return {
+    port,
+    pid: process.pid,
+    apiKey: randomBytes(24).toString("base64url"),
+    modelPath,
+    modelId: toModelId(modelPath),
+    version,
+  };
 }

@@ -29,8 +29,12 @@ export interface CallGrammarOptions {
 }
 
 /** `undefined` when nothing is to be constrained: no tools, or an optional call in a form without a grammar. */
-export function toCallGrammar(tools: readonly ToolSchema[], { format, choice, parallel, startsThinking }: CallGrammarOptions): CallGrammar | undefined {
-  const offered = typeof choice === "object" ? tools.filter((tool) => tool.function.name === choice.name) : tools;
+export function toCallGrammar(
+  tools: readonly ToolSchema[],
+  { format, choice, parallel, startsThinking }: CallGrammarOptions,
+): CallGrammar | undefined {
+  const offered =
+    typeof choice === "object" ? tools.filter((tool) => tool.function.name === choice.name) : tools;
   if (offered.length === 0 || (choice === "auto" && format !== "hermes")) return undefined;
   const calls = createGrammarBuilder();
   const call = calls.rule("call", offered.map((tool) => callRule(calls, tool)).join(" | "));
@@ -49,5 +53,8 @@ function callRule(builder: ReturnType<typeof createGrammarBuilder>, { function: 
   const parameters: JsonSchema = { type: "object", ...tool.parameters };
   const expression = builder.schema(parameters, `${tool.name}-args`);
   const name = toLiteral(JSON.stringify(tool.name));
-  return builder.rule(`${tool.name}-call`, `"{" ws "\\"name\\"" ws ":" ws ${name} ws "," ws "\\"arguments\\"" ws ":" ws ${expression} ws "}"`);
+  return builder.rule(
+    `${tool.name}-call`,
+    `"{" ws "\\"name\\"" ws ":" ws ${name} ws "," ws "\\"arguments\\"" ws ":" ws ${expression} ws "}"`,
+  );
 }

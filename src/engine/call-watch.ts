@@ -44,7 +44,9 @@ export function createCallWatch(grammar: CallGrammar): CallWatch {
       const word = quiet ? grammar.quiet.close : grammar.open;
       const next = firstTag(tail, quiet ? [word] : [word, grammar.quiet.open]);
       if (next === undefined) {
-        tail = tail.slice(tail.length - Math.max(partialLength(tail, word), partialLength(tail, grammar.quiet.open)));
+        tail = tail.slice(
+          tail.length - Math.max(partialLength(tail, word), partialLength(tail, grammar.quiet.open)),
+        );
         return { type: "none" };
       }
       tail = tail.slice(next.at + next.tag.length);

@@ -4,7 +4,9 @@ import { AgentError, errorMessage } from "../core/index.ts";
 import type { Message, ToolSchema } from "../core/index.ts";
 
 /** For base models, which have no template of their own. */
-const CHATML = `{%- for m in messages -%}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{%- endfor -%}{%- if add_generation_prompt -%}<|im_start|>assistant\n{%- endif -%}`;
+const CHATML =
+  "{%- for m in messages -%}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{%- endfor -%}" +
+  "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\n' }}{%- endif -%}";
 
 export interface ChatTemplateOptions {
   /** Jinja source; absent for base models. */
@@ -30,9 +32,16 @@ export interface ChatTemplate {
  * The library brings `strftime_now`, `raise_exception` and a `tojson` that spaces like Python's.
  * Throws `AgentError` `engine_failed` when the template is no Jinja that can be parsed.
  */
-export function createChatTemplate({ source = CHATML, bosToken, eosToken }: ChatTemplateOptions): ChatTemplate {
+export function createChatTemplate({
+  source = CHATML,
+  bosToken,
+  eosToken,
+}: ChatTemplateOptions): ChatTemplate {
   const template = parseTemplate(source);
-  const renderMessages = (messages: readonly unknown[], { tools, variables }: Pick<RenderRequest, "variables"> & { tools: readonly ToolSchema[] }): string =>
+  const renderMessages = (
+    messages: readonly unknown[],
+    { tools, variables }: Pick<RenderRequest, "variables"> & { tools: readonly ToolSchema[] },
+  ): string =>
     template.render({
       ...variables,
       messages,
@@ -51,7 +60,11 @@ export function createChatTemplate({ source = CHATML, bosToken, eosToken }: Chat
       try {
         return renderMessages(plain, { tools, ...(variables === undefined ? {} : { variables }) });
       } catch (cause) {
-        throw new AgentError("model_rejected", `The model's chat template refuses this conversation: ${errorMessage(cause)}`, { cause });
+        throw new AgentError(
+          "model_rejected",
+          `The model's chat template refuses this conversation: ${errorMessage(cause)}`,
+          { cause },
+        );
       }
     },
   };
@@ -67,8 +80,14 @@ function parseTemplate(source: string): Template {
 }
 
 /** Most templates run arguments through `tojson` and so want an object; a few paste them as text. */
-function probeObjects(render: (messages: readonly unknown[], options: { tools: readonly ToolSchema[] }) => string): boolean {
-  const call = { id: "call00000", type: "function", function: { name: "probe", arguments: { probe_key: "probe_value" } } };
+function probeObjects(
+  render: (messages: readonly unknown[], options: { tools: readonly ToolSchema[] }) => string,
+): boolean {
+  const call = {
+    id: "call00000",
+    type: "function",
+    function: { name: "probe", arguments: { probe_key: "probe_value" } },
+  };
   const messages = [
     { role: "user", content: "x" },
     { role: "assistant", content: "", tool_calls: [call] },
@@ -87,7 +106,10 @@ function toTemplateMessage(message: Message, wantsObjects: boolean): Record<stri
   if (message.role !== "assistant" || message.tool_calls === undefined) return { ...message, content };
   const calls = message.tool_calls.map((call) => ({
     ...call,
-    function: { ...call.function, arguments: wantsObjects ? parseArguments(call.function.arguments) : call.function.arguments },
+    function: {
+      ...call.function,
+      arguments: wantsObjects ? parseArguments(call.function.arguments) : call.function.arguments,
+    },
   }));
   return { ...message, content, tool_calls: calls };
 }

@@ -47,9 +47,13 @@ async function generateOnSlot(id: number, request: GenerateRequest, signal: Abor
     return;
   }
   send({ type: "event", id, event: { type: "accepted", promptTokens: tokens.length } });
-  const slot = await pool.acquire(tokens, { signal, ...(request.slot === undefined ? {} : { slot: request.slot }) });
+  const slot = await pool.acquire(tokens, {
+    signal,
+    ...(request.slot === undefined ? {} : { slot: request.slot }),
+  });
   try {
-    for await (const event of generate({ model, slot, tokens, request, sliceTokens, signal })) send({ type: "event", id, event });
+    for await (const event of generate({ model, slot, tokens, request, sliceTokens, signal }))
+      send({ type: "event", id, event });
   } finally {
     pool.release(slot);
   }
@@ -60,11 +64,18 @@ async function requireLoaded(): Promise<Loaded> {
   return loaded;
 }
 
-function checkRequest(model: LlamaModel, request: GenerateRequest, promptTokens: number): EngineFailure | undefined {
+function checkRequest(
+  model: LlamaModel,
+  request: GenerateRequest,
+  promptTokens: number,
+): EngineFailure | undefined {
   const { contextTokens, slots } = model.facts;
   if (promptTokens === 0) return { code: "invalid_request", message: "The prompt is empty." };
   if (request.slot !== undefined && request.slot >= slots) {
-    return { code: "invalid_request", message: `There is no slot \`${request.slot}\`; this model has ${slots}.` };
+    return {
+      code: "invalid_request",
+      message: `There is no slot \`${request.slot}\`; this model has ${slots}.`,
+    };
   }
   // One token of room, or nothing could be generated.
   if (promptTokens < contextTokens) return undefined;
@@ -73,7 +84,8 @@ function checkRequest(model: LlamaModel, request: GenerateRequest, promptTokens:
 }
 
 function toFailure(thrown: unknown): EngineFailure {
-  if (AgentError.is(thrown, "engine_failed") && thrown.data["reason"] === "queue_full") return { code: "queue_full", message: thrown.message };
+  if (AgentError.is(thrown, "engine_failed") && thrown.data["reason"] === "queue_full")
+    return { code: "queue_full", message: thrown.message };
   return { code: "generation_failed", message: errorMessage(thrown) };
 }
 

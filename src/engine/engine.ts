@@ -5,7 +5,15 @@ import { setTimeout as delay } from "node:timers/promises";
 import { AgentError } from "../core/index.ts";
 import { createMailbox } from "./mailbox.ts";
 import type { Mailbox } from "./mailbox.ts";
-import type { EngineFailure, FromChild, GenerateEvent, GenerateRequest, LoadOptions, ModelFacts, ToChild } from "./protocol.ts";
+import type {
+  EngineFailure,
+  FromChild,
+  GenerateEvent,
+  GenerateRequest,
+  LoadOptions,
+  ModelFacts,
+  ToChild,
+} from "./protocol.ts";
 
 const BACKOFF_START_MS = 100;
 const BACKOFF_LIMIT_MS = 10_000;
@@ -30,7 +38,10 @@ export interface Engine {
    * Throws `AgentError` `context_overflow`, or `engine_failed` whose `data.reason` is an `EngineFailureCode`. Ending the
    * iteration or aborting cancels the generation in the child.
    */
-  generate(request: GenerateRequest, options: { signal: AbortSignal }): AsyncGenerator<GenerateEvent, void, void>;
+  generate(
+    request: GenerateRequest,
+    options: { signal: AbortSignal },
+  ): AsyncGenerator<GenerateEvent, void, void>;
   countTokens(text: string): Promise<number>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -69,7 +80,10 @@ class ForkedEngine implements Engine {
     return (await this.#ensure()).facts;
   }
 
-  async *generate(request: GenerateRequest, { signal }: { signal: AbortSignal }): AsyncGenerator<GenerateEvent, void, void> {
+  async *generate(
+    request: GenerateRequest,
+    { signal }: { signal: AbortSignal },
+  ): AsyncGenerator<GenerateEvent, void, void> {
     signal.throwIfAborted();
     const child = await this.#ensure();
     signal.throwIfAborted();
@@ -146,7 +160,11 @@ class ForkedEngine implements Engine {
 
   #startChild(): Child {
     const { childEntry, load, log } = this.#options;
-    const process = fork(childEntry, [], { serialization: "advanced", execArgv: [], stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const process = fork(childEntry, [], {
+      serialization: "advanced",
+      execArgv: [],
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
     const requests = new Map<number, Mailbox<Reply>>();
     const { facts, settle } = createLoadPromise();
     const child: Child = { process, facts, requests, startedAt: Date.now() };
@@ -164,7 +182,9 @@ class ForkedEngine implements Engine {
       settle.reject(loadError(load.modelPath, `the engine process ${why}`));
     };
     process.once("error", (error) => onGone(`could not be started: ${error.message}`));
-    process.once("exit", (code, signal) => onGone(signal === null ? `ended with code ${code}` : `was ended by ${signal}`));
+    process.once("exit", (code, signal) =>
+      onGone(signal === null ? `ended with code ${code}` : `was ended by ${signal}`),
+    );
     send(process, { type: "load", options: load });
     return child;
   }
@@ -175,7 +195,10 @@ class ForkedEngine implements Engine {
     this.#deaths = Date.now() - child.startedAt > STABLE_MS ? 1 : this.#deaths + 1;
     this.#lastDeathAt = Date.now();
     this.#options.log(`engine ${child.process.pid}: ${why}`);
-    const error = toError({ code: "crashed", message: `The engine process ${why} while it worked on this request; it is started again with the next one.` });
+    const error = toError({
+      code: "crashed",
+      message: `The engine process ${why} while it worked on this request; it is started again with the next one.`,
+    });
     child.facts.then(
       () => failAll(child, error),
       (loadFailure: unknown) => failAll(child, loadFailure),
@@ -187,7 +210,10 @@ function failAll(child: Child, error: unknown): void {
   for (const mailbox of child.requests.values()) mailbox.fail(error);
 }
 
-function createLoadPromise(): { facts: Promise<ModelFacts>; settle: { resolve: (facts: ModelFacts) => void; reject: (error: AgentError) => void } } {
+function createLoadPromise(): {
+  facts: Promise<ModelFacts>;
+  settle: { resolve: (facts: ModelFacts) => void; reject: (error: AgentError) => void };
+} {
   const settle = {} as { resolve: (facts: ModelFacts) => void; reject: (error: AgentError) => void };
   const facts = new Promise<ModelFacts>((resolve, reject) => {
     settle.resolve = resolve;
@@ -211,6 +237,7 @@ function loadError(modelPath: string, why: string): AgentError {
 
 function toError(failure: EngineFailure): AgentError {
   const { code, message, promptTokens, contextTokens } = failure;
-  if (code === "context_overflow") return new AgentError("context_overflow", message, { data: { promptTokens, contextTokens } });
+  if (code === "context_overflow")
+    return new AgentError("context_overflow", message, { data: { promptTokens, contextTokens } });
   return new AgentError("engine_failed", message, { data: { reason: code } });
 }

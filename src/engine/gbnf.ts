@@ -43,7 +43,8 @@ export function createGrammarBuilder(): GrammarBuilder {
   return {
     rule,
     schema: (schema, name) => convert(schema, { name, rules, rule, root: schema, depth: 0, refs: new Map() }),
-    toText: (root) => [`root ::= ${root}`, ...[...rules].map(([name, body]) => `${name} ::= ${body}`)].join("\n"),
+    toText: (root) =>
+      [`root ::= ${root}`, ...[...rules].map(([name, body]) => `${name} ::= ${body}`)].join("\n"),
   };
 }
 
@@ -53,7 +54,13 @@ export function toLiteral(text: string): string {
   return `"${escaped}"`;
 }
 
-const LITERAL_ESCAPES: Readonly<Record<string, string>> = { '"': String.raw`\"`, "\\": "\\\\", "\n": String.raw`\n`, "\r": String.raw`\r`, "\t": String.raw`\t` };
+const LITERAL_ESCAPES: Readonly<Record<string, string>> = {
+  '"': String.raw`\"`,
+  "\\": "\\\\",
+  "\n": String.raw`\n`,
+  "\r": String.raw`\r`,
+  "\t": String.raw`\t`,
+};
 
 interface Scope {
   /** What the rules made here are called. */
@@ -81,7 +88,8 @@ function convert(schema: unknown, scope: Scope): string {
 
 function convertType(schema: JsonSchema, scope: Scope): string {
   const type = schema["type"] ?? (isSchema(schema["properties"]) ? "object" : undefined);
-  if (Array.isArray(type)) return alternatives(type.map((one) => convertType({ ...schema, type: one as unknown }, scope)));
+  if (Array.isArray(type))
+    return alternatives(type.map((one) => convertType({ ...schema, type: one as unknown }, scope)));
   switch (type) {
     case "string":
     case "integer":
@@ -151,7 +159,10 @@ function convertObject(schema: JsonSchema, scope: Scope): string {
   const required = new Set(Array.isArray(schema["required"]) ? (schema["required"] as unknown[]) : []);
   const pairs = properties.map(([key, value]): Property => {
     const expression = convert(value, { ...scope, name: `${scope.name}-${key}` });
-    const pair = scope.rule(`${scope.name}-${key}-pair`, `${toLiteral(JSON.stringify(key))} ws ":" ws ${expression}`);
+    const pair = scope.rule(
+      `${scope.name}-${key}-pair`,
+      `${toLiteral(JSON.stringify(key))} ws ":" ws ${expression}`,
+    );
     return { pair, required: required.has(key) };
   });
   const members = pairs.length <= ANY_ORDER_LIMIT ? anyOrder(pairs, scope) : declaredOrder(pairs, scope);
@@ -174,7 +185,9 @@ function anyOrder(properties: readonly Property[], scope: Scope): string {
   const restOf = (left: number): string => {
     const known = names.get(left);
     if (known !== undefined) return known;
-    const options = properties.flatMap(({ pair }, at) => ((left >> at) & 1 ? [`ws "," ws ${pair} ${restOf(left & ~(1 << at))}`] : []));
+    const options = properties.flatMap(({ pair }, at) =>
+      (left >> at) & 1 ? [`ws "," ws ${pair} ${restOf(left & ~(1 << at))}`] : [],
+    );
     const complete = properties.every(({ required }, at) => !required || !((left >> at) & 1));
     const name = scope.rule(`${scope.name}-rest`, [...options, ...(complete ? ["ws"] : [])].join(" | "));
     names.set(left, name);

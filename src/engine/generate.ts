@@ -24,7 +24,13 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Genera
   const { slot, tokens, signal } = options;
   const startedAt = performance.now();
   const cachedTokens = yield* prefill(options, startedAt);
-  const timings: Timings = { promptTokens: tokens.length, cachedTokens, promptMs: 0, completionTokens: 0, completionMs: 0 };
+  const timings: Timings = {
+    promptTokens: tokens.length,
+    cachedTokens,
+    promptMs: 0,
+    completionTokens: 0,
+    completionMs: 0,
+  };
   let firstAt: number | undefined;
   const onToken = (): void => {
     firstAt ??= performance.now();
@@ -38,7 +44,10 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Genera
 }
 
 /** Leaves the last prompt token to `sample`. Returns how many tokens were there already. */
-async function* prefill(options: GenerateOptions, startedAt: number): AsyncGenerator<GenerateEvent, number, void> {
+async function* prefill(
+  options: GenerateOptions,
+  startedAt: number,
+): AsyncGenerator<GenerateEvent, number, void> {
   const { slot, tokens, sliceTokens, signal } = options;
   const total = tokens.length;
   await slot.keep(Math.min(slot.prefixLength(tokens), total - 1));
@@ -52,7 +61,7 @@ async function* prefill(options: GenerateOptions, startedAt: number): AsyncGener
     elapsedMs: Math.round(performance.now() - startedAt),
   });
   yield progress(cached);
-  for (let at = cached; at < total - 1 && !signal.aborted; ) {
+  for (let at = cached; at < total - 1 && !signal.aborted;) {
     const end = Math.min(at + sliceTokens, total - 1);
     await slot.evaluate(tokens.slice(at, end));
     at = end;
@@ -73,7 +82,10 @@ interface StretchContext {
   onToken: () => boolean;
 }
 
-async function* sample(options: GenerateOptions, onToken: () => void): AsyncGenerator<GenerateEvent, StopReason, void> {
+async function* sample(
+  options: GenerateOptions,
+  onToken: () => void,
+): AsyncGenerator<GenerateEvent, StopReason, void> {
   const { model, tokens, request } = options;
   const writer = createWriter(options);
   const room = model.facts.contextTokens - tokens.length;
@@ -132,13 +144,20 @@ interface PushResult {
 }
 
 /** Tokens to text, past the stop strings, with the grammar switched at the call's tags. */
-function createWriter({ model, request }: GenerateOptions): { push: (token: Token) => PushResult; flush: () => string } {
-  const decoder = createTextDecoder(model.detokenize);
+function createWriter({ model, request }: GenerateOptions): {
+  push: (token: Token) => PushResult;
+  flush: () => string;
+} {
+  const decoder = createTextDecoder((tokens, before) => model.detokenize(tokens, before));
   const stops = createStopScanner(request.stop);
   const watch: CallWatch | undefined = request.grammar && createCallWatch(request.grammar);
   const single = request.grammar?.single ?? false;
 
-  const afterStep = (step: WatchStep, token: Token, piece: string): { piece: string; next?: Stretch; closed?: boolean } => {
+  const afterStep = (
+    step: WatchStep,
+    token: Token,
+    piece: string,
+  ): { piece: string; next?: Stretch; closed?: boolean } => {
     if (step.type === "closed") return { piece, next: { tokens: [token], gbnf: undefined }, closed: true };
     if (step.type === "none") return { piece };
     const gbnf = request.grammar?.afterOpen;

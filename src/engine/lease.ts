@@ -11,7 +11,13 @@ export interface Lease {
 /** `undefined` when no server answers there, or another one than the key belongs to. */
 export function openLease({ port, apiKey }: { port: number; apiKey: string }): Promise<Lease | undefined> {
   return new Promise((resolve) => {
-    const asked = request({ host: "127.0.0.1", port, path: "/lease", agent: false, headers: { authorization: `Bearer ${apiKey}` } });
+    const asked = request({
+      host: "127.0.0.1",
+      port,
+      path: "/lease",
+      agent: false,
+      headers: { authorization: `Bearer ${apiKey}` },
+    });
     const timer = setTimeout(() => asked.destroy(new Error("no answer")), ANSWER_TIMEOUT_MS);
     // Nothing waits for the lease, so it must not keep the process alive.
     asked.on("socket", (socket) => socket.unref());

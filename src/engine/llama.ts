@@ -3,10 +3,11 @@
  * tokens. The only importer of the library; runs in the engine child only.
  */
 import { stat } from "node:fs/promises";
+import type * as LibraryModule from "node-llama-cpp";
 import { errorMessage } from "../core/index.ts";
 import type { LoadOptions, ModelFacts, Sampling } from "./protocol.ts";
 
-type Library = typeof import("node-llama-cpp");
+type Library = typeof LibraryModule;
 type Llama = Awaited<ReturnType<Library["getLlama"]>>;
 type LibraryModel = Awaited<ReturnType<Llama["loadModel"]>>;
 type LibrarySequence = ReturnType<Awaited<ReturnType<LibraryModel["createContext"]>>["getSequence"]>;
@@ -25,7 +26,10 @@ export interface LlamaSlot {
   /** Evaluates prompt tokens; cannot be interrupted, so give it slices. */
   evaluate(tokens: readonly Token[]): Promise<void>;
   /** Evaluates `tokens` and then samples until the model ends. A yielded token is evaluated when the next one is asked for. */
-  sample(tokens: readonly Token[], options: { sampling: Sampling; gbnf?: string }): AsyncGenerator<Token, void, void>;
+  sample(
+    tokens: readonly Token[],
+    options: { sampling: Sampling; gbnf?: string },
+  ): AsyncGenerator<Token, void, void>;
 }
 
 export interface LlamaModel {
@@ -44,7 +48,10 @@ let library: Promise<Library> | undefined;
 /** Starts the import, which takes longer than anything else on the way to the first token. */
 export function importLibrary(): Promise<Library> {
   library ??= import("node-llama-cpp").catch((cause: unknown) => {
-    throw new Error(`The package \`node-llama-cpp\` cannot be loaded (${errorMessage(cause)}). Install it: npm install node-llama-cpp`, { cause });
+    throw new Error(
+      `The package \`node-llama-cpp\` cannot be loaded (${errorMessage(cause)}). Install it: npm install node-llama-cpp`,
+      { cause },
+    );
   });
   return library;
 }
@@ -68,15 +75,24 @@ export async function loadLlamaModel(options: LoadOptions): Promise<LlamaModel> 
   const modelMs = clock();
   const context = await model.createContext({
     sequences: options.slots,
-    contextSize: Math.min(options.contextTokens, model.trainContextSize),
+    contextSize: { max: Math.min(options.contextTokens, model.trainContextSize) },
     batchSize: options.sliceTokens,
     threads: options.threads,
   });
   const loadMs = { library: libraryMs, backend: backendMs, model: modelMs, context: clock() };
   const grammars = createGrammarCache(lib, llama);
   return {
-    facts: { ...readFacts(model), sizeBytes, slots: options.slots, threads: options.threads, contextTokens: context.contextSize, loadMs },
-    slots: Array.from({ length: options.slots }, (_, index) => toSlot(lib, context.getSequence(), { index, model, grammars })),
+    facts: {
+      ...readFacts(model),
+      sizeBytes,
+      slots: options.slots,
+      threads: options.threads,
+      contextTokens: context.contextSize,
+      loadMs,
+    },
+    slots: Array.from({ length: options.slots }, (_, index) =>
+      toSlot(lib, context.getSequence(), { index, model, grammars }),
+    ),
     tokenizePrompt: (text) => withBeginToken(model, model.tokenize(text, true)),
     tokenizePiece: (text) => model.tokenize(text, true, "trimLeadingSpace"),
     detokenize: (tokens, before) => model.detokenize(tokens as never, true, before as never),
@@ -93,7 +109,12 @@ function createStopwatch(): () => number {
   };
 }
 
-function readFacts(model: LibraryModel): Pick<ModelFacts, "trainContextTokens" | "parameters" | "chatTemplate" | "bosToken" | "eosToken" | "quantization"> {
+function readFacts(
+  model: LibraryModel,
+): Pick<
+  ModelFacts,
+  "trainContextTokens" | "parameters" | "chatTemplate" | "bosToken" | "eosToken" | "quantization"
+> {
   const metadata = model.fileInfo.metadata as { tokenizer?: { chat_template?: unknown } };
   const template = metadata.tokenizer?.chat_template;
   return {
@@ -108,7 +129,10 @@ function readFacts(model: LibraryModel): Pick<ModelFacts, "trainContextTokens" |
 
 function countParameters(model: LibraryModel): number {
   const tensors = model.fileInfo.fullTensorInfo ?? model.fileInfo.tensorInfo ?? [];
-  return tensors.reduce((sum, { dimensions }) => sum + dimensions.reduce<number>((size, one) => size * Number(one), 1), 0);
+  return tensors.reduce(
+    (sum, { dimensions }) => sum + dimensions.reduce<number>((size, one) => size * Number(one), 1),
+    0,
+  );
 }
 
 /** The library's description ends in the quantisation, as in "llama 8B Q4_K - Medium". */
@@ -137,7 +161,11 @@ function createGrammarCache(lib: Library, llama: Llama): GrammarCache {
   };
 }
 
-function toSlot(lib: Library, sequence: LibrarySequence, options: { index: number; model: LibraryModel; grammars: GrammarCache }): LlamaSlot {
+function toSlot(
+  lib: Library,
+  sequence: LibrarySequence,
+  options: { index: number; model: LibraryModel; grammars: GrammarCache },
+): LlamaSlot {
   const { index, model, grammars } = options;
   return {
     index,
@@ -146,7 +174,8 @@ function toSlot(lib: Library, sequence: LibrarySequence, options: { index: numbe
     },
     prefixLength: (tokens) => sequence.compareContextTokens(tokens as never).firstDifferentIndex,
     keep: async (count) => {
-      if (count < sequence.nextTokenIndex) await sequence.eraseContextTokenRanges([{ start: count, end: sequence.nextTokenIndex }]);
+      if (count < sequence.nextTokenIndex)
+        await sequence.eraseContextTokenRanges([{ start: count, end: sequence.nextTokenIndex }]);
     },
     evaluate: (tokens) => sequence.evaluateWithoutGeneratingNewTokens(tokens as never),
     sample: (tokens, { sampling, gbnf }) =>
@@ -154,7 +183,9 @@ function toSlot(lib: Library, sequence: LibrarySequence, options: { index: numbe
         ...sampling,
         ...(gbnf === undefined
           ? {}
-          : { grammarEvaluationState: new lib.LlamaGrammarEvaluationState({ model, grammar: grammars(gbnf) }) }),
-      }) as AsyncGenerator<Token, void, void>,
+          : {
+              grammarEvaluationState: new lib.LlamaGrammarEvaluationState({ model, grammar: grammars(gbnf) }),
+            }),
+      }),
   };
 }

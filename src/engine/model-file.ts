@@ -55,7 +55,9 @@ export async function planLoad({ modelPath, ...settings }: LoadSettings): Promis
   const tiny = sizeBytes < TINY_BYTES;
   return {
     modelPath,
-    contextTokens: settings.contextTokens ?? (isPracticeModel(modelPath) ? PRACTICE_CONTEXT_TOKENS : DEFAULT_CONTEXT_TOKENS),
+    contextTokens:
+      settings.contextTokens ??
+      (isPracticeModel(modelPath) ? PRACTICE_CONTEXT_TOKENS : DEFAULT_CONTEXT_TOKENS),
     // A context belongs to one slot, so each one more costs as much memory again.
     slots: settings.slots ?? (tiny ? 2 : 1),
     threads: settings.threads ?? chooseThreads(sizeBytes),
@@ -70,7 +72,11 @@ async function checkModelFile(path: string): Promise<number> {
     const { size } = await stat(path);
     if ((await readMagic(path)) === "GGUF") return size;
   } catch (cause) {
-    throw new AgentError("engine_failed", `The model file \`${path}\` cannot be read: ${errorMessage(cause)}`, { cause, data: { path } });
+    throw new AgentError(
+      "engine_failed",
+      `The model file \`${path}\` cannot be read: ${errorMessage(cause)}`,
+      { cause, data: { path } },
+    );
   }
   const message = `\`${path}\` is no GGUF file (it does not start with \`GGUF\`). Download it again, or give another file.`;
   throw new AgentError("engine_failed", message, { data: { path } });

@@ -85,7 +85,13 @@ export interface Timings {
 export type StopReason = "end" | "stop_string" | "call_complete" | "length" | "cancelled";
 
 /** Why a request failed; the child itself lives on. */
-export type EngineFailureCode = "context_overflow" | "invalid_request" | "queue_full" | "load_failed" | "generation_failed" | "crashed";
+export type EngineFailureCode =
+  | "context_overflow"
+  | "invalid_request"
+  | "queue_full"
+  | "load_failed"
+  | "generation_failed"
+  | "crashed";
 
 export interface EngineFailure {
   code: EngineFailureCode;

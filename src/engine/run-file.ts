@@ -17,7 +17,10 @@ export interface RunFile {
 }
 
 /** One server for each model and package version: an update never talks to the server it replaced. */
-export function runFilePath(home: string, { modelPath, version }: { modelPath: string; version: string }): string {
+export function runFilePath(
+  home: string,
+  { modelPath, version }: { modelPath: string; version: string },
+): string {
   const key = createHash("sha256").update(`${modelPath}\0${version}`).digest("hex").slice(0, 12);
   return join(home, "run", `engine-${key}.json`);
 }
@@ -38,7 +41,9 @@ function isRunFile(content: Partial<RunFile> | null): content is RunFile {
     content.port > 0 &&
     content.port < 65_536 &&
     typeof content.pid === "number" &&
-    ["apiKey", "modelPath", "modelId", "version"].every((key) => typeof content[key as keyof RunFile] === "string")
+    ["apiKey", "modelPath", "modelId", "version"].every(
+      (key) => typeof content[key as keyof RunFile] === "string",
+    )
   );
 }
 
@@ -75,8 +80,12 @@ export async function prepareHome(home: string): Promise<void> {
 
 function storageFailed(path: string, cause: unknown): AgentError {
   const errno = (cause as NodeJS.ErrnoException).code;
-  return new AgentError("storage_failed", `\`${path}\` cannot be written: ${errorMessage(cause)}. Free some space or choose another LMAGENT_HOME.`, {
-    cause,
-    data: { path, errno },
-  });
+  return new AgentError(
+    "storage_failed",
+    `\`${path}\` cannot be written: ${errorMessage(cause)}. Free some space or choose another LMAGENT_HOME.`,
+    {
+      cause,
+      data: { path, errno },
+    },
+  );
 }

@@ -44,7 +44,10 @@ export function createSlotPool(slots: readonly LlamaSlot[]): SlotPool {
     },
   };
 
-  async function enqueue(tokens: readonly Token[], { slot, signal }: { slot?: number; signal: AbortSignal }): Promise<LlamaSlot> {
+  async function enqueue(
+    tokens: readonly Token[],
+    { slot, signal }: { slot?: number; signal: AbortSignal },
+  ): Promise<LlamaSlot> {
     signal.throwIfAborted();
     const now = take({ tokens, slot });
     if (now !== undefined) return now;
@@ -78,5 +81,5 @@ function chooseSlot(free: readonly LlamaSlot[], tokens: readonly Token[]): Llama
   const scored = free.map((slot) => ({ slot, prefix: slot.prefixLength(tokens) }));
   const best = scored.toSorted((a, b) => b.prefix - a.prefix)[0];
   if (best !== undefined && best.prefix > 0 && best.prefix >= best.slot.length / 2) return best.slot;
-  return (free.find((slot) => slot.length === 0) ?? free[0]);
+  return free.find((slot) => slot.length === 0) ?? free[0];
 }

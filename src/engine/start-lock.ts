@@ -10,7 +10,11 @@ const STALE_MS = 60_000;
  * Runs `work` while no other process does so for the same file. A lock whose process is gone is taken over.
  * Throws `AgentError` `storage_failed` when the lock file cannot be made.
  */
-export async function withStartLock<Result>(path: string, { signal }: { signal?: AbortSignal | undefined }, work: () => Promise<Result>): Promise<Result> {
+export async function withStartLock<Result>(
+  path: string,
+  { signal }: { signal?: AbortSignal | undefined },
+  work: () => Promise<Result>,
+): Promise<Result> {
   while (!(await tryLock(path))) {
     signal?.throwIfAborted();
     await delay(POLL_MS, undefined, signal === undefined ? {} : { signal });
@@ -25,12 +29,19 @@ export async function withStartLock<Result>(path: string, { signal }: { signal?:
 async function tryLock(path: string): Promise<boolean> {
   try {
     const file = await open(path, "wx", 0o600);
-    await file.writeFile(String(process.pid)).finally(() => file.close());
+    try {
+      await file.writeFile(String(process.pid));
+    } finally {
+      await file.close();
+    }
     return true;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "EEXIST") {
       const message = `\`${path}\` cannot be written: ${errorMessage(cause)}. Free some space or choose another LMAGENT_HOME.`;
-      throw new AgentError("storage_failed", message, { cause, data: { path, errno: (cause as NodeJS.ErrnoException).code } });
+      throw new AgentError("storage_failed", message, {
+        cause,
+        data: { path, errno: (cause as NodeJS.ErrnoException).code },
+      });
     }
     if (await isStale(path)) await rm(path, { force: true });
     return false;

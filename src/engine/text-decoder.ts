@@ -11,7 +11,9 @@ export interface TextDecoder {
   flush(): string;
 }
 
-export function createTextDecoder(detokenize: (tokens: readonly Token[], before: readonly Token[]) => string): TextDecoder {
+export function createTextDecoder(
+  detokenize: (tokens: readonly Token[], before: readonly Token[]) => string,
+): TextDecoder {
   let held: Token[] = [];
   let before: Token[] = [];
 

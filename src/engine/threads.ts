@@ -22,7 +22,10 @@ export function usableCores(root = "/sys/fs/cgroup"): number {
 function readQuota(root: string): number | undefined {
   const [quota, period] = (readText(`${root}/cpu.max`) ?? "").trim().split(/\s+/);
   if (quota !== undefined && period !== undefined) return toCores(quota, period);
-  return toCores(readText(`${root}/cpu/cpu.cfs_quota_us`) ?? "", readText(`${root}/cpu/cpu.cfs_period_us`) ?? "");
+  return toCores(
+    readText(`${root}/cpu/cpu.cfs_quota_us`) ?? "",
+    readText(`${root}/cpu/cpu.cfs_period_us`) ?? "",
+  );
 }
 
 function toCores(quota: string, period: string): number | undefined {

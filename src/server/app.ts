@@ -27,9 +27,16 @@ type App = Hono<Env>;
 export function createApp(options: AppOptions): App {
   const app: App = new Hono<Env>();
   app.onError((thrown, c) => respond(c, fromThrown(thrown)));
-  app.notFound((c) => respond(c, toApiError(404, `There is no route \`${c.req.method} ${c.req.path}\`.`, { code: "route_not_found" })));
+  app.notFound((c) =>
+    respond(
+      c,
+      toApiError(404, `There is no route \`${c.req.method} ${c.req.path}\`.`, { code: "route_not_found" }),
+    ),
+  );
   app.use(async (c, next) => {
-    const refused = checkHost(c.req.header("host")) ?? (c.req.path === "/health" ? undefined : checkKey(readKey(c), options.apiKey));
+    const refused =
+      checkHost(c.req.header("host")) ??
+      (c.req.path === "/health" ? undefined : checkKey(readKey(c), options.apiKey));
     return refused === undefined ? next() : respond(c, refused);
   });
   addService(app, options);
@@ -48,34 +55,45 @@ function addService(app: App, { version, leases }: AppOptions): void {
 }
 
 function addModels(app: App, { models }: AppOptions): void {
-  app.get("/v1/models", async (c) => c.json({ object: "list", data: await Promise.all(models.map(toModelObject)) }));
+  app.get("/v1/models", async (c) =>
+    c.json({ object: "list", data: await Promise.all(models.map((model) => toModelObject(model))) }),
+  );
   app.get("/v1/models/:id", async (c) => {
     const model = findServedModel(models, c.req.param("id"));
-    return model === undefined ? respond(c, modelNotFound(models, c.req.param("id"))) : c.json(await toModelObject(model));
+    return model === undefined
+      ? respond(c, modelNotFound(models, c.req.param("id")))
+      : c.json(await toModelObject(model));
   });
   refuseOtherMethods(app, ["/v1/models", "/v1/models/:id"], "GET");
 }
 
 /** Every client looks for the window under another name. */
-async function toModelObject({ id, describe }: ServedModel): Promise<Record<string, unknown>> {
-  const { facts } = await describe();
+async function toModelObject(model: ServedModel): Promise<Record<string, unknown>> {
+  const { contextTokens, trainContextTokens, parameters, sizeBytes, slots, quantization, loaded } =
+    await model.outline();
   return {
-    id,
+    id: model.id,
     object: "model",
     created: 0,
     owned_by: "lmagent",
-    context_length: facts.contextTokens,
-    max_model_len: facts.contextTokens,
-    slots: facts.slots,
-    meta: { n_ctx: facts.contextTokens, n_ctx_train: facts.trainContextTokens, n_params: facts.parameters, size: facts.sizeBytes },
-    ...(facts.quantization === undefined ? {} : { quantization: facts.quantization }),
+    state: loaded ? "loaded" : "loading",
+    context_length: contextTokens,
+    max_model_len: contextTokens,
+    slots,
+    // What is not known yet is left out of the JSON.
+    meta: { n_ctx: contextTokens, n_ctx_train: trainContextTokens, n_params: parameters, size: sizeBytes },
+    quantization,
   };
 }
 
 function addChat(app: App, { models, now }: AppOptions): void {
   const limit = bodyLimit({
     maxSize: BODY_LIMIT_BYTES,
-    onError: (c) => respond(c, toApiError(413, `The body is larger than ${BODY_LIMIT_BYTES} bytes.`, { code: "body_too_large" })),
+    onError: (c) =>
+      respond(
+        c,
+        toApiError(413, `The body is larger than ${BODY_LIMIT_BYTES} bytes.`, { code: "body_too_large" }),
+      ),
   });
   app.post("/v1/chat/completions", limit, async (c) => {
     const body = await c.req.text();
@@ -89,7 +107,10 @@ function refuseOtherMethods(app: App, paths: readonly string[], allowed: string)
   for (const path of paths) {
     app.all(path, (c) => {
       const message = `\`${c.req.path}\` takes ${allowed}, not ${c.req.method}.`;
-      return respond(c, toApiError(405, message, { code: "method_not_allowed", headers: { allow: allowed } }));
+      return respond(
+        c,
+        toApiError(405, message, { code: "method_not_allowed", headers: { allow: allowed } }),
+      );
     });
   }
 }

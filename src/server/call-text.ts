@@ -19,10 +19,16 @@ const FUNCTION = /^\s*<function=([^>\s]+)>([\s\S]*?)(?:<\/function>\s*)?$/;
 const PARAMETER = /<parameter=([^>\s]+)>\n?([\s\S]*?)\n?<\/parameter>/g;
 
 /** `<function=name><parameter=key>value</parameter></function>`: values are bare text, so the declared type decides how to read them. */
-export function parseXmlCall(text: string, typeOf: (tool: string, parameter: string) => unknown): ParsedCall | undefined {
+export function parseXmlCall(
+  text: string,
+  typeOf: (tool: string, parameter: string) => unknown,
+): ParsedCall | undefined {
   const [, name, body] = FUNCTION.exec(text) ?? [];
   if (name === undefined || body === undefined) return undefined;
-  const entries = [...body.matchAll(PARAMETER)].map(([, key, value]) => [key, toValue(value as string, typeOf(name, key as string))]);
+  const entries = [...body.matchAll(PARAMETER)].map(([, key, value]) => [
+    key,
+    toValue(value as string, typeOf(name, key as string)),
+  ]);
   return { name, arguments: JSON.stringify(Object.fromEntries(entries)) };
 }
 

@@ -1,5 +1,6 @@
 /** The body of `POST /v1/chat/completions`, as OpenAI and llama.cpp's server define it. Unknown fields are ignored, as both do. */
 import * as z from "zod/mini";
+import { unreachable } from "../core/index.ts";
 import type { Message, ToolSchema } from "../core/index.ts";
 import { toApiError } from "./errors.ts";
 import type { ApiError } from "./errors.ts";
@@ -45,7 +46,10 @@ const chatRequest = z.object({
   messages: z.array(message).check(z.minLength(1)),
   tools: optional(z.array(tool)),
   tool_choice: optional(
-    z.union([z.enum(["none", "auto", "required"]), z.object({ type: z.literal("function"), function: z.object({ name: z.string() }) })]),
+    z.union([
+      z.enum(["none", "auto", "required"]),
+      z.object({ type: z.literal("function"), function: z.object({ name: z.string() }) }),
+    ]),
   ),
   parallel_tool_calls: optional(z.boolean()),
   stream: optional(z.boolean()),
@@ -84,9 +88,16 @@ export function parseChatRequest(text: string): ChatRequest | ApiError {
   if (!parsed.success) return describeIssue(parsed.error.issues[0], body);
   const image = findImage(parsed.data.messages);
   if (image !== undefined) {
-    return toApiError(400, `\`${image.param}\` has the type \`${image.type}\`; this model reads text only.`, { param: image.param, code: "unsupported_content" });
+    return toApiError(400, `\`${image.param}\` has the type \`${image.type}\`; this model reads text only.`, {
+      param: image.param,
+      code: "unsupported_content",
+    });
   }
-  const request = { ...parsed.data, messages: parsed.data.messages.map(toMessage), tools: (parsed.data.tools ?? []).map(toTool) };
+  const request = {
+    ...parsed.data,
+    messages: parsed.data.messages.map(toMessage),
+    tools: (parsed.data.tools ?? []).map(toTool),
+  };
   return checkChoice(request) ?? request;
 }
 
@@ -101,7 +112,11 @@ function describeIssue(issue: z.core.$ZodIssue | undefined, body: unknown): ApiE
   const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], body);
   const shown = JSON.stringify(value)?.slice(0, 80) ?? "undefined";
   const name = param === null ? "The body" : `\`${param}\``;
-  return toApiError(400, `${name} is \`${shown}\`: ${issue?.message ?? "invalid"}`, param === null ? {} : { param });
+  return toApiError(
+    400,
+    `${name} is \`${shown}\`: ${issue?.message ?? "invalid"}`,
+    param === null ? {} : { param },
+  );
 }
 
 function findImage(messages: ParsedBody["messages"]): { param: string; type: string } | undefined {
@@ -115,9 +130,15 @@ function findImage(messages: ParsedBody["messages"]): { param: string; type: str
 
 function checkChoice({ tool_choice: choice, tools }: ChatRequest): ApiError | undefined {
   if (choice === undefined || choice === null || choice === "none" || choice === "auto") return undefined;
-  if (tools.length === 0) return toApiError(400, "`tool_choice` asks for a call, but there are no `tools`.", { param: "tool_choice" });
-  if (typeof choice === "string" || tools.some((tool) => tool.function.name === choice.function.name)) return undefined;
-  return toApiError(400, `\`tool_choice\` names \`${choice.function.name}\`, which is not in \`tools\`.`, { param: "tool_choice.function.name" });
+  if (tools.length === 0)
+    return toApiError(400, "`tool_choice` asks for a call, but there are no `tools`.", {
+      param: "tool_choice",
+    });
+  if (typeof choice === "string" || tools.some((tool) => tool.function.name === choice.function.name))
+    return undefined;
+  return toApiError(400, `\`tool_choice\` names \`${choice.function.name}\`, which is not in \`tools\`.`, {
+    param: "tool_choice.function.name",
+  });
 }
 
 function toMessage(message: ParsedBody["messages"][number]): Message {
@@ -140,6 +161,8 @@ function toMessage(message: ParsedBody["messages"][number]): Message {
         ...(calls.length === 0 ? {} : { tool_calls: calls.map(toToolCall) }),
       };
     }
+    default:
+      return unreachable(message);
   }
 }
 
@@ -149,9 +172,20 @@ function toText(content: string | { text?: string | undefined }[] | null | undef
 }
 
 function toToolCall({ id, function: { name, arguments: input } }: z.output<typeof toolCall>) {
-  return { id: id ?? "", type: "function" as const, function: { name, arguments: typeof input === "string" ? input : JSON.stringify(input) } };
+  return {
+    id: id ?? "",
+    type: "function" as const,
+    function: { name, arguments: typeof input === "string" ? input : JSON.stringify(input) },
+  };
 }
 
 function toTool({ function: { name, description, parameters } }: z.output<typeof tool>): ToolSchema {
-  return { type: "function", function: { name, description: description ?? "", parameters: parameters ?? { type: "object", properties: {} } } };
+  return {
+    type: "function",
+    function: {
+      name,
+      description: description ?? "",
+      parameters: parameters ?? { type: "object", properties: {} },
+    },
+  };
 }

@@ -16,7 +16,11 @@ export interface ChatRouteOptions {
 }
 
 /** Writes the whole answer to `outgoing`. The generation stops when the client closes the connection. */
-export async function answerChat(body: string, outgoing: ServerResponse, { models, now }: ChatRouteOptions): Promise<void> {
+export async function answerChat(
+  body: string,
+  outgoing: ServerResponse,
+  { models, now }: ChatRouteOptions,
+): Promise<void> {
   const request = parseChatRequest(body);
   if (isApiError(request)) {
     sendError(outgoing, request);
@@ -34,13 +38,19 @@ export async function answerChat(body: string, outgoing: ServerResponse, { model
 }
 
 /** Without a name, the first model. */
-export function findServedModel(models: readonly ServedModel[], name: string | null | undefined): ServedModel | undefined {
+export function findServedModel(
+  models: readonly ServedModel[],
+  name: string | null | undefined,
+): ServedModel | undefined {
   return typeof name === "string" && name !== "" ? models.find(({ id }) => id === name) : models[0];
 }
 
 export function modelNotFound(models: readonly ServedModel[], name: string): ApiError {
   const known = models.map(({ id }) => `\`${id}\``).join(", ");
-  return toApiError(404, `There is no model \`${name}\` here. Available: ${known}.`, { code: "model_not_found", param: "model" });
+  return toApiError(404, `There is no model \`${name}\` here. Available: ${known}.`, {
+    code: "model_not_found",
+    param: "model",
+  });
 }
 
 interface ChatContext {
@@ -92,9 +102,18 @@ export function sendError(outgoing: ServerResponse, { status, body, headers }: A
   sendJson(outgoing, status, body, headers);
 }
 
-function sendJson(outgoing: ServerResponse, status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void {
+function sendJson(
+  outgoing: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   if (outgoing.destroyed) return;
   const text = JSON.stringify(body);
-  outgoing.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text), ...headers });
+  outgoing.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(text),
+    ...headers,
+  });
   outgoing.end(text);
 }

@@ -1,5 +1,6 @@
 /** A chat completion in OpenAI's shapes, with the additions of llama.cpp's server (`timings`, `prompt_progress`). */
 import { randomBytes } from "node:crypto";
+import { unreachable } from "../core/index.ts";
 import type { Timings } from "../engine/index.ts";
 import type { ChatEvent, FinishReason } from "./chat.ts";
 import type { ReplyPart } from "./reply-parser.ts";
@@ -17,7 +18,10 @@ export function createHead(model: string, now: Date): CompletionHead {
 /** Letters and digits only: some chat templates accept nothing else. */
 export function randomId(length: number): string {
   let id = "";
-  while (id.length < length) id += randomBytes(length).toString("base64").replaceAll(/[^a-zA-Z0-9]/g, "");
+  while (id.length < length)
+    id += randomBytes(length)
+      .toString("base64")
+      .replaceAll(/[^a-zA-Z0-9]/g, "");
   return id.slice(0, length);
 }
 
@@ -28,7 +32,10 @@ export interface ChunkOptions {
 }
 
 /** Chunks of the stream for one event; the role goes out before the first part. */
-export function createChunker(head: CompletionHead, { includeUsage, includeProgress, callId }: ChunkOptions): (event: ChatEvent) => unknown[] {
+export function createChunker(
+  head: CompletionHead,
+  { includeUsage, includeProgress, callId }: ChunkOptions,
+): (event: ChatEvent) => unknown[] {
   const chunk = (delta: unknown, finish: FinishReason | null = null, extra: object = {}): unknown => ({
     ...head,
     object: "chat.completion.chunk",
@@ -45,12 +52,16 @@ export function createChunker(head: CompletionHead, { includeUsage, includeProgr
         return [chunk({ role: "assistant", content: null })];
       case "progress": {
         const { total, cached: cache, processed, elapsedMs } = event;
-        return includeProgress ? [chunk({}, null, { prompt_progress: { total, cache, processed, time_ms: elapsedMs } })] : [];
+        return includeProgress
+          ? [chunk({}, null, { prompt_progress: { total, cache, processed, time_ms: elapsedMs } })]
+          : [];
       }
       case "part":
         return [chunk(toDelta(event.part, callId))];
       case "finished":
         return finished(event.reason, event.timings);
+      default:
+        return unreachable(event);
     }
   };
 }
@@ -62,14 +73,23 @@ function toDelta(part: ReplyPart, callId: () => string): unknown {
     case "reasoning":
       return { reasoning_content: part.text };
     case "call_started":
-      return { tool_calls: [{ index: part.index, id: callId(), type: "function", function: { name: part.name, arguments: "" } }] };
+      return {
+        tool_calls: [
+          { index: part.index, id: callId(), type: "function", function: { name: part.name, arguments: "" } },
+        ],
+      };
     case "call_arguments":
       return { tool_calls: [{ index: part.index, function: { arguments: part.text } }] };
+    default:
+      return unreachable(part);
   }
 }
 
 /** Collects the whole reply for a request without `stream`. */
-export function createCompletion(head: CompletionHead, { callId }: Pick<ChunkOptions, "callId">): { add: (event: ChatEvent) => void; body: () => unknown } {
+export function createCompletion(
+  head: CompletionHead,
+  { callId }: Pick<ChunkOptions, "callId">,
+): { add: (event: ChatEvent) => void; body: () => unknown } {
   let content = "";
   let reasoning = "";
   const calls: { id: string; type: "function"; function: { name: string; arguments: string } }[] = [];
@@ -77,7 +97,8 @@ export function createCompletion(head: CompletionHead, { callId }: Pick<ChunkOpt
   const addPart = (part: ReplyPart): void => {
     if (part.type === "content") content += part.text;
     else if (part.type === "reasoning") reasoning += part.text;
-    else if (part.type === "call_started") calls.push({ id: callId(), type: "function", function: { name: part.name, arguments: "" } });
+    else if (part.type === "call_started")
+      calls.push({ id: callId(), type: "function", function: { name: part.name, arguments: "" } });
     else (calls[part.index] as (typeof calls)[number]).function.arguments += part.text;
   };
   return {
@@ -115,7 +136,13 @@ function toUsage({ promptTokens, completionTokens, cachedTokens }: Timings): unk
 }
 
 /** `prompt_n` counts only what had to be evaluated, as llama.cpp's server does. */
-function toTimings({ promptTokens, cachedTokens, promptMs, completionTokens, completionMs }: Timings): unknown {
+function toTimings({
+  promptTokens,
+  cachedTokens,
+  promptMs,
+  completionTokens,
+  completionMs,
+}: Timings): unknown {
   const evaluated = promptTokens - cachedTokens;
   return {
     cache_n: cachedTokens,

@@ -15,7 +15,11 @@ export type ChatEvent =
   | { type: "finished"; reason: FinishReason; timings: Timings };
 
 /** Throws what the engine and the template throw; stops promptly on abort. */
-export async function* runChat(request: ChatRequest, model: ServedModel, { signal }: { signal: AbortSignal }): AsyncGenerator<ChatEvent, void, void> {
+export async function* runChat(
+  request: ChatRequest,
+  model: ServedModel,
+  { signal }: { signal: AbortSignal },
+): AsyncGenerator<ChatEvent, void, void> {
   const { generate, parser } = prepareChat(request, await model.describe());
   let calls = 0;
   const count = (parts: ReplyPart[]): ChatEvent[] =>
@@ -37,9 +41,15 @@ function toFinishReason(reason: StopReason, calls: number): FinishReason {
   return calls > 0 ? "tool_calls" : "stop";
 }
 
-function prepareChat(request: ChatRequest, { template, callFormat }: ModelDescription): { generate: GenerateRequest; parser: ReplyParser } {
+function prepareChat(
+  request: ChatRequest,
+  { template, callFormat }: ModelDescription,
+): { generate: GenerateRequest; parser: ReplyParser } {
   const { messages, tools, tool_choice: toolChoice, chat_template_kwargs: variables } = request;
-  const choice = typeof toolChoice === "object" && toolChoice !== null ? { name: toolChoice.function.name } : (toolChoice ?? "auto");
+  const choice =
+    typeof toolChoice === "object" && toolChoice !== null
+      ? { name: toolChoice.function.name }
+      : (toolChoice ?? "auto");
   const callsAllowed = tools.length > 0 && choice !== "none";
   const forced = callsAllowed && choice !== "auto";
   const rendered = template.render({ messages, tools, ...(variables ? { variables } : {}) });
@@ -48,7 +58,13 @@ function prepareChat(request: ChatRequest, { template, callFormat }: ModelDescri
   const prompt = thinks && forced ? `${rendered.trimEnd()}\n${THINK_CLOSE}\n\n` : rendered;
   const startsThinking = thinks && !forced;
   const grammar =
-    callsAllowed && toCallGrammar(tools, { format: callFormat, choice: choice as Exclude<typeof choice, "none">, parallel: request.parallel_tool_calls ?? true, startsThinking });
+    callsAllowed &&
+    toCallGrammar(tools, {
+      format: callFormat,
+      choice,
+      parallel: request.parallel_tool_calls ?? true,
+      startsThinking,
+    });
   const maxTokens = request.max_completion_tokens ?? request.max_tokens;
   return {
     generate: {
@@ -76,7 +92,9 @@ function toSampling({ temperature, top_p: topP, top_k: topK, min_p: minP, seed }
 
 function toTypeLookup({ tools }: ChatRequest): (tool: string, parameter: string) => unknown {
   return (tool, parameter) => {
-    const schema = tools.find((one) => one.function.name === tool)?.function.parameters as { properties?: Record<string, { type?: unknown }> } | undefined;
+    const schema = tools.find((one) => one.function.name === tool)?.function.parameters as
+      | { properties?: Record<string, { type?: unknown }> }
+      | undefined;
     const properties = schema?.properties ?? {};
     return Object.hasOwn(properties, parameter) ? properties[parameter]?.type : undefined;
   };

@@ -3,7 +3,15 @@ import { AgentError, errorMessage } from "../core/index.ts";
 
 export interface ApiError {
   status: 400 | 401 | 403 | 404 | 405 | 413 | 500 | 503;
-  body: { error: { message: string; type: string; param: string | null; code: string | null; [extra: string]: unknown } };
+  body: {
+    error: {
+      message: string;
+      type: string;
+      param: string | null;
+      code: string | null;
+      [extra: string]: unknown;
+    };
+  };
   headers: Readonly<Record<string, string>>;
 }
 
@@ -15,7 +23,11 @@ export interface ApiErrorOptions {
   headers?: Readonly<Record<string, string>>;
 }
 
-export function toApiError(status: ApiError["status"], message: string, options: ApiErrorOptions = {}): ApiError {
+export function toApiError(
+  status: ApiError["status"],
+  message: string,
+  options: ApiErrorOptions = {},
+): ApiError {
   const { type = "invalid_request_error", code = null, param = null, extra = {}, headers = {} } = options;
   return { status, body: { error: { message, type, param, code, ...extra } }, headers };
 }
@@ -28,16 +40,25 @@ export function fromThrown(thrown: unknown): ApiError {
   const message = errorMessage(thrown);
   if (AgentError.is(thrown, "context_overflow")) {
     const { promptTokens, contextTokens } = thrown.data;
-    return toApiError(400, message, { code: "context_length_exceeded", param: "messages", extra: { n_prompt_tokens: promptTokens, n_ctx: contextTokens } });
+    return toApiError(400, message, {
+      code: "context_length_exceeded",
+      param: "messages",
+      extra: { n_prompt_tokens: promptTokens, n_ctx: contextTokens },
+    });
   }
-  if (AgentError.is(thrown, "model_rejected")) return toApiError(400, message, { param: "messages", code: "template_error" });
+  if (AgentError.is(thrown, "model_rejected"))
+    return toApiError(400, message, { param: "messages", code: "template_error" });
   switch (AgentError.is(thrown, "engine_failed") ? thrown.data["reason"] : undefined) {
     case "load_failed":
       return toApiError(400, message, { code: "model_load_failed", headers: PERMANENT });
     case "invalid_request":
       return toApiError(400, message);
     case "queue_full":
-      return toApiError(503, message, { type: "server_error", code: "queue_full", headers: { "retry-after": "1" } });
+      return toApiError(503, message, {
+        type: "server_error",
+        code: "queue_full",
+        headers: { "retry-after": "1" },
+      });
     case "crashed":
       return toApiError(500, message, { type: "server_error", code: "engine_crashed" });
     default:

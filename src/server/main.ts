@@ -4,7 +4,15 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { AgentError, errorMessage } from "../core/index.ts";
-import { createEngine, createRunFile, planLoad, removeRunFile, runFilePath, toModelId, writeRunFile } from "../engine/index.ts";
+import {
+  createEngine,
+  createRunFile,
+  planLoad,
+  removeRunFile,
+  runFilePath,
+  toModelId,
+  writeRunFile,
+} from "../engine/index.ts";
 import type { Engine, ServerReport, ServerSettings } from "../engine/index.ts";
 import { createApp } from "./app.ts";
 import { createLeases } from "./leases.ts";
@@ -33,11 +41,21 @@ async function start(settings: ServerSettings): Promise<void> {
   const stop = createStop({ server, engine, settings });
   await listen(server);
   const run = createRunFile(settings, (server.address() as AddressInfo).port);
-  const leases = createLeases({ graceMs: settings.graceMs, startGraceMs: START_GRACE_MS, onIdle: () => stop("nobody uses it any more") });
-  const now = (): Date => new Date();
-  const models = [createServedModel(toModelId(settings.modelPath), engine)];
-  const app = createApp({ models, apiKey: run.apiKey, version: settings.version, leases, now });
-  server.on("request", getRequestListener(app.fetch, { overrideGlobalObjects: false }));
+  const leases = createLeases({
+    graceMs: settings.graceMs,
+    startGraceMs: START_GRACE_MS,
+    onIdle: () => stop("nobody uses it any more"),
+  });
+  const models = [createServedModel(toModelId(settings.modelPath), { engine, plan: load })];
+  const app = createApp({
+    models,
+    apiKey: run.apiKey,
+    version: settings.version,
+    leases,
+    now: () => new Date(),
+  });
+  const serve = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  server.on("request", (incoming, outgoing) => void serve(incoming, outgoing));
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => stop(signal));
   await writeRunFile(runFilePath(settings.home, settings), run);
   log(`server ${process.pid}: ${settings.modelPath} on port ${run.port}`);
@@ -47,12 +65,20 @@ async function start(settings: ServerSettings): Promise<void> {
 function listen(server: Server): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ host: "127.0.0.1", port: 0 }, () => resolve());
+    server.listen({ host: "127.0.0.1", port: 0 }, resolve);
   });
 }
 
 /** The run file goes first, so that nobody finds a server that is about to end. */
-function createStop({ server, engine, settings }: { server: Server; engine: Engine; settings: ServerSettings }): (why: string) => void {
+function createStop({
+  server,
+  engine,
+  settings,
+}: {
+  server: Server;
+  engine: Engine;
+  settings: ServerSettings;
+}): (why: string) => void {
   let stopping = false;
   const stop = async (why: string): Promise<void> => {
     log(`server ${process.pid}: stops, ${why}`);

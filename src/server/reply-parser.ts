@@ -2,7 +2,15 @@
  * Splits the text that a model writes into content, thinking and tool calls, while it arrives. Tags may be split anywhere. What
  * looks like a call but cannot be read as one stays in the content, where the client can still make sense of it.
  */
-import { CALL_CLOSE, CALL_OPEN, createJsonScanner, partialLength, THINK_CLOSE, THINK_OPEN } from "../engine/index.ts";
+import { unreachable } from "../core/index.ts";
+import {
+  CALL_CLOSE,
+  CALL_OPEN,
+  createJsonScanner,
+  partialLength,
+  THINK_CLOSE,
+  THINK_OPEN,
+} from "../engine/index.ts";
 import { parseJsonCall, parseXmlCall } from "./call-text.ts";
 import type { ParsedCall } from "./call-text.ts";
 
@@ -52,7 +60,7 @@ class StreamingReplyParser implements ReplyParser {
   push(text: string): ReplyPart[] {
     this.#held += text;
     const parts: ReplyPart[] = [];
-    for (let before = -1; before !== this.#held.length; ) {
+    for (let before = -1; before !== this.#held.length;) {
       before = this.#held.length;
       const state = this.#state;
       parts.push(...this.#step());
@@ -74,6 +82,8 @@ class StreamingReplyParser implements ReplyParser {
       case "arguments":
       case "call_end":
         return [];
+      default:
+        return unreachable(this.#state);
     }
   }
 
@@ -89,6 +99,8 @@ class StreamingReplyParser implements ReplyParser {
         return this.#inArguments();
       case "call_end":
         return this.#inCallEnd();
+      default:
+        return unreachable(this.#state);
     }
   }
 

@@ -1,5 +1,6 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { createChatTemplate, detectCallFormat } from "../engine/index.ts";
-import type { CallFormat, ChatTemplate, Engine, ModelFacts } from "../engine/index.ts";
+import type { CallFormat, ChatTemplate, Engine, LoadOptions, ModelFacts } from "../engine/index.ts";
 
 /** A model that the server offers under `id`. */
 export interface ServedModel {
@@ -7,6 +8,11 @@ export interface ServedModel {
   readonly engine: Engine;
   /** Waits for the model to be loaded. */
   describe(): Promise<ModelDescription>;
+  /**
+   * What is known without waiting long: clients ask this first and take a slow answer for none. Until the model is loaded, the
+   * window is the planned one.
+   */
+  outline(): Promise<ModelOutline>;
 }
 
 export interface ModelDescription {
@@ -15,11 +21,32 @@ export interface ModelDescription {
   callFormat: CallFormat;
 }
 
-export function createServedModel(id: string, engine: Engine): ServedModel {
+export type ModelOutline = Partial<ModelFacts> & { contextTokens: number; slots: number; loaded: boolean };
+
+/** A tiny model always gets the window that was planned; a large one may get less, which is worth a short wait. */
+const PATIENCE_MS = 1_000;
+
+export interface ServedModelOptions {
+  engine: Engine;
+  plan: LoadOptions;
+}
+
+export function createServedModel(id: string, { engine, plan }: ServedModelOptions): ServedModel {
   let known: ModelDescription | undefined;
   return {
     id,
     engine,
+    outline: async () => {
+      const planned = { contextTokens: plan.contextTokens, slots: plan.slots, loaded: false };
+      const patience = new AbortController();
+      const timeout = delay(plan.gpu === false ? 0 : PATIENCE_MS, planned, { signal: patience.signal });
+      timeout.catch(() => undefined);
+      const loaded = engine.facts().then(
+        (facts) => ({ ...facts, loaded: true }),
+        () => planned,
+      );
+      return Promise.race([loaded, timeout]).finally(() => patience.abort());
+    },
     describe: async () => {
       // Asked anew each time, because the engine may have died and be loading again.
       const facts = await engine.facts();

@@ -12,7 +12,11 @@ export interface SseWriter {
 
 /** Sends the headers at once. */
 export function createSseWriter(outgoing: ServerResponse): SseWriter {
-  outgoing.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store", "x-accel-buffering": "no" });
+  outgoing.writeHead(200, {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-store",
+    "x-accel-buffering": "no",
+  });
   outgoing.flushHeaders();
   const ping = setInterval(() => outgoing.write(": ping\n\n"), PING_MS);
   outgoing.once("close", () => clearInterval(ping));

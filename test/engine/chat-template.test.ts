@@ -1,0 +1,139 @@
+import { readFile } from "node:fs/promises";
+import { describe, expect, test } from "vitest";
+import type { Message, ToolSchema } from "../../src/core/index.ts";
+import { detectCallFormat, toCallGrammar } from "../../src/engine/call-format.ts";
+import { createChatTemplate } from "../../src/engine/chat-template.ts";
+import { accepts, parseGrammar } from "./_gbnf.ts";
+
+const tokens = { bosToken: "<s>", eosToken: "</s>" };
+
+const conversation: Message[] = [
+  { role: "system", content: "Be brief." },
+  { role: "user", content: "write it" },
+  {
+    role: "assistant",
+    content: null,
+    tool_calls: [
+      { id: "call_1", type: "function", function: { name: "write", arguments: '{"path":"ä.txt","n":1}' } },
+    ],
+  },
+  { role: "tool", tool_call_id: "call_1", content: '{"ok":true}' },
+];
+
+const write: ToolSchema = {
+  type: "function",
+  function: {
+    name: "write",
+    description: "Writes.",
+    parameters: { type: "object", properties: { path: { type: "string" } }, required: ["path"] },
+  },
+};
+
+function render(source: string | undefined, messages = conversation, tools: ToolSchema[] = []): string {
+  return createChatTemplate({ source, ...tokens }).render({ messages, tools });
+}
+
+describe("a chat template", () => {
+  test("gets arguments as an object where it runs them through tojson", () => {
+    const source =
+      "{% for m in messages %}{% for t in m.tool_calls or [] %}{{ t.function.arguments | tojson }}{% endfor %}{% endfor %}";
+    expect(render(source)).toBe('{"path": "ä.txt", "n": 1}');
+  });
+
+  test("gets arguments as text where it would drop an object", () => {
+    const dropping =
+      "{% for m in messages %}{% for t in m.tool_calls or [] %}{% if t.function.arguments is string %}{{ t.function.arguments }}{% endif %}{% endfor %}{% endfor %}";
+    expect(render(dropping)).toBe('{"path":"ä.txt","n":1}');
+  });
+
+  test("sees an empty text where the content is null", () => {
+    expect(render("{% for m in messages %}[{{ m.content }}]{% endfor %}")).toBe(
+      '[Be brief.][write it][][{"ok":true}]',
+    );
+  });
+
+  test("is offered tools, special tokens and the generation prompt", () => {
+    const source =
+      "{{ bos_token }}{% if tools is not none and tools %}{{ tools[0].function.name }}{% endif %}{% if add_generation_prompt %}>{% endif %}";
+    expect(render(source, conversation, [write])).toBe("<s>write>");
+    expect(render(source)).toBe("<s>>");
+  });
+
+  test("can print the date", () => {
+    expect(render("{{ strftime_now('%Y') }}")).toBe(String(new Date().getFullYear()));
+  });
+
+  test("that refuses the conversation is quoted", () => {
+    expect(() => render("{{ raise_exception('roles must alternate') }}")).toThrow(/roles must alternate/);
+  });
+
+  test("that is no Jinja is an engine failure", () => {
+    expect(() => render("{% for %}")).toThrow(expect.objectContaining({ code: "engine_failed" }) as Error);
+  });
+
+  test("has a stand-in for models without one", () => {
+    expect(render(undefined, [{ role: "user", content: "hi" }])).toBe(
+      "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n",
+    );
+  });
+
+  test("of an unfinished conversation is a prefix of the finished one", () => {
+    const source =
+      "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
+    const first = render(source, conversation.slice(0, 2));
+    expect(render(source, [...conversation.slice(0, 2), { role: "assistant", content: "ok" }])).toContain(
+      first,
+    );
+  });
+});
+
+describe("the form of calls", () => {
+  test("is read from the template", async () => {
+    expect(detectCallFormat("…<tool_call>\n{json}…")).toBe("hermes");
+    expect(detectCallFormat("<tool_call>\n<function=x>")).toBe("qwen_xml");
+    expect(detectCallFormat("[TOOL_CALLS]")).toBe("text");
+  });
+
+  const auto = { format: "hermes", choice: "auto", parallel: true, startsThinking: false } as const;
+
+  test("allows declared names with their own arguments only", () => {
+    const grammar = parseGrammar(toCallGrammar([write], auto)?.afterOpen ?? "");
+    expect(accepts(grammar, '\n{"name": "write", "arguments": {"path": "a"}}\n</tool_call>')).toBe(true);
+    expect(accepts(grammar, '{"name":"write","arguments":{"path":"</tool_call>"}}</tool_call>')).toBe(true);
+    expect(accepts(grammar, '{"name": "erase", "arguments": {"path": "a"}}</tool_call>')).toBe(false);
+    expect(accepts(grammar, '{"name": "write", "arguments": {}}</tool_call>')).toBe(false);
+    expect(accepts(grammar, '{"name": "write", "arguments": {"path": "a"}}')).toBe(false);
+  });
+
+  test("starts with the opening tag when a call is mandatory, whatever the model's own form is", () => {
+    const forced = toCallGrammar([write], { ...auto, format: "text", choice: "required" });
+    const grammar = parseGrammar(forced?.fromStart ?? "");
+    expect(accepts(grammar, '<tool_call>{"name": "write", "arguments": {"path": "a"}}</tool_call>')).toBe(
+      true,
+    );
+    expect(
+      accepts(grammar, 'Sure! <tool_call>{"name": "write", "arguments": {"path": "a"}}</tool_call>'),
+    ).toBe(false);
+  });
+
+  test("is limited to the named tool", () => {
+    const read: ToolSchema = {
+      type: "function",
+      function: { name: "read", description: "", parameters: {} },
+    };
+    const forced = toCallGrammar([write, read], { ...auto, choice: { name: "read" } });
+    expect(forced?.single).toBe(true);
+    expect(forced?.fromStart).not.toContain("write");
+  });
+
+  test("is not constrained without tools, or where the form has no grammar", () => {
+    expect(toCallGrammar([], auto)).toBeUndefined();
+    expect(toCallGrammar([write], { ...auto, format: "text" })).toBeUndefined();
+  });
+});
+
+test("the practice model's own template is the one in its file", async () => {
+  const { PRACTICE_MODEL } = await import("./_bundle.ts");
+  const head = (await readFile(PRACTICE_MODEL)).subarray(0, 200_000).toString("latin1");
+  expect(detectCallFormat(head)).toBe("hermes");
+});
