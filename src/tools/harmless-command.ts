@@ -1,0 +1,144 @@
+/**
+ * Which commands normal mode runs without asking. This is a convenience and no boundary: the sandbox is the boundary. So
+ * the parser knows a small part of the shell's language and calls everything else not harmless.
+ */
+
+/** A word after quotes are taken away; `glob` when an unquoted `*`, `?` or `[` stands in it. */
+interface Word {
+  text: string;
+  glob: boolean;
+}
+
+const MAX_COMMAND_LENGTH = 4_000;
+const MAX_PARTS = 50;
+
+/** Blanks, operators, quoted text in which nothing is expanded, and plain characters; everything else is unknown. */
+const TOKEN =
+  /(?<blank>[ \t]+)|(?<operator>&&|\|\||[;|])|'(?<single>[^']*)'|"(?<double>[^"$`\\!]*)"|(?<plain>[\p{L}\p{M}\p{N}_./:=@%+,~^*?[\]-]+)/uy;
+
+/** True when every part of the line is known to change nothing. */
+export function isHarmlessCommand(command: string): boolean {
+  const parts = parseCommand(command.trim());
+  return parts !== undefined && parts.length <= MAX_PARTS && parts.every(isHarmlessPart);
+}
+
+/** The simple commands of a line; `undefined` when it holds anything but words and `;`, `&&`, `||`, `|` between them. */
+function parseCommand(command: string): Word[][] | undefined {
+  if (command.length > MAX_COMMAND_LENGTH) return undefined;
+  const parts: Word[][] = [[]];
+  let word: Word | undefined;
+  for (let index = 0; index < command.length;) {
+    TOKEN.lastIndex = index;
+    const token = TOKEN.exec(command);
+    if (token === null) return undefined;
+    index = TOKEN.lastIndex;
+    const { blank, operator, single, double, plain } = token.groups!;
+    if (blank !== undefined || operator !== undefined) word = undefined;
+    if (operator !== undefined) parts.push([]);
+    if (blank !== undefined || operator !== undefined) continue;
+    if (word === undefined) parts.at(-1)!.push((word = { text: "", glob: false }));
+    word.text += single ?? double ?? plain ?? "";
+    word.glob ||= plain !== undefined && /[*?[\]]/.test(plain);
+  }
+  // One `;` at the end is usual; other empty parts are no valid line.
+  if (parts.length > 1 && parts.at(-1)!.length === 0 && command.endsWith(";")) parts.pop();
+  return parts.every((part) => part.length > 0) ? parts : undefined;
+}
+
+/** Whether these arguments keep the program harmless. */
+type ArgumentRule = (args: readonly string[]) => boolean;
+
+const anything: ArgumentRule = () => true;
+
+/** Programs without any option that writes, deletes or starts something. */
+const ALWAYS_HARMLESS = new Set(
+  (
+    "basename cat cd cmp cut df dirname du echo false grep egrep fgrep head id ls md5sum nl printf pwd readlink realpath " +
+    "sha256sum stat tail test tr true uname wc which whoami"
+  ).split(" "),
+);
+
+const RULES: Readonly<Record<string, ArgumentRule>> = {
+  date: withoutOptions({ long: ["set"], short: "s" }),
+  diff: withoutOptions({ long: ["paginate"], short: "l" }),
+  file: withoutOptions({ long: ["compile", "uncompress", "uncompress-noreport"], short: "CzZ" }),
+  find: (args) => args.every((arg) => !arg.startsWith("-") || FIND_TESTS.has(arg)),
+  git: isHarmlessGit,
+  rg: withoutOptions({ long: ["pre", "pre-glob", "hostname-bin", "search-zip"], short: "z" }),
+  sed: isPrintingSed,
+  sort: withoutOptions({
+    long: ["output", "compress-program", "temporary-directory", "files0-from"],
+    short: "oT",
+  }),
+  // A second file name would be written to.
+  uniq: (args) => args.filter((arg) => !arg.startsWith("-")).length <= 1,
+};
+
+const FIND_TESTS = new Set(
+  (
+    "-H -L -P -a -amin -and -atime -cmin -ctime -daystart -depth -empty -executable -follow -group -iname -ipath -iregex " +
+    "-links -ls -maxdepth -mindepth -mmin -mount -mtime -name -newer -not -o -or -path -perm -print -print0 -printf -prune " +
+    "-readable -regex -regextype -samefile -size -type -user -wholename -writable -xdev"
+  ).split(" "),
+);
+
+const VERSION_PROGRAMS = new Set(
+  "cargo cc gcc git go make node npm perl php python python3 ruby rustc tsc".split(" "),
+);
+const VERSION_ARGUMENTS = new Set(["--version", "-V"]);
+
+function isHarmlessPart(words: readonly Word[]): boolean {
+  const [program, ...rest] = words as [Word, ...Word[]];
+  if (program.glob || words.some(({ text }) => text.startsWith("~"))) return false;
+  const args = rest.map(({ text }) => text);
+  if (ALWAYS_HARMLESS.has(program.text)) return true;
+  if (rest.some(mayBecomeOption)) return false;
+  if (VERSION_PROGRAMS.has(program.text) && args.length === 1 && isVersionArgument(program.text, args[0]!))
+    return true;
+  return Object.hasOwn(RULES, program.text) && RULES[program.text]!(args);
+}
+
+/** A file may be named like an option, and a pattern may find it. */
+function mayBecomeOption({ text, glob }: Word): boolean {
+  return glob && /^[*?[-]/.test(text);
+}
+
+function isVersionArgument(program: string, argument: string): boolean {
+  if (program === "node" || program === "npm") return argument === "--version" || argument === "-v";
+  return VERSION_ARGUMENTS.has(argument) || (program === "go" && argument === "version");
+}
+
+/** Refuses long options also when they are shortened, as GNU programs allow, and short ones also in a bundle. */
+function withoutOptions({ long, short }: { long: readonly string[]; short: string }): ArgumentRule {
+  const isRefused = (argument: string): boolean => {
+    if (argument.startsWith("--")) {
+      const name = argument.slice(2).split("=")[0]!;
+      return name !== "" && long.some((refused) => refused.startsWith(name));
+    }
+    return argument.startsWith("-") && short.split("").some((letter) => argument.includes(letter));
+  };
+  return (args) => !args.some(isRefused);
+}
+
+const GIT_RULES: Readonly<Record<string, ArgumentRule>> = {
+  branch: (args) =>
+    args.every((arg) =>
+      /^(-a|-r|-v|-vv|--all|--list|--remotes|--show-current|--verbose|--no-color)$/.test(arg),
+    ),
+  diff: withoutOptions({ long: ["output", "ext-diff", "textconv"], short: "" }),
+  log: withoutOptions({ long: ["output", "ext-diff", "textconv"], short: "" }),
+  "ls-files": anything,
+  "rev-parse": anything,
+  show: withoutOptions({ long: ["output", "ext-diff", "textconv"], short: "" }),
+  status: anything,
+};
+
+/** The subcommand comes first: options before it can change what git runs. */
+function isHarmlessGit([subcommand = "", ...args]: readonly string[]): boolean {
+  return Object.hasOwn(GIT_RULES, subcommand) && GIT_RULES[subcommand]!(args);
+}
+
+/** `sed -n 10,20p FILE`, which models like to use for reading; every other script may write or run something. */
+function isPrintingSed([option, script = "", ...files]: readonly string[]): boolean {
+  return option === "-n" && /^\d+(,(\d+|\$))?p$/.test(script) && files.every((file) => !file.startsWith("-"));
+}

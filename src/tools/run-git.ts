@@ -1,0 +1,100 @@
+/**
+ * Git runs only in the sandbox, with its arguments as a list. What the repository's own configuration could start is switched
+ * off as far as git allows; filters of `.gitattributes` it does not, and for these the sandbox is the boundary.
+ */
+import type { ToolContext, ToolFailure } from "../core/tool.ts";
+import type { Sandbox } from "../core/sandbox.ts";
+import { createKeptOutput } from "./kept-output.ts";
+
+const SETTINGS = [
+  "core.fsmonitor=false",
+  "core.hooksPath=/dev/null",
+  "core.attributesFile=/dev/null",
+  "core.pager=cat",
+  "core.editor=false",
+  "core.sshCommand=false",
+  "core.askPass=false",
+  "core.quotePath=false",
+  "credential.helper=",
+  "diff.external=",
+  "protocol.allow=never",
+  "commit.gpgSign=false",
+  "gc.auto=0",
+  "maintenance.auto=false",
+  "submodule.recurse=false",
+  "color.ui=false",
+  "advice.detachedHead=false",
+  "safe.directory=*",
+  "safe.bareRepository=explicit",
+].flatMap((setting) => ["-c", setting]);
+
+const ENVIRONMENT = {
+  GIT_CONFIG_NOSYSTEM: "1",
+  GIT_CONFIG_GLOBAL: "/dev/null",
+  GIT_ATTR_NOSYSTEM: "1",
+  GIT_TERMINAL_PROMPT: "0",
+  GIT_PAGER: "cat",
+  GIT_EDITOR: "false",
+} as const;
+
+/** Git looks for a repository in the workspace and not in the folders above it. */
+const WITHIN_WORKSPACE = 'GIT_CEILING_DIRECTORIES="${PWD%/*}" exec git "$@"';
+
+/** Errors of git are short; more than this is a list of files. */
+const MAX_ERROR_BYTES = 2_000;
+const FRAME_BYTES = 160;
+
+export interface GitEnd {
+  ok: boolean;
+  stdout: string;
+  stderr: string;
+  exitCode: number;
+  stopped?: string;
+}
+
+export interface GitRun {
+  sandbox: Sandbox;
+  context: ToolContext;
+  /** Whether git may refresh its index on the way; false for what must change nothing. */
+  locks?: boolean;
+}
+
+export async function runGit(
+  args: readonly string[],
+  { sandbox, context, locks = true }: GitRun,
+): Promise<GitEnd> {
+  const maxBytes = Math.max(context.resultBytes / 2, context.resultBytes - FRAME_BYTES);
+  const stdout = createKeptOutput({ maxBytes, advice: "name one path to see less at once" });
+  const stderr = createKeptOutput({ maxBytes: MAX_ERROR_BYTES });
+  const { exitCode, stopped } = await sandbox.run(
+    ["/bin/sh", "-c", WITHIN_WORKSPACE, "git", ...SETTINGS, ...args],
+    {
+      env: { ...ENVIRONMENT, ...(locks ? {} : { GIT_OPTIONAL_LOCKS: "0" }) },
+      signal: context.signal,
+      onOutput: (chunk, stream) => (stream === "stdout" ? stdout : stderr).append(chunk),
+    },
+  );
+  return {
+    ok: exitCode === 0 && stopped === undefined,
+    stdout: await stdout.finish(),
+    stderr: await stderr.finish(),
+    exitCode,
+    ...(stopped === undefined ? {} : { stopped }),
+  };
+}
+
+/** Git's own words without its prefixes and hints, and the way out where there is a plain one. */
+export function toGitFailure({ stdout, stderr, exitCode, stopped }: GitEnd): ToolFailure {
+  if (stopped !== undefined) return { ok: false, error: `git was stopped (${stopped})` };
+  if (/not a git repository/i.test(stderr)) {
+    return { ok: false, error: "not a git repository; `git init` in the shell makes one" };
+  }
+  if (exitCode === 127) return { ok: false, error: "git is not installed where commands run" };
+  const lines = (stderr.trim() === "" ? stdout : stderr).split("\n");
+  const words = lines.filter((line) => line.trim() !== "" && !line.startsWith("hint:")).map(withoutPrefix);
+  return { ok: false, error: words.join("\n") || `git ended with exit code ${exitCode}` };
+}
+
+function withoutPrefix(line: string): string {
+  return line.replace(/^(fatal|error|warning): /, "");
+}
