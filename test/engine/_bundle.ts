@@ -10,7 +10,11 @@ export async function bundleEntries(name: string): Promise<{ server: string; eng
   const outdir = join(ROOT, "dist", "test-bundle", name);
   await build({
     absWorkingDir: ROOT,
-    entryPoints: { "server/main": "src/server/main.ts", "engine/child": "src/engine/child.ts" },
+    entryPoints: {
+      "server/main": "src/server/main.ts",
+      "engine/child": "src/engine/child.ts",
+      "engine/index": "src/engine/index.ts",
+    },
     outdir,
     bundle: true,
     splitting: true,
