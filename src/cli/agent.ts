@@ -125,7 +125,10 @@ export class Agent implements AsyncDisposable {
   }
 
   /** Runs one request. What must survive is on disk before the event that tells of it comes out. */
-  async *prompt(input: string, { signal }: { signal?: AbortSignal } = {}): AsyncGenerator<AgentEvent, RunResult | undefined> {
+  async *prompt(
+    input: string,
+    { signal }: { signal?: AbortSignal } = {},
+  ): AsyncGenerator<AgentEvent, RunResult | undefined> {
     const session = (this.#session ??= await this.#startSession());
     const events = run({
       model: this.model,
@@ -173,7 +176,10 @@ export class Agent implements AsyncDisposable {
     const [session, files] = await Promise.all([this.sessions.create(), readContextFiles(this.workspace)]);
     const message: Message = { role: "system", content: toSystemPrompt(toPromptParts(files)) };
     this.#messages = [message];
-    await Promise.all([session.append({ type: "message", message }), session.append({ type: "mode", mode: this.#mode })]);
+    await Promise.all([
+      session.append({ type: "message", message }),
+      session.append({ type: "mode", mode: this.#mode }),
+    ]);
     return session;
   }
 
@@ -197,7 +203,11 @@ export class Agent implements AsyncDisposable {
 function toSessionEntry(event: AgentEvent, model: string): SessionEntry | undefined {
   switch (event.type) {
     case "message_added":
-      return { type: "message", message: event.message, ...(event.note === undefined ? {} : { note: event.note }) };
+      return {
+        type: "message",
+        message: event.message,
+        ...(event.note === undefined ? {} : { note: event.note }),
+      };
     case "todos_changed":
       return { type: "todos", todos: event.todos };
     case "mode_changed":

@@ -14,13 +14,27 @@ export interface ContextFile {
 }
 
 /** The files by which a user tells the agent about themselves and the project. Unreadable ones are left out. */
-export async function readContextFiles(workspace: Workspace): Promise<{ soul?: ContextFile; context: ContextFile[] }> {
-  const [souls, context] = await Promise.all([readAll(workspace, SOUL_FILES), readAll(workspace, CONTEXT_FILES)]);
+export async function readContextFiles(
+  workspace: Workspace,
+): Promise<{ soul?: ContextFile; context: ContextFile[] }> {
+  const [souls, context] = await Promise.all([
+    readAll(workspace, SOUL_FILES),
+    readAll(workspace, CONTEXT_FILES),
+  ]);
   return { ...(souls[0] === undefined ? {} : { soul: souls[0] }), context };
 }
 
-export function toPromptParts({ soul, context }: { soul?: ContextFile; context: readonly ContextFile[] }): PromptParts {
-  return { ...(soul === undefined ? {} : { soul: toText(soul) }), context: context.map((file) => ({ name: file.name, text: toText(file) })) };
+export function toPromptParts({
+  soul,
+  context,
+}: {
+  soul?: ContextFile;
+  context: readonly ContextFile[];
+}): PromptParts {
+  return {
+    ...(soul === undefined ? {} : { soul: toText(soul) }),
+    context: context.map((file) => ({ name: file.name, text: toText(file) })),
+  };
 }
 
 function toText({ name, text, truncated }: ContextFile): string {

@@ -4,11 +4,17 @@ import { join } from "node:path";
 const KEPT = 500;
 
 /** What the user typed on the screen, newest last, one JSON string a line. Losing it is no reason to stop. */
-export function openHistory(home: string): { load(): Promise<readonly string[]>; add(text: string): Promise<void> } {
+export function openHistory(home: string): {
+  load(): Promise<readonly string[]>;
+  add(text: string): Promise<void>;
+} {
   const file = join(home, "history");
   return {
     load: async () => {
-      const lines = await readFile(file, "utf8").then((text) => text.split("\n"), () => []);
+      const lines = await readFile(file, "utf8").then(
+        (text) => text.split("\n"),
+        () => [],
+      );
       return lines.slice(-KEPT).flatMap(parseLine);
     },
     add: async (text) => {

@@ -15,7 +15,9 @@ export interface TaskFlags extends SettingFlags {
 
 /** Commands of the design that this version does not have: better said than taken for a task. */
 const PLANNED = new Set(
-  "web serve-ui server daemon models load unload ps download agent bridge train mcp acp doctor probe permissions".split(" "),
+  "web serve-ui server daemon models load unload ps download agent bridge train mcp acp doctor probe permissions".split(
+    " ",
+  ),
 );
 
 function createProgram(finish: (code: number) => void): Command {
@@ -31,7 +33,10 @@ function createProgram(finish: (code: number) => void): Command {
     .showHelpAfterError("Try `lmagent --help`.")
     .action(async (task: string | undefined, flags: TaskFlags) => {
       if (task !== undefined && PLANNED.has(task)) {
-        throw new AgentError("usage", `\`lmagent ${task}\` does not exist in this version. For a task of one word, say more.`);
+        throw new AgentError(
+          "usage",
+          `\`lmagent ${task}\` does not exist in this version. For a task of one word, say more.`,
+        );
       }
       const { startCommand } = await import("./commands/start.ts");
       finish(await startCommand(task, flags));
@@ -46,7 +51,10 @@ function withSettings(command: Command): Command {
   return command
     .option("--workspace <folder>", "folder to work in (default: the current one)")
     .option("--model <name>", "model of the server, or a .gguf file for the embedded runtime")
-    .option("--base-url <url>", "OpenAI-compatible server, such as http://localhost:1234; `embedded` for our own runtime")
+    .option(
+      "--base-url <url>",
+      "OpenAI-compatible server, such as http://localhost:1234; `embedded` for our own runtime",
+    )
     .option("--permission <mode>", "how often to ask: auto, normal or manual")
     .option("--max-iterations <n>", "most requests to the model in a run")
     .option("--max-time <seconds>", "most time for a run")
@@ -105,27 +113,42 @@ function addSandboxCommands(program: Command, finish: (code: number) => void): v
 
 function addSessionCommands(program: Command, finish: (code: number) => void): void {
   const sessions = program.command("sessions").description("stored conversations of a workspace");
-  sessions.command("list").option("--json").action(async (_flags: unknown, command: Command) => {
-    const { listSessions } = await import("./commands/sessions.ts");
-    finish(await listSessions(command.optsWithGlobals()));
-  });
+  sessions
+    .command("list")
+    .option("--json")
+    .action(async (_flags: unknown, command: Command) => {
+      const { listSessions } = await import("./commands/sessions.ts");
+      finish(await listSessions(command.optsWithGlobals()));
+    });
   for (const [name, description] of [
     ["show", "print a conversation"],
     ["export", "print a conversation as JSON"],
     ["rm", "delete a session"],
   ] as const) {
-    sessions.command(`${name} <id>`).description(description).action(async (id: string, _flags: unknown, command: Command) => {
-      const commands = await import("./commands/sessions.ts");
-      const action = { show: commands.showSession, export: commands.exportSession, rm: commands.removeSession }[name];
-      finish(await action(id, command.optsWithGlobals()));
-    });
+    sessions
+      .command(`${name} <id>`)
+      .description(description)
+      .action(async (id: string, _flags: unknown, command: Command) => {
+        const commands = await import("./commands/sessions.ts");
+        const action = {
+          show: commands.showSession,
+          export: commands.exportSession,
+          rm: commands.removeSession,
+        }[name];
+        finish(await action(id, command.optsWithGlobals()));
+      });
   }
 }
 
 async function main(): Promise<number> {
   let code = 0;
   const program = createProgram((exitCode) => (code = exitCode));
-  for (const command of [program, ...program.commands, ...program.commands.flatMap((child) => child.commands)]) command.exitOverride();
+  for (const command of [
+    program,
+    ...program.commands,
+    ...program.commands.flatMap((child) => child.commands),
+  ])
+    command.exitOverride();
   await program.parseAsync();
   return code;
 }

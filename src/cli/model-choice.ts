@@ -2,11 +2,11 @@
  * Which model serves, first that answers: what the user named; a model server that runs on this machine; the practice model that ships
  * with the package, in our own runtime.
  */
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { Model } from "../core/model.ts";
 import { createChatModel } from "../models/index.ts";
 import { createHttpTransport } from "../models/node/index.ts";
-import { packageRoot } from "./package-root.ts";
+import { packageRoot, packageVersion } from "./package-root.ts";
 import type { Settings } from "./settings.ts";
 
 export interface ChosenModel extends AsyncDisposable {
@@ -17,14 +17,19 @@ export interface ChosenModel extends AsyncDisposable {
 
 const EMBEDDED = "embedded";
 
-export async function chooseModel(settings: Settings, { signal }: { signal?: AbortSignal } = {}): Promise<ChosenModel> {
+export async function chooseModel(
+  settings: Settings,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<ChosenModel> {
   const { baseUrl, model } = settings;
   if (baseUrl !== undefined && baseUrl !== EMBEDDED) return useServer(settings, { baseUrl });
   if (baseUrl === EMBEDDED || isModelFile(model)) return useEngine(settings, { signal });
   const { discoverLocalServers } = await import("../models/index.ts");
   const transport = createHttpTransport();
   const servers = await discoverLocalServers({ transport, ...(signal === undefined ? {} : { signal }) });
-  const server = servers.find(({ models }) => (model === undefined ? models.length > 0 : models.includes(model)));
+  const server = servers.find(({ models }) =>
+    model === undefined ? models.length > 0 : models.includes(model),
+  );
   if (server !== undefined) return useServer(settings, { baseUrl: server.baseUrl });
   return useEngine(settings, { signal });
 }
@@ -44,15 +49,26 @@ function useServer(settings: Settings, { baseUrl }: { baseUrl: string }): Chosen
   return { model, notice: [], [Symbol.asyncDispose]: async () => {} };
 }
 
-async function useEngine(settings: Settings, { signal }: { signal: AbortSignal | undefined }): Promise<ChosenModel> {
+async function useEngine(
+  settings: Settings,
+  { signal }: { signal: AbortSignal | undefined },
+): Promise<ChosenModel> {
   const { acquireEngine, findModel } = await import("../engine/index.ts");
   const root = packageRoot();
-  const file = isModelFile(settings.model) && settings.model !== undefined ? resolve(settings.model) : undefined;
-  const modelPath = findModel({ home: settings.home, packageModel: join(root, "practice-model", "practice.gguf"), ...(file === undefined ? {} : { name: file }) });
+  const modelPath = await findModel({
+    cwd: process.cwd(),
+    packageModel: join(root, "practice-model", "practice.gguf"),
+    ...(settings.model === undefined ? {} : { name: settings.model }),
+  });
   const engine = await acquireEngine({
     home: settings.home,
+    version: packageVersion(),
     modelPath,
-    entries: { server: join(root, "dist", "bin", "server.js"), engineChild: join(root, "dist", "bin", "engine-child.js") },
+    entries: {
+      server: join(root, "dist", "bin", "server.js"),
+      engineChild: join(root, "dist", "bin", "engine-child.js"),
+    },
+    env: process.env,
     ...(signal === undefined ? {} : { signal }),
   });
   const model = createChatModel({
@@ -62,6 +78,5 @@ async function useEngine(settings: Settings, { signal }: { signal: AbortSignal |
     silenceMs: settings.silenceMs,
     transport: createHttpTransport(),
   });
-  return { model, notice: [], [Symbol.asyncDispose]: () => engine.release() };
+  return { model, notice: [], [Symbol.asyncDispose]: async () => engine.release() };
 }
-

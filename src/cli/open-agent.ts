@@ -18,7 +18,10 @@ export interface Ground {
   sessions: SessionStore;
 }
 
-export async function openGround(settings: Settings, { mode = () => settings.mode }: { mode?: () => PermissionMode } = {}): Promise<Ground> {
+export async function openGround(
+  settings: Settings,
+  { mode = () => settings.mode }: { mode?: () => PermissionMode } = {},
+): Promise<Ground> {
   const { home, userHome } = settings;
   const workspace = await openWorkspace(settings.workspace, { home: userHome, stateDir: home });
   return {
@@ -39,7 +42,10 @@ export function createSessionStore(workspace: Workspace): SessionStore {
 }
 
 /** The model is asked what it is while the rest is still being opened: nothing here waits for it. */
-export async function openAgent(settings: Settings, { approver, signal }: { approver: Approver; signal?: AbortSignal }): Promise<Agent> {
+export async function openAgent(
+  settings: Settings,
+  { approver, signal }: { approver: Approver; signal?: AbortSignal },
+): Promise<Agent> {
   const options = signal === undefined ? {} : { signal };
   const choosing = chooseModel(settings, options).then((chosen) => {
     chosen.model.describe(options).catch(() => {});

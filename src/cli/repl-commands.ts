@@ -43,7 +43,9 @@ function sessionCommands(agent: Agent): ScreenCommand[] {
       const sessions = (await agent.sessions.list()).slice(0, 20);
       print(sessions.length === 0 ? "No sessions yet." : sessions.map(toSessionLine).join("\n"));
     }),
-    command("/session", "id of this session", (_args, print) => print(agent.sessionId ?? "No session yet: it starts with the first request.")),
+    command("/session", "id of this session", (_args, print) =>
+      print(agent.sessionId ?? "No session yet: it starts with the first request."),
+    ),
     command("/new", "start a fresh session", async (_args, print) => {
       await agent.reset();
       print("The next request starts a new session.");
@@ -82,13 +84,19 @@ function agentCommands(agent: Agent): ScreenCommand[] {
       const lines = agent.todos.map(({ id, text, status }) => `${marks[status]} ${id}. ${text}`);
       print(lines.length === 0 ? "The list is empty." : lines.join("\n"));
     }),
-    command("/status", "model, window, mode, sandbox, session", async (_args, print) => print(await describeStatus(agent))),
+    command("/status", "model, window, mode, sandbox, session", async (_args, print) =>
+      print(await describeStatus(agent)),
+    ),
     command("/model", "the model in use", async (_args, print) => {
       const { id, server, baseUrl, contextTokens } = await agent.model.describe({});
       print(`${id} on ${server} at ${baseUrl}, window ${contextTokens ?? "unknown"} tokens`);
     }),
     command("/tools", "what the model may call", (_args, print) => {
-      print(agent.tools.map(({ name, access, description }) => `${name.padEnd(14)} ${access.padEnd(8)} ${description}`).join("\n"));
+      print(
+        agent.tools
+          .map(({ name, access, description }) => `${name.padEnd(14)} ${access.padEnd(8)} ${description}`)
+          .join("\n"),
+      );
     }),
     command("/soul", "the personality file in force", async (_args, print) => {
       const { soul } = await readContextFiles(agent.workspace);

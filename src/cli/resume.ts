@@ -2,7 +2,10 @@ import { AgentError } from "../core/errors.ts";
 import type { Agent } from "./agent.ts";
 
 /** `--resume ID` and `--continue`. */
-export async function resumeSession(agent: Agent, flags: { resume?: string; continue?: boolean }): Promise<void> {
+export async function resumeSession(
+  agent: Agent,
+  flags: { resume?: string; continue?: boolean },
+): Promise<void> {
   if (flags.resume !== undefined && flags.continue) {
     throw new AgentError("usage", "Give `--resume` or `--continue`, not both.");
   }
@@ -13,7 +16,10 @@ export async function resumeSession(agent: Agent, flags: { resume?: string; cont
   if (!flags.continue) return;
   const [newest] = await agent.sessions.list();
   if (newest === undefined) {
-    throw new AgentError("session_not_found", `There is no session to continue in \`${agent.workspace.root}\`.`);
+    throw new AgentError(
+      "session_not_found",
+      `There is no session to continue in \`${agent.workspace.root}\`.`,
+    );
   }
   await agent.resume(newest.id);
 }

@@ -54,11 +54,19 @@ interface Source {
 
 const BACKENDS = ["bubblewrap", "process"] as const satisfies readonly SandboxBackend[];
 
-export async function readSettings(flags: SettingFlags, env: NodeJS.ProcessEnv, cwd: string): Promise<Settings> {
+export async function readSettings(
+  flags: SettingFlags,
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+): Promise<Settings> {
   const userHome = env["HOME"] ?? homedir();
   const home = resolve(env["LMAGENT_HOME"] ?? join(userHome, ".lmagent"));
   const stored = await readStored(home);
-  const find = (flag: string | undefined, flagName: string, ...names: readonly string[]): Source | undefined => {
+  const find = (
+    flag: string | undefined,
+    flagName: string,
+    ...names: readonly string[]
+  ): Source | undefined => {
     if (flag !== undefined) return { label: `--${flagName}`, value: flag };
     for (const source of [env, stored]) {
       const name = names.find((candidate) => source[candidate] !== undefined && source[candidate] !== "");
@@ -80,10 +88,25 @@ export async function readSettings(flags: SettingFlags, env: NodeJS.ProcessEnv, 
     ...(sandbox === undefined ? {} : { sandbox: toBackend(sandbox) }),
     mode: toMode(find(flags.permission, "permission", "PERMISSION_MODE")),
     modeGiven: flags.permission !== undefined,
-    temperature: toNumber(find(undefined, "", "LLM_TEMPERATURE", "TEMPERATURE"), { fallback: 0.65, min: 0, max: 2 }),
+    temperature: toNumber(find(undefined, "", "LLM_TEMPERATURE", "TEMPERATURE"), {
+      fallback: 0.65,
+      min: 0,
+      max: 2,
+    }),
     silenceMs: 1_000 * toNumber(find(undefined, "", "LLM_TIMEOUT"), { fallback: 560, min: 1, max: 86_400 }),
-    maxTurns: toNumber(find(flags.maxIterations, "max-iterations", "MAX_ITERATIONS"), { fallback: 500, min: 1, max: 1_000_000, integer: true }),
-    maxTimeMs: 1_000 * toNumber(find(flags.maxTime, "max-time"), { fallback: Number.POSITIVE_INFINITY, min: 0.1, max: 30 * 86_400 }),
+    maxTurns: toNumber(find(flags.maxIterations, "max-iterations", "MAX_ITERATIONS"), {
+      fallback: 500,
+      min: 1,
+      max: 1_000_000,
+      integer: true,
+    }),
+    maxTimeMs:
+      1_000 *
+      toNumber(find(flags.maxTime, "max-time"), {
+        fallback: Number.POSITIVE_INFINITY,
+        min: 0.1,
+        max: 30 * 86_400,
+      }),
     allowUnsandboxed: flags.allowUnsandboxed ?? false,
     todos: toBoolean(find(undefined, "", "ENABLE_TODO_TRACKING"), true),
     debug: flags.debug ?? false,
@@ -95,7 +118,10 @@ function toMode(source: Source | undefined): PermissionMode {
   const mode = toPermissionMode(source.value);
   // A flag that cannot be meant is an error; an unknown word in a file or the environment means the strictest mode.
   if (mode === "manual" && source.value.trim().toLowerCase() !== "manual" && source.label.startsWith("--")) {
-    throw new AgentError("usage", `\`${source.label} ${source.value}\` is no permission mode. Use auto, normal or manual.`);
+    throw new AgentError(
+      "usage",
+      `\`${source.label} ${source.value}\` is no permission mode. Use auto, normal or manual.`,
+    );
   }
   return mode;
 }
@@ -116,7 +142,8 @@ interface NumberRange {
 function toNumber(source: Source | undefined, { fallback, min, max, integer }: NumberRange): number {
   if (source === undefined) return fallback;
   const value = Number(source.value);
-  const usable = source.value.trim() !== "" && value >= min && value <= max && (!integer || Number.isInteger(value));
+  const usable =
+    source.value.trim() !== "" && value >= min && value <= max && (!integer || Number.isInteger(value));
   if (!usable) throw invalid(source, `a ${integer ? "whole " : ""}number from ${min} to ${max}`);
   return value;
 }
@@ -131,12 +158,17 @@ function toBoolean(source: Source | undefined, fallback: boolean): boolean {
 
 function invalid({ label, value }: Source, wanted: string): AgentError {
   const code = label.startsWith("--") ? "usage" : "config_invalid";
-  return new AgentError(code, `\`${label}\` is \`${value}\`, but must be ${wanted}.`, { data: { field: label, value } });
+  return new AgentError(code, `\`${label}\` is \`${value}\`, but must be ${wanted}.`, {
+    data: { field: label, value },
+  });
 }
 
 /** `config.yaml` holds the same names as the environment, in any case: `llm_url: http://…`. */
 async function readStored(home: string): Promise<Record<string, string | undefined>> {
-  const stored: Record<string, string | undefined> = Object.create(null) as Record<string, string | undefined>;
+  const stored: Record<string, string | undefined> = Object.create(null) as Record<
+    string,
+    string | undefined
+  >;
   const envFile = join(home, ".env");
   if (existsSync(envFile)) Object.assign(stored, parseEnv(readFileSync(envFile, "utf8")));
   const configFile = join(home, "config.yaml");
@@ -146,7 +178,9 @@ async function readStored(home: string): Promise<Record<string, string | undefin
   try {
     config = parse(readFileSync(configFile, "utf8"));
   } catch (error) {
-    throw new AgentError("config_invalid", `\`${configFile}\` is not valid YAML: ${String(error)}`, { cause: error });
+    throw new AgentError("config_invalid", `\`${configFile}\` is not valid YAML: ${String(error)}`, {
+      cause: error,
+    });
   }
   if (config === null) return stored;
   if (typeof config !== "object" || Array.isArray(config)) {

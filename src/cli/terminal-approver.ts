@@ -11,7 +11,10 @@ export function createAttendedApprover(): Approver {
   return {
     ask: async (request, options) => {
       const { createTerminalApprover } = await import("../tui/plain/ask.ts");
-      return createTerminalApprover({ input: stdin, output: stderr, colour: useColour(stderr) }).ask(request, options);
+      return createTerminalApprover({ input: stdin, output: stderr, colour: useColour(stderr) }).ask(
+        request,
+        options,
+      );
     },
   };
 }

@@ -11,7 +11,11 @@ export interface WorkspaceSandbox {
   label(): string | undefined;
 }
 
-export async function createWorkspaceSandbox(settings: Settings, root: string, mode: () => string): Promise<WorkspaceSandbox> {
+export async function createWorkspaceSandbox(
+  settings: Settings,
+  root: string,
+  mode: () => string,
+): Promise<WorkspaceSandbox> {
   const { chooseSandbox, createLazySandbox } = await import("../sandbox/index.ts");
   let chosen: ChosenSandbox | undefined;
   const choose = async (): Promise<ChosenSandbox> => {

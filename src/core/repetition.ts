@@ -2,8 +2,8 @@
 export type Repetition = "none" | "suspected" | "certain";
 
 const LONGEST_CYCLE = 3;
-const SUSPECTED_AT = 3;
-const CERTAIN_AT = 5;
+const SUSPECTED_AT = 4;
+const CERTAIN_AT = 8;
 
 export class RepetitionGuard {
   #history: string[] = [];

@@ -1,7 +1,18 @@
-import type { Model, ModelEvent, ModelInfo, ModelProfile, ModelReply, ModelRequest, ProposedCall } from "../core/model.ts";
+import type {
+  Model,
+  ModelEvent,
+  ModelInfo,
+  ModelProfile,
+  ModelReply,
+  ModelRequest,
+  ProposedCall,
+} from "../core/model.ts";
 
 /** What one request is answered with: events that end in `finished`, a reply, or an error to throw. */
-export type ScriptedReply = Partial<ModelReply> | Error | ((request: ModelRequest, signal: AbortSignal) => AsyncIterable<ModelEvent>);
+export type ScriptedReply =
+  | Partial<ModelReply>
+  | Error
+  | ((request: ModelRequest, signal: AbortSignal) => AsyncIterable<ModelEvent>);
 
 export interface ScriptedModel extends Model {
   /** The requests so far, as they were when they came. */
@@ -14,7 +25,10 @@ export interface ScriptedModelOptions {
 }
 
 /** A model that answers from a list, for tests of what happens around it. Past the end of the list it throws. */
-export function createScriptedModel(replies: readonly ScriptedReply[], options: ScriptedModelOptions = {}): ScriptedModel {
+export function createScriptedModel(
+  replies: readonly ScriptedReply[],
+  options: ScriptedModelOptions = {},
+): ScriptedModel {
   const requests: ModelRequest[] = [];
   const info: ModelInfo = {
     id: "scripted",
@@ -29,7 +43,8 @@ export function createScriptedModel(replies: readonly ScriptedReply[], options: 
     describe: async () => info,
     async *stream(request, { signal }) {
       requests.push(structuredClone(request) as ModelRequest);
-      const reply = replies[requests.length - 1] ?? new Error(`The script ends before request ${requests.length}.`);
+      const reply =
+        replies[requests.length - 1] ?? new Error(`The script ends before request ${requests.length}.`);
       if (reply instanceof Error) throw reply;
       if (typeof reply === "function") yield* reply(request, signal);
       else yield* toEvents(reply);
@@ -38,7 +53,13 @@ export function createScriptedModel(replies: readonly ScriptedReply[], options: 
 }
 
 function* toEvents(reply: Partial<ModelReply>): Generator<ModelEvent> {
-  const whole: ModelReply = { text: "", thinking: "", calls: [], finish: reply.calls ? "tool_calls" : "stop", ...reply };
+  const whole: ModelReply = {
+    text: "",
+    thinking: "",
+    calls: [],
+    finish: reply.calls ? "tool_calls" : "stop",
+    ...reply,
+  };
   if (whole.thinking !== "") yield { type: "thinking_delta", text: whole.thinking };
   if (whole.text !== "") yield { type: "text_delta", text: whole.text };
   yield { type: "finished", reply: whole };
@@ -47,6 +68,10 @@ function* toEvents(reply: Partial<ModelReply>): Generator<ModelEvent> {
 let nextCall = 1;
 
 /** A usable call for a script. */
-export function scriptedCall(name: string, args: Record<string, unknown>, id = `call_${nextCall++}`): ProposedCall {
+export function scriptedCall(
+  name: string,
+  args: Record<string, unknown>,
+  id = `call_${nextCall++}`,
+): ProposedCall {
   return { id, name, arguments: args, raw: JSON.stringify(args) };
 }

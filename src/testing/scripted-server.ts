@@ -17,6 +17,8 @@ export interface RecordedRequest {
   json: unknown;
   /** Milliseconds on the clock of `performance.now()`. */
   atMs: number;
+  /** When the last byte of the reply was handed to the system; absent before. */
+  repliedAtMs?: number;
   /** The client closed the connection before the reply was over. */
   abandoned: boolean;
 }
@@ -70,6 +72,7 @@ export async function startScriptedServer(
       ? await toChatReply(script, request, number)
       : toOtherReply(request, options);
     await play(reply, outgoing, ended.signal);
+    request.repliedAtMs = performance.now();
   };
   server.listen(options.port ?? 0, "127.0.0.1");
   await once(server, "listening");

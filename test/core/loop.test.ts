@@ -159,7 +159,7 @@ describe("the end of a run", () => {
   it("is loop when the same calls bring the same results again and again", async () => {
     const reply = () => ({ calls: [scriptedCall("echo", { text: "same" })] });
     const { events } = await collect({ model: createScriptedModel(Array.from({ length: 9 }, reply)), tools: [echo] });
-    expect(last(events)).toMatchObject({ reason: "loop", turns: 5 });
+    expect(last(events)).toMatchObject({ reason: "loop", turns: 8 });
     expect(events.filter((event) => event.type === "warning" && event.code === "loop_suspected")).toHaveLength(1);
   });
 

@@ -1,6 +1,12 @@
+import { denyUnattended, type Approver } from "../../core/approval.ts";
 import type { AgentEvent } from "../../core/events.ts";
 import type { ModelInfo } from "../../core/model.ts";
-import { createScreen, type ScreenController, type ScreenStatus } from "../../tui/screen/index.ts";
+import {
+  createScreen,
+  type InteractiveScreen,
+  type ScreenController,
+  type ScreenStatus,
+} from "../../tui/screen/index.ts";
 import type { Agent } from "../agent.ts";
 import { openHistory } from "../history.ts";
 import type { TaskFlags } from "../main.ts";
@@ -9,18 +15,22 @@ import { packageVersion } from "../package-root.ts";
 import { createReplCommands } from "../repl-commands.ts";
 import { resumeSession } from "../resume.ts";
 import type { Settings } from "../settings.ts";
+import { useColour } from "../terminal-approver.ts";
 
 const COMPLETIONS = 50;
 
 /** The interactive screen: requests one after another in one session. */
 export async function runInteractive(settings: Settings, flags: TaskFlags): Promise<number> {
-  let controller: AgentScreen | undefined;
-  const screen = createScreen({ controller: () => controller as AgentScreen });
-  await using agent = await openAgent(settings, { approver: screen.approver });
+  let screen: InteractiveScreen | undefined;
+  const approver: Approver = {
+    ask: (request, options) => (screen?.approver ?? denyUnattended).ask(request, options),
+  };
+  await using agent = await openAgent(settings, { approver });
   await resumeSession(agent, flags);
-  controller = new AgentScreen(agent, settings);
-  await screen.run({ banner: await toBanner(agent, settings) });
-  if (agent.sessionId !== undefined) process.stdout.write(`Session ${agent.sessionId}. Go on with: lmagent --continue\n`);
+  screen = createScreen({ banner: await toBanner(agent, settings), colour: useColour(process.stdout) });
+  await screen.run(new AgentScreen(agent, settings));
+  if (agent.sessionId !== undefined)
+    process.stdout.write(`Session ${agent.sessionId}. Go on with: lmagent --continue\n`);
   return 0;
 }
 
@@ -88,7 +98,7 @@ class AgentScreen implements ScreenController {
       workspace: workspace.root,
       mode,
       model: this.#model?.id ?? this.#settings.model ?? this.#agent.model.id,
-      ...(this.#model === undefined ? {} : { server: this.#model.server }),
+      server: this.#model?.server ?? "…",
       ...(this.#model?.contextTokens === undefined ? {} : { contextTokens: this.#model.contextTokens }),
       ...(this.#usedTokens === undefined ? {} : { usedTokens: this.#usedTokens }),
       ...(sandbox === undefined ? {} : { sandbox }),

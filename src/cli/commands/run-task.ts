@@ -19,7 +19,10 @@ export async function runTask(task: string, settings: Settings, flags: TaskFlags
   const interrupt = onInterrupt();
   try {
     const [agent, view] = await Promise.all([
-      openAgent(settings, { approver: flags.json ? denyUnattended : createAttendedApprover(), signal: interrupt.signal }),
+      openAgent(settings, {
+        approver: flags.json ? denyUnattended : createAttendedApprover(),
+        signal: interrupt.signal,
+      }),
       createView(flags),
     ]);
     await using _ = agent;

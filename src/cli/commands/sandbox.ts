@@ -34,7 +34,8 @@ export async function runInSandbox(words: readonly string[], flags: SandboxFlags
         signal: interrupt.signal,
         onOutput: (chunk, stream) => process[stream].write(chunk),
       });
-      if (result.stopped !== undefined) process.stderr.write(`lmagent: the command was stopped (${result.stopped}).\n`);
+      if (result.stopped !== undefined)
+        process.stderr.write(`lmagent: the command was stopped (${result.stopped}).\n`);
       return result.stopped === undefined ? result.exitCode : result.exitCode || 1;
     });
   } finally {
@@ -50,13 +51,42 @@ interface Check {
 }
 
 const CHECKS: readonly Check[] = [
-  { name: "the workspace can be written", command: "f=.lmagent-test-$$; echo x > $f && rm $f && echo ok", expected: "ok" },
-  { name: "nothing else can be written", command: "for d in / /usr /etc /var /root; do touch $d/.lmagent-test 2>/dev/null && echo LEAK $d; done", expected: "no LEAK" },
-  { name: "home folders are out of sight", command: "ls -d /root/.* /home/*/.* 2>/dev/null | grep -q . && echo LEAK", expected: "no LEAK" },
-  { name: "the agent's environment is not passed on", command: 'env | grep -qi "lmagent_canary" && echo LEAK', expected: "no LEAK" },
-  { name: "other processes are out of sight", command: '[ "$(ls -d /proc/[0-9]* | wc -l)" -gt 12 ] && echo LEAK', expected: "no LEAK" },
-  { name: "there is no network", command: "[ \"$(grep -vc 'lo:' /proc/net/dev)\" -gt 2 ] && echo LEAK", expected: "no LEAK" },
-  { name: "sessions cannot be changed", command: "mkdir -p .lmagent 2>/dev/null; touch .lmagent/test 2>/dev/null && rm .lmagent/test && echo LEAK", expected: "no LEAK" },
+  {
+    name: "the workspace can be written",
+    command: "f=.lmagent-test-$$; echo x > $f && rm $f && echo ok",
+    expected: "ok",
+  },
+  {
+    name: "nothing else can be written",
+    command: "for d in / /usr /etc /var /root; do touch $d/.lmagent-test 2>/dev/null && echo LEAK $d; done",
+    expected: "no LEAK",
+  },
+  {
+    name: "home folders are out of sight",
+    command: "ls -d /root/.* /home/*/.* 2>/dev/null | grep -q . && echo LEAK",
+    expected: "no LEAK",
+  },
+  {
+    name: "the agent's environment is not passed on",
+    command: 'env | grep -qi "lmagent_canary" && echo LEAK',
+    expected: "no LEAK",
+  },
+  {
+    name: "other processes are out of sight",
+    command: '[ "$(ls -d /proc/[0-9]* | wc -l)" -gt 12 ] && echo LEAK',
+    expected: "no LEAK",
+  },
+  {
+    name: "there is no network",
+    command: "[ \"$(grep -vc 'lo:' /proc/net/dev)\" -gt 2 ] && echo LEAK",
+    expected: "no LEAK",
+  },
+  {
+    name: "sessions cannot be changed",
+    command:
+      "mkdir -p .lmagent 2>/dev/null; touch .lmagent/test 2>/dev/null && rm .lmagent/test && echo LEAK",
+    expected: "no LEAK",
+  },
 ];
 
 /** Tries what a command must not be able to do. Exit code 1 when one of the tries succeeds. */
@@ -67,7 +97,9 @@ export async function testSandbox(flags: SandboxFlags): Promise<number> {
     for (const check of CHECKS) {
       const problem = await tryCheck(chosen.sandbox, check);
       if (problem !== undefined) failed += 1;
-      process.stdout.write(`${problem === undefined ? "ok      " : "FAILED  "} ${check.name}${problem ? `: ${problem}` : ""}\n`);
+      process.stdout.write(
+        `${problem === undefined ? "ok      " : "FAILED  "} ${check.name}${problem ? `: ${problem}` : ""}\n`,
+      );
     }
     return failed === 0 ? 0 : 1;
   });
@@ -76,7 +108,10 @@ export async function testSandbox(flags: SandboxFlags): Promise<number> {
 async function tryCheck(sandbox: Sandbox, { command, expected }: Check): Promise<string | undefined> {
   let output = "";
   try {
-    await sandbox.run(command, { timeoutMs: 10_000, onOutput: (chunk) => (output += Buffer.from(chunk).toString()) });
+    await sandbox.run(command, {
+      timeoutMs: 10_000,
+      onOutput: (chunk) => (output += Buffer.from(chunk).toString()),
+    });
   } catch (error) {
     return errorMessage(error);
   }
@@ -84,13 +119,19 @@ async function tryCheck(sandbox: Sandbox, { command, expected }: Check): Promise
   return passed ? undefined : output.trim().slice(0, 200) || "no answer";
 }
 
-async function withSandbox(flags: SandboxFlags, use: (chosen: ChosenSandbox) => Promise<number>): Promise<number> {
+async function withSandbox(
+  flags: SandboxFlags,
+  use: (chosen: ChosenSandbox) => Promise<number>,
+): Promise<number> {
   const settings: Settings = await readSettings(
     { ...flags, ...(flags.backend === undefined ? {} : { sandbox: flags.backend }) },
     { ...process.env, LMAGENT_CANARY: "1" },
     process.cwd(),
   );
-  await using workspace = await openWorkspace(settings.workspace, { home: settings.userHome, stateDir: settings.home });
+  await using workspace = await openWorkspace(settings.workspace, {
+    home: settings.userHome,
+    stateDir: settings.home,
+  });
   const { choose } = await createWorkspaceSandbox(settings, workspace.root, () => "normal");
   const chosen = await choose();
   await using _ = chosen.sandbox;
@@ -106,6 +147,7 @@ function toRunOptions({ timeout, memory }: SandboxFlags): SandboxRunOptions {
 
 function toNumber(flag: string, value: string): number {
   const number = Number(value);
-  if (value.trim() === "" || !(number > 0)) throw new AgentError("usage", `\`${flag} ${value}\` must be a number above 0.`);
+  if (value.trim() === "" || !(number > 0))
+    throw new AgentError("usage", `\`${flag} ${value}\` must be a number above 0.`);
   return number;
 }

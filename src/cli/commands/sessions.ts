@@ -66,6 +66,8 @@ function toTranscript(message: Message): string {
   if (message.role === "user") return `> ${text}`;
   if (message.role === "tool") return `  = ${text.slice(0, 400)}`;
   if (message.role === "system") return text;
-  const calls = (message.tool_calls ?? []).map(({ function: call }) => `  ${call.name} ${toTerminalText(call.arguments).slice(0, 200)}`);
+  const calls = (message.tool_calls ?? []).map(
+    ({ function: call }) => `  ${call.name} ${toTerminalText(call.arguments).slice(0, 200)}`,
+  );
   return [text, ...calls].filter((line) => line !== "").join("\n");
 }

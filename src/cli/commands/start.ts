@@ -9,7 +9,8 @@ export async function startCommand(task: string | undefined, flags: TaskFlags): 
   if (flags.listSessions) return listSessions(settings, flags);
   const text = task ?? (process.stdin.isTTY ? undefined : readPipe());
   if (text === undefined) return openScreen(settings, flags);
-  if (text.trim() === "") throw new AgentError("usage", 'There is no task. Say it in quotes: `lmagent "what to do"`.');
+  if (text.trim() === "")
+    throw new AgentError("usage", 'There is no task. Say it in quotes: `lmagent "what to do"`.');
   const { runTask } = await import("./run-task.ts");
   return runTask(text, settings, flags);
 }
@@ -21,7 +22,8 @@ async function listSessions(settings: Settings, flags: TaskFlags): Promise<numbe
 
 async function openScreen(settings: Settings, flags: TaskFlags): Promise<number> {
   if (flags.json) throw new AgentError("usage", '`--json` needs a task: `lmagent --json "what to do"`.');
-  if (!process.stdout.isTTY) throw new AgentError("usage", 'The screen needs a terminal. Give a task: `lmagent "what to do"`.');
+  if (!process.stdout.isTTY)
+    throw new AgentError("usage", 'The screen needs a terminal. Give a task: `lmagent "what to do"`.');
   const { runInteractive } = await import("./interactive.ts");
   return runInteractive(settings, flags);
 }

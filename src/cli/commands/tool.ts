@@ -19,7 +19,9 @@ export async function listTools(flags: TaskFlags): Promise<number> {
     return 0;
   }
   for (const { name, description, parameters, access } of tools) {
-    process.stdout.write(`${`${name}(${describeParameters(parameters)})`.padEnd(52)} ${access.padEnd(8)} ${description}\n`);
+    process.stdout.write(
+      `${`${name}(${describeParameters(parameters)})`.padEnd(52)} ${access.padEnd(8)} ${description}\n`,
+    );
   }
   return 0;
 }
@@ -30,7 +32,9 @@ export async function runTool(name: string, flags: TaskFlags & { args: string })
   await using ground = await openFlagGround(flags);
   const tools = createGroundTools(ground);
   if (!tools.some((tool) => tool.name === name)) {
-    throw new AgentError("usage", `There is no tool \`${name}\`. \`lmagent tool list\` shows them all.`, { data: { name } });
+    throw new AgentError("usage", `There is no tool \`${name}\`. \`lmagent tool list\` shows them all.`, {
+      data: { name },
+    });
   }
   const interrupt = onInterrupt();
   try {
@@ -48,7 +52,10 @@ interface CallGround {
   signal: AbortSignal;
 }
 
-async function callTool({ name, args }: { name: string; args: Record<string, unknown> }, { ground, tools, signal }: CallGround): Promise<ToolResult> {
+async function callTool(
+  { name, args }: { name: string; args: Record<string, unknown> },
+  { ground, tools, signal }: CallGround,
+): Promise<ToolResult> {
   const call = { id: "call_1", name, arguments: args, raw: JSON.stringify(args) };
   const events = runCalls([call], {
     tools,
@@ -73,7 +80,10 @@ function parseArguments(text: string): Record<string, unknown> {
     throw new AgentError("usage", `\`--args ${text}\` is not JSON: ${String(error)}`, { cause: error });
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
-    throw new AgentError("usage", `\`--args ${text}\` must be a JSON object, such as \`{"path":"notes.txt"}\`.`);
+    throw new AgentError(
+      "usage",
+      `\`--args ${text}\` must be a JSON object, such as \`{"path":"notes.txt"}\`.`,
+    );
   }
   return parsed as Record<string, unknown>;
 }
@@ -86,14 +96,23 @@ async function openFlagGround(flags: TaskFlags): Promise<FlagGround> {
   const settings = await readSettings(flags, process.env, process.cwd());
   const ground = await openGround(settings);
   const dispose = async (): Promise<void> => {
-    await Promise.allSettled([ground.sandbox.sandbox[Symbol.asyncDispose](), ground.workspace[Symbol.asyncDispose]()]);
+    await Promise.allSettled([
+      ground.sandbox.sandbox[Symbol.asyncDispose](),
+      ground.workspace[Symbol.asyncDispose](),
+    ]);
   };
   return { ...ground, settings, [Symbol.asyncDispose]: dispose };
 }
 
 function createGroundTools({ workspace, sandbox, settings }: FlagGround): ReturnType<typeof createTools> {
   const { allowUnsandboxed } = settings;
-  return createTools({ workspace, sandbox: sandbox.sandbox, todos: createTodoList(), now: () => new Date(), allowUnsandboxed });
+  return createTools({
+    workspace,
+    sandbox: sandbox.sandbox,
+    todos: createTodoList(),
+    now: () => new Date(),
+    allowUnsandboxed,
+  });
 }
 
 function describeParameters(parameters: Readonly<Record<string, unknown>>): string {
