@@ -49,6 +49,8 @@ class StreamingReplyParser implements ReplyParser {
   #held = "";
   /** White space that is dropped when a call follows. */
   #space = "";
+  /** White space between thinking and the answer belongs to neither. */
+  #atStart = false;
   #scanner = createJsonScanner();
   #calls = 0;
 
@@ -121,7 +123,8 @@ class StreamingReplyParser implements ReplyParser {
     const at = this.#held.indexOf(THINK_CLOSE);
     const text = at < 0 ? this.#takeSafe([THINK_CLOSE]) : this.#held.slice(0, at);
     if (at >= 0) {
-      this.#held = this.#held.slice(at + THINK_CLOSE.length).trimStart();
+      this.#held = this.#held.slice(at + THINK_CLOSE.length);
+      this.#atStart = true;
       this.#state = "content";
     }
     return text === "" ? [] : [{ type: "reasoning", text }];
@@ -183,7 +186,8 @@ class StreamingReplyParser implements ReplyParser {
   }
 
   #content(text: string, { last }: { last: boolean }): ReplyPart[] {
-    const whole = this.#space + text;
+    const whole = this.#atStart ? text.trimStart() : this.#space + text;
+    if (whole !== "") this.#atStart = false;
     // White space around calls is part of their form, not of the answer.
     if (last && whole.trim() === "" && this.#calls > 0) return [];
     const kept = last ? whole : whole.trimEnd();

@@ -132,7 +132,9 @@ describe("a chat completion", () => {
   test("shows the progress of a long prompt when asked to", async () => {
     const messages = [{ role: "user", content: "word ".repeat(700) }];
     const { text } = await chat(engine, { messages, stream: true, return_progress: true, max_tokens: 1 });
-    const progress = toChunks(text).flatMap((chunk) => chunk.prompt_progress ?? []);
+    const progress = toChunks(text)
+      .map((chunk) => chunk.prompt_progress)
+      .filter((one) => one !== undefined);
     const processed = progress.map((one) => one["processed"] as number);
     expect(processed.length).toBeGreaterThan(3);
     expect(processed).toEqual(processed.toSorted((a, b) => a - b));
@@ -156,6 +158,51 @@ describe("a chat completion", () => {
       mode: expect.stringMatching(/^(fast|slow)$/) as string,
       count: expect.any(Number) as number,
     });
+  });
+
+  test("has a grammar that llama.cpp takes for every schema, however odd", async () => {
+    const tree = {
+      type: "object",
+      properties: { name: { type: "string" }, children: { type: "array", items: { $ref: "#/$defs/tree" } } },
+    };
+    const odd = [
+      defineTool("mcp__srv.x/do-it é", {
+        'a "b"\n\\]': { type: "string" },
+        ä: { enum: ['"]\\', "\t", 1.5, null] },
+      }),
+      defineTool("empty", {}),
+      defineTool("root", {
+        root: { type: ["string", "null"] },
+        ws: {},
+        value: { anyOf: [{ type: "integer" }, { const: "x" }] },
+      }),
+      defineTool(
+        "many",
+        Object.fromEntries(Array.from({ length: 9 }, (_, at) => [`p${at}`, { type: "boolean" }])),
+        ["p4"],
+      ),
+      defineTool("map", {
+        m: { type: "object", additionalProperties: { type: "number" } },
+        none: { type: "object", additionalProperties: false },
+      }),
+      {
+        type: "function",
+        function: {
+          name: "tree",
+          parameters: { $defs: { tree }, type: "object", properties: { top: { $ref: "#/$defs/tree" } } },
+        },
+      },
+      { type: "function", function: { name: "bare" } },
+    ];
+    for (const tool of [...odd.map((one) => [one]), odd]) {
+      const { status, json } = await chat(engine, {
+        messages: [CREATE],
+        tools: tool,
+        tool_choice: "required",
+        max_tokens: 60,
+      });
+      expect({ status, error: json["error"] }).toEqual({ status: 200, error: undefined });
+    }
   });
 
   test("calls at once when a call is required, and the one that is named", async () => {
