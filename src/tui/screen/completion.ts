@@ -1,20 +1,17 @@
 import type { AutocompleteItem, AutocompleteProvider, AutocompleteSuggestions } from "@mariozechner/pi-tui";
 import { toTerminalLine } from "../terminal-text.ts";
-import type { ScreenCommand } from "./controller.ts";
+import type { ScreenCommand, ScreenController } from "./controller.ts";
 
-export interface CompletionOptions {
-  commands: readonly ScreenCommand[];
-  completeFiles: (prefix: string) => Promise<readonly string[]>;
-}
+type CompletionSource = Pick<ScreenController, "commands" | "completeFiles">;
 
 const MOST_FILES = 20;
 
 /** Completes commands after `/`, their arguments, and file names after `@`. */
-export function createCompletion(options: CompletionOptions): AutocompleteProvider {
+export function createCompletion(source: CompletionSource): AutocompleteProvider {
   return {
     async getSuggestions(lines, cursorLine, cursorCol) {
       const before = (lines[cursorLine] ?? "").slice(0, cursorCol);
-      const suggestions = await suggest(before, { ...options, isFirstLine: cursorLine === 0 });
+      const suggestions = await suggest(before, { source, isFirstLine: cursorLine === 0 });
       return suggestions === undefined || suggestions.items.length === 0 ? null : suggestions;
     },
     applyCompletion(...[lines, cursorLine, cursorCol, item, prefix]) {
@@ -33,14 +30,15 @@ export function createCompletion(options: CompletionOptions): AutocompleteProvid
 
 async function suggest(
   before: string,
-  { commands, completeFiles, isFirstLine }: CompletionOptions & { isFirstLine: boolean },
+  { source, isFirstLine }: { source: CompletionSource; isFirstLine: boolean },
 ): Promise<AutocompleteSuggestions | undefined> {
   const file = toFilePrefix(before);
   if (file !== undefined) {
-    const paths = await orNothing(completeFiles(file));
+    const paths = await orNothing(() => source.completeFiles(file));
     return { prefix: `@${file}`, items: paths.slice(0, MOST_FILES).map(toFileItem) };
   }
   if (!isFirstLine || !before.startsWith("/")) return undefined;
+  const { commands } = source;
   const [name = "", ...rest] = before.split(" ");
   if (rest.length === 0)
     return {
@@ -48,7 +46,7 @@ async function suggest(
       items: commands.filter((command) => command.name.startsWith(name)).map(toCommandItem),
     };
   const prefix = rest.join(" ");
-  const values = await orNothing(commands.find((command) => command.name === name)?.complete?.(prefix));
+  const values = await orNothing(() => commands.find((command) => command.name === name)?.complete?.(prefix));
   return {
     prefix,
     items: values
@@ -71,9 +69,9 @@ function toCommandItem({ name, description }: ScreenCommand): AutocompleteItem {
 }
 
 /** A completion that fails is no completion: it must not disturb typing. */
-async function orNothing(found: Promise<readonly string[]> | undefined): Promise<readonly string[]> {
+async function orNothing(find: () => Promise<readonly string[]> | undefined): Promise<readonly string[]> {
   try {
-    return (await found) ?? [];
+    return (await find()) ?? [];
   } catch {
     return [];
   }

@@ -18,7 +18,7 @@ import { createCompletion } from "./completion.ts";
 import type { ScreenController, ScreenOutput } from "./controller.ts";
 import { Frame } from "./frame.ts";
 import { createMarkdownBlock } from "./markdown.ts";
-import { holdProcessTerminal } from "./process-terminal.ts";
+import { holdProcessTerminal, suspendProcess } from "./process-terminal.ts";
 import { Question } from "./question.ts";
 import { toTranscriptBlocks } from "./replay.ts";
 import { RunView } from "./run-view.ts";
@@ -117,7 +117,9 @@ class Screen {
   async run(): Promise<void> {
     const left = new Promise<void>((resolve) => (this.#leave = resolve));
     const release =
-      this.#options.terminal === undefined ? holdProcessTerminal(this.#terminal, this.#leave) : undefined;
+      this.#options.terminal === undefined
+        ? holdProcessTerminal({ restore: () => this.#restore(), leave: this.#leave })
+        : undefined;
     const ticker = setInterval(() => this.#tick(), SPINNER_MS);
     try {
       await this.#loadHistory();
@@ -197,7 +199,10 @@ class Screen {
     });
     if (isLeaveWord(text)) return this.#leave();
     const command = parseCommandLine(text);
-    if (command !== undefined) return void this.#runCommand(command);
+    if (command !== undefined) {
+      this.#frame.add(createNoteBlock(text, { paint: this.#theme.style.dim, mark: "›" }));
+      return void this.#runCommand(command);
+    }
     if (this.#run === undefined) return this.#start(text);
     const later = /^>>\s*([\s\S]*)$/.exec(text)?.[1];
     if (later === "") return;
@@ -291,6 +296,8 @@ class Screen {
     if (isKeyRelease(data)) return undefined;
     if (matchesKey(data, "ctrl+c")) return this.#handled(() => this.#onCtrlC());
     if (matchesKey(data, "ctrl+o")) return this.#handled(() => this.#frame.toggleDetails());
+    if (matchesKey(data, "ctrl+z") && this.#options.terminal === undefined)
+      return this.#handled(() => this.#suspend());
     if (this.#question !== undefined) return undefined;
     if (matchesKey(data, "ctrl+l")) return this.#handled(() => this.#frame.redraw());
     if (matchesKey(data, "ctrl+d") && this.#editor.getText() === "")
@@ -318,6 +325,14 @@ class Screen {
     this.#say(
       this.#run === undefined ? "Press Ctrl-C again to leave." : "Interrupting. Press Ctrl-C again to leave.",
     );
+  }
+
+  #suspend(): void {
+    this.#tui.stop();
+    suspendProcess(() => {
+      this.#tui.start();
+      this.#frame.redraw();
+    });
   }
 
   #onCtrlD(): void {
@@ -351,12 +366,10 @@ class Screen {
   #hint(): string {
     const { style } = this.#theme;
     if (this.#notice !== undefined) return style.yellow(this.#notice.text);
-    if (this.#question !== undefined) return style.dim("ctrl+o details · ctrl+c interrupt");
+    if (this.#question !== undefined) return style.dim("ctrl+c interrupts · ctrl+o details");
     if (this.#run !== undefined)
-      return style.dim("enter tell the agent now · >> for afterwards · esc interrupt · ctrl+o details");
-    return style.dim(
-      "enter send · alt+enter new line · / commands · @ files · ctrl+o details · ctrl+d leave",
-    );
+      return style.dim("enter tells the agent now · >> afterwards · esc interrupts · ctrl+o details");
+    return style.dim("/ commands · @ files · alt+enter new line · ctrl+o details · ctrl+d leave");
   }
 
   /** Lets a run end in order, but not for ever. */
@@ -372,7 +385,11 @@ class Screen {
     this.#tui.requestRender();
     await new Promise((resolve) => setTimeout(resolve, LAST_FRAME_MS));
     if (this.#options.terminal === undefined) await this.#terminal.settled();
-    this.#tui.stop();
-    this.#terminal.restore();
+    this.#restore();
+  }
+
+  /** Puts the cursor below what is shown and gives the terminal back; at once, for an exit. */
+  #restore(): void {
+    if (this.#terminal.isActive) this.#tui.stop();
   }
 }

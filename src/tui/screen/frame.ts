@@ -84,7 +84,8 @@ export class Frame implements Component {
     const gap = top === 0 || this.#leaving ? 0 : Math.max(0, top + rows - body.length - bottom.length);
     const lines = [...body, ...Array<string>(gap).fill(""), ...bottom];
     this.#drawnLines = lines.length;
-    if (lines.length > MAX_LINES) this.#redraw("screen");
+    // Not at once: the screen library is in the middle of drawing.
+    if (lines.length > MAX_LINES) queueMicrotask(() => this.#redraw("screen"));
     return lines;
   }
 
@@ -95,14 +96,34 @@ export class Frame implements Component {
 
   /** After a change of size, or when asked to, decides anew what is on the screen. */
   #prepare({ width, rows, bottomLines }: { width: number; rows: number; bottomLines: number }): void {
-    const resized = this.#size.width !== 0 && (this.#size.width !== width || this.#size.rows !== rows);
+    const before = this.#size;
+    const resized = before.width !== 0 && (before.width !== width || before.rows !== rows);
+    if (!resized && this.#restart === "none") {
+      this.#size = { width, rows };
+      return;
+    }
+    // A terminal that gets shorter may drop the lines below the cursor instead of scrolling: show as many again.
+    const again = Math.min(bottomLines, Math.max(0, before.rows - rows));
+    const top = Math.max(0, this.#drawnLines - before.rows);
+    const inDetail = this.#restart === "details";
+    const from = inDetail ? this.#firstDetailed(top) : this.#entries.length;
+    const room = rows - bottomLines + again + (inDetail ? 0 : this.#countUndrawn());
     this.#size = { width, rows };
-    if (!resized && this.#restart === "none") return;
-    const top = Math.max(0, this.#drawnLines - rows);
-    const from = this.#restart === "details" ? this.#firstDetailed(top) : this.#entries.length;
     this.#restart = "none";
     this.#drawnLines = 0;
-    this.#hideAbove({ width, room: rows - bottomLines, from: from - this.#forgetOld(from) });
+    this.#hideAbove({ width, room, from: from - this.#forgetOld(from) });
+  }
+
+  /** Lines that came since the last frame: they have never been on the screen and must not be hidden. */
+  #countUndrawn(): number {
+    let previous: BlockGroup | undefined;
+    let count = 0;
+    for (const { block, drawn, hidden } of this.#entries) {
+      const { length } = this.#draw(block, this.#size.width, previous);
+      if (length > 0) previous = block.group;
+      count += Math.max(0, length - hidden - drawn.length);
+    }
+    return count;
   }
 
   /** The block from which details are shown: the first on the screen, or the newest request if that is further up. */

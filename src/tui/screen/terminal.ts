@@ -6,8 +6,8 @@ const CLEAR_ALL = "\u001b[2J\u001b[H\u001b[3J";
 const KEY_REPORTS_MS = 200;
 
 export interface ScreenTerminal extends Terminal {
-  /** Gives the terminal back: line mode, cursor, key reports. Safe to call at any time and more than once. */
-  restore(): void;
+  /** Between `start` and `stop`. */
+  readonly isActive: boolean;
   /** Resolves when nothing more is written behind our back. */
   settled(): Promise<void>;
 }
@@ -25,11 +25,10 @@ export function createScreenTerminal(inner: Terminal = new ProcessTerminal()): S
     const clear = `\u001b[H${"\u001b[2K\u001b[1B".repeat(inner.rows)}\u001b[H`;
     inner.write(data.slice(0, start) + clear + data.slice(start + CLEAR_ALL.length));
   };
-  const stop = () => {
-    active = false;
-    inner.stop();
-  };
   return {
+    get isActive() {
+      return active;
+    },
     get columns() {
       return inner.columns;
     },
@@ -44,11 +43,9 @@ export function createScreenTerminal(inner: Terminal = new ProcessTerminal()): S
       active = true;
       inner.start(onInput, onResize);
     },
-    stop,
-    restore() {
-      if (!active) return;
-      inner.showCursor();
-      stop();
+    stop() {
+      active = false;
+      inner.stop();
     },
     async settled() {
       const left = startedAt === undefined ? 0 : KEY_REPORTS_MS - (performance.now() - startedAt);

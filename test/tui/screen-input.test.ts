@@ -1,0 +1,141 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { closeScreens, openScreen, POLL } from "./fixtures/open-screen.ts";
+import { done, say, turn } from "./fixtures/steps.ts";
+import { KEY } from "./fixtures/virtual-terminal.ts";
+
+afterEach(closeScreens);
+
+describe("typing and sending", () => {
+  test("a prompt runs and its answer is set as markdown", async () => {
+    const screen = await openScreen(() => [turn, say("It is **"), say("done**.\n\n- one\n- two"), done()]);
+    screen.terminal.type("do it");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("- two");
+    expect(screen.controller.submitted).toEqual(["do it"]);
+    expect(screen.controller.added).toEqual(["do it"]);
+    expect(screen.terminal.text).toContain("› do it\n\n  It is done.\n\n  - one\n  - two");
+  });
+
+  test("lines are joined by Alt-Enter and by a backslash at the end", async () => {
+    const screen = await openScreen(() => [done()]);
+    screen.terminal.type("one");
+    screen.terminal.press(KEY.altEnter);
+    screen.terminal.type("two\\");
+    screen.terminal.press(KEY.enter);
+    screen.terminal.type("three");
+    expect(screen.controller.submitted).toEqual([]);
+    screen.terminal.press(KEY.enter);
+    await expect.poll(() => screen.controller.submitted, POLL).toHaveLength(1);
+    expect(screen.controller.submitted).toEqual(["one\ntwo\nthree"]);
+  });
+
+  test("a paste is one text, also when it is long", async () => {
+    const screen = await openScreen(() => [done()]);
+    const pasted = Array.from({ length: 30 }, (_, index) => `line ${index}`).join("\n");
+    screen.terminal.press(KEY.paste(pasted));
+    await expect.poll(screen.text, POLL).toContain("[paste #1 +30 lines]");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(() => screen.controller.submitted, POLL).toHaveLength(1);
+    expect(screen.controller.submitted).toEqual([pasted]);
+  });
+
+  test("earlier inputs come back with the arrow up", async () => {
+    const screen = await openScreen(() => [done()]);
+    screen.terminal.press(KEY.up);
+    await expect.poll(screen.text, POLL).toContain("  second thing");
+    screen.terminal.press(KEY.up);
+    await expect.poll(screen.text, POLL).toContain("  first thing");
+  });
+
+  test.each(["quit", "exit", "q", "/quit"])("%s leaves and gives the terminal back", async (word) => {
+    const screen = await openScreen(() => [done()]);
+    screen.terminal.type(word);
+    screen.terminal.press(KEY.enter);
+    await screen.done;
+    expect(screen.terminal.isStarted).toBe(false);
+    expect(screen.terminal.isCursorShown).toBe(true);
+    expect(screen.controller.submitted).toEqual([]);
+    expect(screen.terminal.text).not.toContain("──");
+  });
+});
+
+describe("commands and completion", () => {
+  test("a command shows its result", async () => {
+    const screen = await openScreen(() => [done()]);
+    screen.terminal.type("/mode auto");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("mode is auto");
+    expect(screen.terminal.text).toContain("› /mode auto");
+  });
+
+  test("a slash lists the commands, tab takes one, and its arguments are completed", async () => {
+    const screen = await openScreen(() => [done()]);
+    screen.terminal.type("/m");
+    await expect.poll(screen.text, POLL).toMatch(/→ \/mode +ask more or less often/);
+    screen.terminal.press(KEY.tab);
+    screen.terminal.type(" ma");
+    await expect.poll(screen.text, POLL).toContain("→ manual");
+    screen.terminal.press(KEY.tab);
+    await expect.poll(screen.text, POLL).toContain("  /mode manual\n");
+  });
+
+  test("@ completes file names", async () => {
+    const screen = await openScreen(() => [done()]);
+    screen.terminal.type("look at @mo");
+    await expect.poll(screen.text, POLL).toContain("→ src/model.ts");
+    screen.terminal.press(KEY.tab);
+    await expect.poll(screen.text, POLL).toContain("look at @src/model.ts");
+  });
+
+  test("a file completion that fails does not disturb", async () => {
+    const screen = await openScreen(() => [done()], {
+      prepare: (controller) => {
+        controller.completeFiles = () => Promise.reject(new Error("gone"));
+      },
+    });
+    screen.terminal.type("look at @mo");
+    screen.terminal.press(KEY.tab);
+    screen.terminal.press(KEY.enter);
+    await expect.poll(() => screen.controller.submitted, POLL).toHaveLength(1);
+    expect(screen.controller.submitted).toEqual(["look at @mo"]);
+  });
+
+  test("an unknown command names the closest one and is not sent to the model", async () => {
+    const screen = await openScreen(() => [done()]);
+    screen.terminal.type("/hlep");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("There is no command /hlep. Did you mean /help?");
+    screen.terminal.type("/zzzzzz");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("There is no command /zzzzzz. /help lists them.");
+    expect(screen.controller.submitted).toEqual([]);
+  });
+
+  test("a path is no command", async () => {
+    const screen = await openScreen(() => [done()]);
+    screen.terminal.type("/etc/hosts is what?");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(() => screen.controller.submitted, POLL).toHaveLength(1);
+  });
+
+  test("a command that breaks says so and the screen goes on", async () => {
+    const screen = await openScreen(() => [say("fine"), done()]);
+    screen.terminal.type("/fail");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("✗ it broke");
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("fine");
+  });
+
+  test("a fresh session starts on a clean screen", async () => {
+    const screen = await openScreen(() => [say("the old answer"), done()]);
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("the old answer");
+    screen.terminal.type("/new");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).not.toContain("the old answer");
+    expect(screen.terminal.text).toContain("LMAgent");
+  });
+});

@@ -1,0 +1,111 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { createScreen } from "../../src/tui/screen/index.ts";
+import { closeScreens, openScreen, POLL } from "./fixtures/open-screen.ts";
+import { ask, asking, done, propose, say, turn } from "./fixtures/steps.ts";
+import { KEY } from "./fixtures/virtual-terminal.ts";
+
+afterEach(closeScreens);
+
+describe("asking", () => {
+  async function openQuestion() {
+    const screen = await openScreen(asking, { paceMs: 1 });
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("Allow shell?");
+    return screen;
+  }
+
+  test("shows the command and why, and y allows this once", async () => {
+    const screen = await openQuestion();
+    expect(screen.terminal.text).toContain("? shell rm -r build\n  │ $ rm -r build");
+    expect(screen.terminal.text).toContain("commands are asked for in normal mode\n  deletes files");
+    screen.pass(1_000);
+    screen.terminal.press("y");
+    await expect.poll(() => screen.controller.decisions, POLL).toHaveLength(1);
+    expect(screen.controller.decisions).toEqual([{ decision: "allow" }]);
+  });
+
+  test.each([["n"], [KEY.escape]])("%j denies", async (key) => {
+    const screen = await openQuestion();
+    screen.pass(1_000);
+    screen.terminal.press(key);
+    await expect.poll(screen.text, POLL).toContain("denied by user");
+    expect(screen.controller.decisions).toEqual([{ decision: "deny" }]);
+  });
+
+  test("d denies with a note", async () => {
+    const screen = await openQuestion();
+    screen.pass(1_000);
+    screen.terminal.press("d");
+    screen.terminal.type("only build/tmp, yes");
+    await expect.poll(screen.text, POLL).toContain("only build/tmp, yes");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("denied by user: only build/tmp, yes");
+    expect(screen.controller.decisions).toEqual([{ decision: "deny", note: "only build/tmp, yes" }]);
+  });
+
+  test("keys typed at once, pasted text and Enter are no answer and do not reach the input", async () => {
+    const screen = await openQuestion();
+    screen.terminal.type("yy");
+    screen.pass(1_000);
+    screen.terminal.press(KEY.enter);
+    screen.terminal.press(KEY.paste("y"));
+    screen.terminal.type("abc ");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(screen.controller.decisions).toEqual([]);
+    screen.terminal.press("n");
+    await expect.poll(screen.text, POLL).toContain("denied by user");
+    await expect.poll(screen.text, POLL).toMatch(/─\n\n─/);
+  });
+
+  test("a key in the middle of a word is no answer", async () => {
+    const screen = await openScreen(() => [turn, say("working"), { pauses: 100 }, propose, { ask }, done()], {
+      paceMs: 1,
+    });
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("working");
+    screen.terminal.type("tr");
+    await expect.poll(screen.text, POLL).toContain("Allow shell?");
+    screen.pass(300);
+    screen.terminal.press("y");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(screen.controller.decisions).toEqual([]);
+    screen.pass(1_000);
+    screen.terminal.press("n");
+    await expect.poll(screen.text, POLL).toContain("denied by user");
+    expect(screen.terminal.text).toMatch(/─\n {2}tr\n─/);
+  });
+
+  test("Ctrl-C takes the question down and interrupts", async () => {
+    const screen = await openQuestion();
+    screen.terminal.press(KEY.ctrlC);
+    await expect.poll(screen.text, POLL).toContain("· interrupted");
+    expect(screen.terminal.text).not.toContain("Allow shell?");
+    expect(screen.controller.decisions).toEqual([]);
+  });
+
+  test("a long change is shown whole, wrapped and not cut", async () => {
+    const wide = "x".repeat(150);
+    const diff = `@@ -0,0 +1,40 @@\n${Array.from({ length: 40 }, (_, index) => `+${index} ${wide} end${index}`).join("\n")}\n`;
+    const screen = await openScreen(() => [
+      turn,
+      propose,
+      { ask: { ...ask, preview: { kind: "diff", text: diff, concerns: [] } } },
+      done(),
+    ]);
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("Allow shell?");
+    const all = screen.terminal.everything.join("\n").replaceAll(/\n {2}│ /g, "");
+    for (let index = 0; index < 40; index += 1) expect(all).toContain(`end${index}`);
+  });
+
+  test("without a screen the answer is no", async () => {
+    const { approver } = createScreen({ banner: [] });
+    expect(await approver.ask(ask, { signal: new AbortController().signal })).toEqual({
+      decision: "deny",
+      unattended: true,
+    });
+  });
+});

@@ -1,0 +1,194 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { closeScreens, openScreen, POLL } from "./fixtures/open-screen.ts";
+import { done, endless, event, propose, say, turn } from "./fixtures/steps.ts";
+import { KEY } from "./fixtures/virtual-terminal.ts";
+
+afterEach(closeScreens);
+
+describe("while the agent works", () => {
+  test("Enter steers, >> waits for the end, and both are shown as queued", async () => {
+    const screen = await openScreen(() => endless, { paceMs: 1 });
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("working");
+    screen.terminal.type("use tabs");
+    screen.terminal.press(KEY.enter);
+    screen.terminal.type(">> then commit");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("↳ next: use tabs\n  ↳ after this run: then commit");
+    expect(screen.controller.steered).toEqual(["use tabs"]);
+    expect(screen.controller.followUps).toEqual(["then commit"]);
+  });
+
+  test("a steered message leaves the queue when the agent takes it", async () => {
+    const screen = await openScreen(() => [turn, say("first"), { pauses: 60 }, turn, say("second"), done()], {
+      paceMs: 5,
+    });
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("first");
+    screen.terminal.type("use tabs");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("↳ next: use tabs");
+    await expect.poll(screen.text, POLL).toContain("› use tabs\n\n  second");
+    expect(screen.terminal.text).not.toContain("↳");
+  });
+
+  test("what the run did not take comes back into the input", async () => {
+    const screen = await openScreen(() => endless, { paceMs: 1 });
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("working");
+    screen.terminal.type("use tabs");
+    screen.terminal.press(KEY.enter);
+    screen.terminal.press(KEY.escape);
+    await expect.poll(screen.text, POLL).toContain("· interrupted");
+    await expect.poll(screen.text, POLL).toMatch(/─\n {2}use tabs\n─/);
+  });
+
+  test("Ctrl-C interrupts, a second one within two seconds leaves", async () => {
+    const screen = await openScreen(() => endless, { paceMs: 1 });
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("working");
+    screen.terminal.press(KEY.ctrlC);
+    await expect.poll(screen.text, POLL).toContain("Interrupting. Press Ctrl-C again to leave.");
+    await expect.poll(screen.text, POLL).toContain("· interrupted");
+    screen.pass(2_001);
+    screen.terminal.type("text");
+    screen.terminal.press(KEY.ctrlC);
+    await expect.poll(screen.text, POLL).toContain("Press Ctrl-C again to leave.");
+    expect(screen.terminal.isStarted).toBe(true);
+    screen.terminal.press(KEY.ctrlC);
+    await screen.done;
+  });
+
+  test("Ctrl-D leaves only from an empty input with nothing running", async () => {
+    const screen = await openScreen(() => endless, { paceMs: 1 });
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("working");
+    screen.terminal.press(KEY.ctrlD);
+    await expect.poll(screen.text, POLL).toContain("The agent is working");
+    screen.terminal.press(KEY.escape);
+    await expect.poll(screen.text, POLL).toContain("· interrupted");
+    screen.terminal.type("x");
+    screen.terminal.press(KEY.ctrlD);
+    expect(screen.terminal.isStarted).toBe(true);
+    screen.terminal.press("\u007f");
+    screen.terminal.press(KEY.ctrlD);
+    await screen.done;
+  });
+
+  test("a command that cannot run now says so", async () => {
+    const screen = await openScreen(() => endless, { paceMs: 1 });
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("working");
+    screen.terminal.type("/new");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("/new has to wait until the run ends");
+    screen.terminal.type("/help");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("start a fresh session");
+  });
+
+  test("a run that throws is reported and the next one works", async () => {
+    let runs = 0;
+    const screen = await openScreen(function* () {
+      runs += 1;
+      if (runs === 1) throw new Error("no such model `x`");
+      yield* [say("better"), done()];
+    });
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("✗ no such model `x`");
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("better");
+  });
+
+  test("live output shows its last lines and is one line afterwards, details bring it back", async () => {
+    const output = Array.from({ length: 12 }, (_, index) => `row ${index}`).join("\n");
+    const screen = await openScreen(
+      () => [
+        turn,
+        propose,
+        event({ type: "tool_started", callId: "c1", name: "shell" }),
+        event({ type: "tool_output", callId: "c1", text: output }),
+        { pauses: 30 },
+        event({
+          type: "tool_finished",
+          callId: "c1",
+          name: "shell",
+          result: { ok: true, output },
+          durationMs: 1_234,
+        }),
+        say("all good"),
+        done(),
+      ],
+      { paceMs: 5 },
+    );
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect
+      .poll(screen.text, POLL)
+      .toContain("● shell rm -r build\n  │ row 7\n  │ row 8\n  │ row 9\n  │ row 10\n  │ row 11\n");
+    await expect.poll(screen.text, POLL).toContain("✓ shell rm -r build  1.2 s\n\n  all good");
+    screen.terminal.press(KEY.ctrlO);
+    await expect.poll(screen.text, POLL).toContain("✓ shell rm -r build  1.2 s\n  │ row 0\n");
+    screen.terminal.press(KEY.ctrlO);
+    await expect.poll(screen.text, POLL).toContain("✓ shell rm -r build  1.2 s\n\n  all good");
+  });
+
+  test("thinking is folded away when it ends", async () => {
+    const screen = await openScreen(
+      () => [
+        turn,
+        event({ type: "thinking_delta", text: "hmm, let me see" }),
+        { pauses: 20 },
+        say("42"),
+        done(),
+      ],
+      { paceMs: 5 },
+    );
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("∴ thinking\n  hmm, let me see");
+    await expect.poll(screen.text, POLL).toContain("∴ thought for 0 ms\n\n  42");
+    screen.terminal.press(KEY.ctrlO);
+    await expect.poll(screen.text, POLL).toContain("hmm, let me see");
+  });
+
+  test("prefill, todos, costs and the window are shown", async () => {
+    const screen = await openScreen(
+      () => [
+        turn,
+        event({ type: "prefill_progress", processed: 1_200, total: 3_400, cached: 0 }),
+        event({
+          type: "todos_changed",
+          todos: [
+            { id: 1, text: "look", status: "completed" },
+            { id: 2, text: "fix", status: "in_progress" },
+          ],
+        }),
+        { pauses: 30 },
+        event({
+          type: "usage",
+          turn: 1,
+          usage: { promptTokens: 3_400, cachedTokens: 1_000, completionTokens: 9, decodeTokensPerSecond: 20 },
+        }),
+        say("ok"),
+        done(),
+      ],
+      { paceMs: 5 },
+    );
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("reading prompt 1,200/3,400");
+    await expect.poll(screen.text, POLL).toContain("1 of 2 done\n  ✓ look\n  ● fix");
+    await expect.poll(screen.text, POLL).toContain("1.2 s · 1,000 cached · 2,400 new · 9 out · 20.0 tok/s");
+    expect(screen.terminal.text).toContain("qwen3-8b · llama-server · 3.4k/33k (10%)");
+    expect(screen.terminal.text).toContain("normal mode · bubblewrap · 4f3a2b");
+  });
+});
