@@ -50,18 +50,27 @@ const FRAMES: readonly string[] = [
   "<|end|>",
 ];
 
-type Token =
-  | { kind: "open"; family: Family; text: string }
-  | { kind: "close"; text: string }
-  | { kind: "frame"; text: string };
+interface Token {
+  kind: "open" | "close" | "frame";
+  text: string;
+  lower: string;
+  /** Of what it opens. */
+  family?: Family;
+}
+
+const CLOSES = FAMILIES.flatMap(({ closes }) => closes).filter((text) => !FRAMES.includes(text));
 
 const OUTSIDE: readonly Token[] = [
-  ...FAMILIES.flatMap((family) => family.opens.map((text): Token => ({ kind: "open", family, text }))),
-  ...FRAMES.map((text): Token => ({ kind: "frame", text })),
-  ...FAMILIES.flatMap(({ closes }) => closes)
-    .filter((text) => !FRAMES.includes(text))
-    .map((text): Token => ({ kind: "close", text })),
+  ...FAMILIES.flatMap((family) => family.opens.map((text) => toToken("open", text, family))),
+  ...FRAMES.map((text) => toToken("frame", text)),
+  ...CLOSES.map((text) => toToken("close", text)),
 ];
+
+const LONGEST_TOKEN = Math.max(...OUTSIDE.map(({ text }) => text.length));
+
+function toToken(kind: Token["kind"], text: string, family?: Family): Token {
+  return { kind, text, lower: lowerCase(text), ...(family ? { family } : {}) };
+}
 
 const STARTS = /[<[◁]/;
 
@@ -128,10 +137,10 @@ export function createThinkingSplitter(): ThinkingSplitter {
 }
 
 function matchToken(text: string, tokens: readonly Token[]): Token | "partial" | undefined {
-  const lower = lowerCase(text.slice(0, 64));
-  const whole = tokens.find((token) => lower.startsWith(lowerCase(token.text)));
+  const lower = lowerCase(text.slice(0, LONGEST_TOKEN));
+  const whole = tokens.find(({ lower: token }) => lower.startsWith(token));
   if (whole) return whole;
-  return tokens.some((token) => lowerCase(token.text).startsWith(lower)) ? "partial" : undefined;
+  return tokens.some(({ lower: token }) => token.startsWith(lower)) ? "partial" : undefined;
 }
 
 /** A tag inside code, in quotes, or in the middle of a sentence is being talked about. */
