@@ -123,7 +123,7 @@ export interface TextSearch {
   literal?: string;
 }
 
-export interface Workspace extends AsyncDisposable {
+export interface Workspace {
   /** Absolute path on the host, links resolved. */
   readonly root: string;
   /** Where long output of calls is kept; readable with `readText`, not writable by tools. */
@@ -155,4 +155,5 @@ export interface Workspace extends AsyncDisposable {
   previewMakeFolder(path: string): Promise<CallPreview>;
   /** Makes `.lmagent/<name>` for our own state (0700, ignored by git) and returns its path on the host. Refuses planted links. */
   stateFolder(name: string): Promise<string>;
+  [Symbol.asyncDispose](): Promise<void>;
 }

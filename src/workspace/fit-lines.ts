@@ -2,6 +2,9 @@ import { findIndentMap, type IndentMap, indentOf, indentUnit } from "./indent.ts
 import { toFileSpelling, toPlain } from "./lookalikes.ts";
 import type { LineChange } from "./match.ts";
 
+/** The part of a note that says so. */
+export const INDENTATION = "indentation (new was re-indented to fit)";
+
 /** More line pairs than this are not compared one by one. */
 const MAX_PAIRS = 250_000;
 
@@ -43,8 +46,7 @@ function describeDifference(file: readonly string[], old: readonly string[]): st
   const differs = (view: (line: string) => string) =>
     old.some((line, at) => view(line) !== view(file[at] as string));
   const found: string[] = [];
-  if (differs((line) => (line.trim() === "" ? "" : indentOf(line))))
-    found.push("indentation (new was re-indented to fit)");
+  if (differs((line) => (line.trim() === "" ? "" : indentOf(line)))) found.push(INDENTATION);
   if (differs((line) => /\s*$/.exec(line)?.[0] ?? "")) found.push("trailing spaces");
   if (differs((line) => line.replaceAll(/[^\u2010-\u201f\u2032\u2033\u2212\u00a0]/g, "")))
     found.push("typographic characters");

@@ -5,7 +5,7 @@
  */
 import type { TextChange } from "../core/workspace.ts";
 import { lineKey, toFileSpelling, toPlain } from "./lookalikes.ts";
-import { fitLines } from "./fit-lines.ts";
+import { fitLines, INDENTATION } from "./fit-lines.ts";
 
 /** Larger texts are only matched exactly. */
 const MAX_LOOSE_CHARACTERS = 8_000_000;
@@ -23,16 +23,22 @@ export type Match =
   | { found: "none"; why?: string };
 
 export function findMatch(content: string, change: TextChange): Match {
+  const bare = withoutLineNumbers(change);
   const exact = matchExact(content, change);
   if (exact.found !== "none") return exact;
-  const bare = withoutLineNumbers(change);
-  const numbered = bare && matchExact(content, bare);
-  if (numbered && numbered.found !== "none") return withNote(numbered, "line numbers");
+  for (const each of bare) {
+    const numbered = matchExact(content, each);
+    if (numbered.found !== "none") return withNote(numbered, "line numbers");
+  }
   if (content.length > MAX_LOOSE_CHARACTERS) return exact;
-  const wanted = bare ?? change;
-  const typographic = matchLookalikes(content, wanted);
-  const loose = typographic.found === "none" ? matchLines(content, wanted) : typographic;
-  return bare ? withNote(loose, "line numbers") : loose;
+  if (bare.length === 0) return matchLoosely(content, change);
+  const loose = bare.map((each) => withNote(matchLoosely(content, each), "line numbers"));
+  return loose.find((match) => "note" in match && !match.note?.includes(INDENTATION)) ?? (loose[0] as Match);
+}
+
+function matchLoosely(content: string, change: TextChange): Match {
+  const lookalikes = matchLookalikes(content, change);
+  return lookalikes.found === "none" ? matchLines(content, change) : lookalikes;
 }
 
 function withNote(match: Match, ignored: string): Match {
@@ -70,26 +76,28 @@ function withoutOverlap(offsets: readonly number[], length: number): number[] {
   return kept;
 }
 
-const LINE_NUMBER = /^[ \t]*(\d{1,7})(?:: ?| ?\| ?|\t|→)(.*)$/;
+/** After the number: a separator of a listing, and the text. */
+const NUMBERED: readonly RegExp[] = [/^[ \t]*(\d{1,7})(?:: | ?\| |\t|→)(.*)$/, /^[ \t]*(\d{1,7})[:|](.*)$/];
 
-/** Takes off the numbers that a listing put before each line; `undefined` when there are none. */
-function withoutLineNumbers(change: TextChange): TextChange | undefined {
-  const old = stripNumbers(change.old);
-  if (old === undefined) return undefined;
-  return { ...change, old, new: stripNumbers(change.new) ?? change.new };
+/** Takes off the numbers that a listing put before each line; both readings where a space may belong to the text or not. */
+function withoutLineNumbers(change: TextChange): TextChange[] {
+  return NUMBERED.flatMap((form) => {
+    const old = stripNumbers(change.old, form);
+    return old === undefined ? [] : [{ ...change, old, new: stripNumbers(change.new, form) ?? change.new }];
+  });
 }
 
-function stripNumbers(text: string): string | undefined {
+function stripNumbers(text: string, form: RegExp): string | undefined {
   let last = -1;
   const bare: string[] = [];
   for (const line of text.split("\n")) {
-    const [, digits, rest] = LINE_NUMBER.exec(line) ?? [];
+    const [, digits, rest] = form.exec(line) ?? /^[ \t]*(\d{1,7})[:|]?()$/.exec(line) ?? [];
     if (digits === undefined && line.trim() !== "") return undefined;
     if (digits !== undefined && Number(digits) <= last) return undefined;
     last = digits === undefined ? last : Number(digits);
     bare.push(rest ?? "");
   }
-  return last === -1 ? undefined : bare.join("\n");
+  return bare.every((line) => line.trim() === "") ? undefined : bare.join("\n");
 }
 
 /** What the model did not change stays as the file spells it. */

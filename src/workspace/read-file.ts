@@ -197,7 +197,11 @@ function fromScan(scan: Scan, { shown, sizeBytes }: { shown: string; sizeBytes: 
   const body = scan.bytes.subarray(mark);
   const whole = scan.cut ? withoutSplitCharacter(body) : body;
   const { text, encoding } = decodeText(whole);
-  const cut = cutText(text.replaceAll("\r\n", "\n"), scan.maxBytes);
+  const unix = text.replaceAll("\r\n", "\n");
+  const cut = cutText(
+    scan.cut ? unix.slice(0, unix.lastIndexOf("\n") + 1 || undefined) : unix,
+    scan.maxBytes,
+  );
   const lastLine = scan.firstLine - 1 + countLines(cut.text);
   const truncated = scan.cut || cut.lineCut || scan.totalLines === undefined || lastLine < scan.totalLines;
   return {
@@ -208,7 +212,8 @@ function fromScan(scan: Scan, { shown, sizeBytes }: { shown: string; sizeBytes: 
     ...(scan.totalLines === undefined ? {} : { totalLines: scan.totalLines }),
     sizeBytes,
     truncated,
-    ...cut,
+    text: cut.text,
+    lineCut: cut.lineCut || (scan.cut && !cut.text.endsWith("\n")),
   };
 }
 

@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { AgentError, type ErrorCode, type Workspace } from "../../src/core/index.ts";
 import { openWorkspace, type OpenWorkspaceOptions } from "../../src/workspace/index.ts";
 
-export interface TemporaryWorkspace extends AsyncDisposable {
+export interface TemporaryWorkspace {
   /** The root of the workspace, `<base>/app`. */
   root: string;
   /** A folder beside it that holds `secret`. */
   outside: string;
   base: string;
   workspace: Workspace;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export const SECRET = "OUTSIDE-SECRET";
@@ -29,7 +30,11 @@ export async function openTemporary(
     mkdirSync(join(root, path, ".."), { recursive: true });
     writeFileSync(join(root, path), content);
   }
-  const workspace = await openWorkspace(root, { home: join(base, "home"), stateDir: join(base, "state"), ...options });
+  const workspace = await openWorkspace(root, {
+    home: join(base, "home"),
+    stateDir: join(base, "state"),
+    ...options,
+  });
   return {
     root,
     outside,

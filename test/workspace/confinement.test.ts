@@ -1,5 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { linkSync, mkdirSync, readFileSync, readlinkSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -55,7 +64,13 @@ describe("paths that lead outside are refused by every operation", () => {
 
 test("absolute paths below the root and the sandbox's spelling of it are the same file", async () => {
   await using temporary = await openTemporary({ "src/a.txt": "inside" });
-  for (const path of ["src/a.txt", "./src//a.txt", `${temporary.root}/src/a.txt`, "/workspace/src/a.txt", "src/x/../a.txt"]) {
+  for (const path of [
+    "src/a.txt",
+    "./src//a.txt",
+    `${temporary.root}/src/a.txt`,
+    "/workspace/src/a.txt",
+    "src/x/../a.txt",
+  ]) {
     expect((await temporary.workspace.readText(path, read)).path).toBe("src/a.txt");
   }
   expect(temporary.workspace.toRelative("/workspace")).toBe(".");
@@ -64,7 +79,16 @@ test("absolute paths below the root and the sandbox's spelling of it are the sam
 
 test("names with unusual but legal characters are ordinary files", async () => {
   await using temporary = await openTemporary();
-  for (const path of ["~lock.txt", "ünïcode 日本.txt", "with space.txt", "-rf", "a:b", "quote'\".txt", "..hidden", "..."]) {
+  for (const path of [
+    "~lock.txt",
+    "ünïcode 日本.txt",
+    "with space.txt",
+    "-rf",
+    "a:b",
+    "quote'\".txt",
+    "..hidden",
+    "...",
+  ]) {
     await temporary.workspace.writeText(path, path);
     expect((await temporary.workspace.readText(path, read)).text).toBe(path);
   }
@@ -89,7 +113,8 @@ describe("links", () => {
         expect(await failureOf(attempt)).toMatch(/^path_refused: .*leads outside/);
       }
     }
-    for (const path of ["folder", "folder/x"]) expect(await failureOf(workspace.makeFolder(path))).toMatch(/^path_refused/);
+    for (const path of ["folder", "folder/x"])
+      expect(await failureOf(workspace.makeFolder(path))).toMatch(/^path_refused/);
     expect(await failureOf(workspace.list("folder", { limit: 10 }))).toMatch(/^path_refused/);
     expect(readFileSync(join(outside, "secret"), "utf8")).toBe(SECRET);
     expect(namesBelow(outside)).toEqual(["secret"]);
@@ -111,7 +136,9 @@ describe("links", () => {
     expect(readFileSync(join(root, "real", "a.txt"), "utf8")).toBe("changed");
     expect(readlinkSync(join(root, "chain"))).toBe("folder/self");
     symlinkSync(".", join(root, "here"));
-    expect((await workspace.list("here", { limit: 10 })).entries.map(({ path }) => path)).toContain("here/real");
+    expect((await workspace.list("here", { limit: 10 })).entries.map(({ path }) => path)).toContain(
+      "here/real",
+    );
   });
 
   test("that go in circles are refused at once", async () => {
@@ -126,9 +153,16 @@ describe("links", () => {
 
   test("into /proc are refused", async () => {
     await using temporary = await openTemporary();
-    for (const target of ["/proc/self/environ", "/proc/self/root/etc/passwd", "/proc/self/cwd", "/proc/self/fd/0"]) {
+    for (const target of [
+      "/proc/self/environ",
+      "/proc/self/root/etc/passwd",
+      "/proc/self/cwd",
+      "/proc/self/fd/0",
+    ]) {
       symlinkSync(target, join(temporary.root, target.replaceAll("/", "_")));
-      expect(await failureOf(temporary.workspace.readText(target.replaceAll("/", "_"), read))).toMatch(/^path_refused/);
+      expect(await failureOf(temporary.workspace.readText(target.replaceAll("/", "_"), read))).toMatch(
+        /^path_refused/,
+      );
     }
   });
 
@@ -148,8 +182,12 @@ test("pipes, sockets, devices and folders are refused without waiting", async ()
   const server = createServer().listen(join(root, "socket"));
   await new Promise((resolve) => server.once("listening", resolve));
   for (const path of ["pipe", "zero", "socket", "folder", "."]) {
-    expect(await failureOf(workspace.readText(path, read))).toMatch(/not a regular file|leads outside|is a folder/);
-    expect(await failureOf(workspace.writeText(path, "x"))).toMatch(/not a regular file|leads outside|is a folder/);
+    expect(await failureOf(workspace.readText(path, read))).toMatch(
+      /not a regular file|leads outside|is a folder/,
+    );
+    expect(await failureOf(workspace.writeText(path, "x"))).toMatch(
+      /not a regular file|leads outside|is a folder/,
+    );
   }
   expect(statSync(join(root, "pipe")).isFIFO()).toBe(true);
   await new Promise((resolve) => server.close(resolve));
@@ -162,7 +200,9 @@ test("a device node in the workspace is refused", async ({ skip }) => {
   } catch {
     skip("making a device needs root");
   }
-  expect(await failureOf(temporary.workspace.readBytes("zero", { maxBytes: 10 }))).toMatch(/not a regular file/);
+  expect(await failureOf(temporary.workspace.readBytes("zero", { maxBytes: 10 }))).toMatch(
+    /not a regular file/,
+  );
 });
 
 test("writing and editing a hard-linked file leaves its other name alone", async () => {
@@ -192,7 +232,9 @@ describe("when the root is not the folder that was opened any more", () => {
     renameSync(temporary.root, `${temporary.root}-moved`);
     symlinkSync(temporary.outside, temporary.root);
     expect(await failureOf(temporary.workspace.readText("secret", read))).toMatch(/moved or replaced/);
-    expect(await failureOf(temporary.workspace.searchText("SECRET", { maxBytes: 1_000 }))).toMatch(/moved or replaced/);
+    expect(await failureOf(temporary.workspace.searchText("SECRET", { maxBytes: 1_000 }))).toMatch(
+      /moved or replaced/,
+    );
     await using other = await openTemporary({ "a.txt": "inside" });
     renameSync(other.root, `${other.root}-moved`);
     mkdirSync(other.root);
@@ -205,26 +247,50 @@ describe("the agent's own folder", () => {
     await using temporary = await openTemporary({ ".lmagent/mcp.json": "{}", "sub/.lmagent/x": "1" });
     symlinkSync(".lmagent", join(temporary.root, "alias"));
     symlinkSync(".lmagent/mcp.json", join(temporary.root, "file"));
-    const paths = [".lmagent", ".lmagent/x", ".LMAGENT/x", ".LmAgent", "a/../.lmagent/x", "sub/.lmagent/x", "alias/x", "file", ".lm\u200bagent/x", ".lmagent./x"];
+    const paths = [
+      ".lmagent",
+      ".lmagent/x",
+      ".LMAGENT/x",
+      ".LmAgent",
+      "a/../.lmagent/x",
+      "sub/.lmagent/x",
+      "alias/x",
+      "file",
+      ".lm\u200bagent/x",
+      ".lmagent./x",
+    ];
     for (const path of paths) {
       expect(await failureOf(temporary.workspace.writeText(path, "x"))).toMatch(/own state/);
       expect(await failureOf(temporary.workspace.makeFolder(`${path}/y`))).toMatch(/own state|not a folder/);
     }
-    expect(await failureOf(temporary.workspace.editText("file", { old: "{}", new: "x" }))).toMatch(/own state/);
-    expect(await failureOf(temporary.workspace.previewEdit(".lmagent/mcp.json", { old: "{}", new: "x" }))).toMatch(/own state/);
+    expect(await failureOf(temporary.workspace.editText("file", { old: "{}", new: "x" }))).toMatch(
+      /own state/,
+    );
+    expect(
+      await failureOf(temporary.workspace.previewEdit(".lmagent/mcp.json", { old: "{}", new: "x" })),
+    ).toMatch(/own state/);
     expect(readFileSync(join(temporary.root, ".lmagent/mcp.json"), "utf8")).toBe("{}");
   });
 });
 
 describe("protected files", () => {
-  test.each([".git/hooks/pre-commit", ".git/config", "sub/.GIT/config", ".vscode/tasks.json", ".vscode/settings.json", ".idea/x.xml", ".envrc"])(
-    "%s raises a concern that auto mode refuses",
-    async (path) => {
-      await using temporary = await openTemporary();
-      const preview = await temporary.workspace.previewWrite(path, "x");
-      expect(preview).toMatchObject({ kind: "diff", refuseInAuto: true, concerns: [expect.stringContaining(path)] });
-    },
-  );
+  test.each([
+    ".git/hooks/pre-commit",
+    ".git/config",
+    "sub/.GIT/config",
+    ".vscode/tasks.json",
+    ".vscode/settings.json",
+    ".idea/x.xml",
+    ".envrc",
+  ])("%s raises a concern that auto mode refuses", async (path) => {
+    await using temporary = await openTemporary();
+    const preview = await temporary.workspace.previewWrite(path, "x");
+    expect(preview).toMatchObject({
+      kind: "diff",
+      refuseInAuto: true,
+      concerns: [expect.stringContaining(path)],
+    });
+  });
 
   test.each([".lmagent.md", ".soul.md", "docs/AGENTS.md"])("%s raises a concern only", async (path) => {
     await using temporary = await openTemporary();
@@ -238,7 +304,9 @@ describe("protected files", () => {
     symlinkSync(".git/config", join(temporary.root, "innocent"));
     symlinkSync(".git", join(temporary.root, "dir"));
     expect((await temporary.workspace.previewWrite("innocent", "x")).refuseInAuto).toBe(true);
-    expect((await temporary.workspace.previewEdit("innocent", { old: "core", new: "x" })).refuseInAuto).toBe(true);
+    expect((await temporary.workspace.previewEdit("innocent", { old: "core", new: "x" })).refuseInAuto).toBe(
+      true,
+    );
     expect((await temporary.workspace.previewMakeFolder("dir/hooks")).refuseInAuto).toBe(true);
     expect((await temporary.workspace.previewWrite(".gitignore", "y\n")).concerns).toEqual([]);
     expect(readFileSync(join(temporary.root, ".git/config"), "utf8")).toBe("[core]\n");
