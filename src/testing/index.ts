@@ -13,3 +13,5 @@ export {
 export type { CallStyle, ReplyOptions, ReplyPart, ScriptedCall, ScriptedReply } from "./scripted-replies.ts";
 export { startScriptedServer } from "./scripted-server.ts";
 export type { RecordedRequest, Script, ScriptedServer, ScriptedServerOptions } from "./scripted-server.ts";
+export { describeSandbox } from "./sandbox.ts";
+export type { SandboxSubject, TestRunner } from "./sandbox.ts";

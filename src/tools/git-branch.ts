@@ -46,8 +46,7 @@ function findProblem({ name, create, switch: go }: BranchCall): string | undefin
 /** Narrower than git's own rule (git-check-ref-format(1)), so that no name is read as an option, a range or a past branch. */
 function isBranchName(name: string): boolean {
   return (
-    /^[\p{L}\p{N}_][\p{L}\p{N}_./+#-]*$/u.test(name) &&
-    !/\.\.|\/\/|\/\.|\.lock(\/|$)|[./]$|^HEAD$/.test(name)
+    /^[\p{L}\p{N}_][\p{L}\p{N}_./+#-]*$/u.test(name) && !/\.\.|\/\/|\/\.|\.lock(\/|$)|[./]$|^HEAD$/.test(name)
   );
 }
 

@@ -59,7 +59,9 @@ const ALWAYS_HARMLESS = new Set(
 );
 
 const RULES: Readonly<Record<string, ArgumentRule>> = {
-  date: withoutOptions({ long: ["set"], short: "s" }),
+  // A time alone would set the clock, as `-s` does.
+  date: (args) =>
+    args.every((arg) => /^[-+]/.test(arg)) && withoutOptions({ long: ["set"], short: "s" })(args),
   diff: withoutOptions({ long: ["paginate"], short: "l" }),
   file: withoutOptions({ long: ["compile", "uncompress", "uncompress-noreport"], short: "CzZ" }),
   find: (args) => args.every((arg) => !arg.startsWith("-") || FIND_TESTS.has(arg)),

@@ -1,0 +1,241 @@
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Tool } from "../../src/core/tool.ts";
+import { createGitAddTool } from "../../src/tools/git-add.ts";
+import { createGitBranchTool } from "../../src/tools/git-branch.ts";
+import { createGitCommitTool } from "../../src/tools/git-commit.ts";
+import { createGitDiffTool } from "../../src/tools/git-diff.ts";
+import { createGitStatusTool } from "../../src/tools/git-status.ts";
+import { callTool, openCommands, type CommandFixture } from "./_commands.ts";
+
+let commands: CommandFixture;
+let tools: Readonly<Record<"add" | "branch" | "commit" | "diff" | "status", Tool>>;
+
+beforeEach(async () => {
+  commands = await openCommands();
+  const { sandbox } = commands;
+  tools = {
+    add: createGitAddTool({ sandbox }),
+    branch: createGitBranchTool({ sandbox }),
+    commit: createGitCommitTool({ sandbox }),
+    diff: createGitDiffTool({ sandbox }),
+    status: createGitStatusTool({ sandbox }),
+  };
+});
+
+afterEach(() => commands[Symbol.asyncDispose]());
+
+const write = async (path: string, text: string) => writeFile(join(commands.workspace, path), text);
+const initialise = async () => commands.sandbox.run("git init -q -b main .");
+
+/** A repository with one commit of `a.txt`. */
+async function initialiseWithCommit(): Promise<void> {
+  await initialise();
+  await write("a.txt", "one\n");
+  await callTool(tools.add, { paths: "a.txt" });
+  await callTool(tools.commit, { message: "First" });
+}
+
+describe("git in the workspace", () => {
+  it("is refused in plain words where there is no repository, also below one", async () => {
+    execFileSync("git", ["init", "-q", commands.workspace]);
+    await mkdir(join(commands.workspace, ".lmagent"), { recursive: true });
+    await commands.sandbox.run("mv .git elsewhere");
+    for (const [tool, input] of [
+      [tools.status, {}],
+      [tools.diff, {}],
+      [tools.add, { paths: ["."] }],
+      [tools.commit, { message: "x" }],
+      [tools.branch, {}],
+    ] as const) {
+      const result = await callTool(tool, input);
+      expect(result).toMatchObject({ ok: false, error: expect.stringContaining("not a git repository") });
+    }
+  });
+
+  it("goes from new files to a commit without any identity", async () => {
+    await initialise();
+    await write("a.txt", "one\n");
+    expect(await callTool(tools.status, {})).toEqual({
+      ok: true,
+      output: "?? a.txt",
+      branch: "main (no commits yet)",
+    });
+    expect(await callTool(tools.commit, { message: "x" })).toEqual({
+      ok: false,
+      error: "nothing is staged; use git_add first",
+    });
+    expect(await callTool(tools.add, { paths: "a.txt" })).toEqual({ ok: true, output: "add 'a.txt'" });
+    const committed = await callTool(tools.commit, { message: "First" });
+    expect(committed["output"]).toMatch(/^\[main [0-9a-f]{7,}\] First$/);
+    expect(await callTool(tools.status, {})).toEqual({
+      ok: true,
+      output: "nothing to commit, working tree clean",
+      branch: "main",
+    });
+    let said = "";
+    await commands.sandbox.run("git log --format='%an <%ae>'", {
+      onOutput: (chunk) => (said += Buffer.from(chunk).toString()),
+    });
+    expect(said).toBe("LMAgent <lmagent@localhost>\n");
+  });
+
+  it("uses the identity that the repository names", async () => {
+    await initialise();
+    await commands.sandbox.run("git config user.name Ann && git config user.email ann@example.org");
+    await callTool(tools.commit, { message: "Empty", allow_empty: true });
+    let said = "";
+    await commands.sandbox.run("git log --format='%an <%ae>'", {
+      onOutput: (chunk) => (said += Buffer.from(chunk).toString()),
+    });
+    expect(said).toBe("Ann <ann@example.org>\n");
+  });
+
+  it("takes a message as it is", async () => {
+    await initialise();
+    const message = "-m \"quoted\" 'it''s' $(touch planted) `x`\n\n--amend\n# no comment";
+    expect(await callTool(tools.commit, { message, allow_empty: true })).toMatchObject({ ok: true });
+    let said = "";
+    await commands.sandbox.run("git log --format=%B", {
+      onOutput: (chunk) => (said += Buffer.from(chunk).toString()),
+    });
+    expect(said.trim()).toBe(message);
+    expect(existsSync(join(commands.workspace, "planted"))).toBe(false);
+    expect(await callTool(tools.commit, { message: "  ", allow_empty: true })).toMatchObject({ ok: false });
+  });
+
+  it("shows what changed, unstaged and staged", async () => {
+    await initialiseWithCommit();
+    expect(await callTool(tools.diff, {})).toEqual({ ok: true, output: "no unstaged changes" });
+    await write("a.txt", "one\ntwo\n");
+    await write("b.txt", "b\n");
+    expect((await callTool(tools.diff, { path: "a.txt" }))["output"]).toContain("+two\n");
+    expect(await callTool(tools.diff, { staged: true })).toEqual({ ok: true, output: "no staged changes" });
+    await callTool(tools.add, { paths: ["a.txt", "b.txt"] });
+    expect((await callTool(tools.diff, { staged: true }))["output"]).toMatch(/\+two\n[^]*\+b\n/);
+    expect((await callTool(tools.status, {}))["output"]).toBe("M  a.txt\nA  b.txt");
+  });
+
+  it("cuts a long diff and says what to do", async () => {
+    await initialiseWithCommit();
+    await write("a.txt", "x\n".repeat(50_000));
+    const result = await callTool(tools.diff, {}, { resultBytes: 2_000 });
+    expect(result["output"]).toMatch(/bytes left out; name one path/);
+    expect(JSON.stringify(result).length).toBeLessThanOrEqual(2_000);
+  });
+
+  it("lists, makes and switches branches", async () => {
+    await initialiseWithCommit();
+    expect(await callTool(tools.branch, { name: "dev" })).toMatchObject({
+      ok: true,
+      output: "created branch dev",
+    });
+    expect(await callTool(tools.branch, { name: "feature/x", create: true, switch: true })).toMatchObject({
+      ok: true,
+    });
+    expect(await callTool(tools.branch, {})).toEqual({ ok: true, output: "  dev\n* feature/x\n  main" });
+    expect(await callTool(tools.branch, { name: "main", switch: true })).toMatchObject({ ok: true });
+    expect(await callTool(tools.branch, { name: "dev", create: true })).toMatchObject({ ok: false });
+    expect(await callTool(tools.branch, { name: "none", switch: true })).toMatchObject({ ok: false });
+    expect(await callTool(tools.branch, { create: true })).toMatchObject({ ok: false });
+  });
+});
+
+describe("hostile arguments of git", () => {
+  const NAMES = [
+    "--upload-pack=x",
+    "-c",
+    "-D",
+    "-",
+    "@{-1}",
+    "@",
+    "..",
+    "a..b",
+    "a b",
+    "a\nb",
+    "a.lock",
+    "a/",
+    "/a",
+    "HEAD",
+    "a:b",
+    "a~1",
+    "$(x)",
+  ];
+
+  it.each(NAMES)("as a branch name are refused: %j", async (name) => {
+    await initialiseWithCommit();
+    expect(await callTool(tools.branch, { name, create: true })).toMatchObject({
+      ok: false,
+      error: expect.stringContaining("no branch name"),
+    });
+  });
+
+  it("as a path are only paths", async () => {
+    await initialiseWithCommit();
+    for (const path of ["--output=planted", "-o", "--no-index", "/etc/passwd", "../..", "--all", "--force"]) {
+      await callTool(tools.diff, { path });
+      expect(await callTool(tools.add, { paths: [path] })).toMatchObject({ ok: false });
+    }
+    expect(existsSync(join(commands.workspace, "planted"))).toBe(false);
+    expect(await callTool(tools.add, { paths: [] })).toMatchObject({ ok: false });
+    expect(await callTool(tools.add, { paths: [""] })).toMatchObject({ ok: false });
+  });
+});
+
+describe("a hostile repository", () => {
+  it("starts nothing when it is looked at and committed to", async () => {
+    await initialiseWithCommit();
+    const plant = join(commands.workspace, "plant.sh");
+    await writeFile(plant, "#!/bin/sh\ntouch planted\ncat\n");
+    await chmod(plant, 0o755);
+    const keys = [
+      "core.fsmonitor",
+      "core.sshCommand",
+      "core.pager",
+      "core.editor",
+      "diff.external",
+      "credential.helper",
+      "pager.diff",
+    ];
+    const settings = [...keys, "diff.evil.textconv", "diff.evil.command", "gpg.program"].map(
+      (key) => `git config ${key} ./plant.sh`,
+    );
+    await commands.sandbox.run(
+      [...settings, "git config commit.gpgSign true", "echo '*.txt diff=evil' > .gitattributes"].join(" && "),
+    );
+    for (const hook of [
+      "pre-commit",
+      "post-commit",
+      "commit-msg",
+      "prepare-commit-msg",
+      "post-checkout",
+      "post-index-change",
+    ]) {
+      await commands.sandbox.run(`cp plant.sh .git/hooks/${hook}`);
+    }
+    await write("a.txt", "two\n");
+    expect(await callTool(tools.status, {})).toMatchObject({ ok: true });
+    expect(await callTool(tools.diff, {})).toMatchObject({
+      ok: true,
+      output: expect.stringContaining("+two"),
+    });
+    expect(await callTool(tools.add, { paths: ["a.txt"] })).toMatchObject({ ok: true });
+    expect(await callTool(tools.commit, { message: "x" })).toMatchObject({ ok: true });
+    expect(await callTool(tools.branch, { name: "dev", create: true, switch: true })).toMatchObject({
+      ok: true,
+    });
+    expect(existsSync(join(commands.workspace, "planted"))).toBe(false);
+  });
+
+  it("that points elsewhere is not followed", async ({ skip }) => {
+    skip(!commands.sandbox.isolated, "needs an isolated sandbox");
+    await write(".git", `gitdir: ${import.meta.dirname}/../../.git\n`);
+    expect(await callTool(tools.status, {})).toMatchObject({
+      ok: false,
+      error: expect.stringContaining("not a git repository"),
+    });
+  });
+});

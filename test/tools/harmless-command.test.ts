@@ -1,0 +1,223 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { isHarmlessCommand } from "../../src/tools/harmless-command.ts";
+
+const HARMLESS = [
+  "ls",
+  "ls -la src/ && cat README.md",
+  "cat 'a b.txt' \"c d.txt\" | head -n 5 | wc -l",
+  "grep -rn 'foo(bar)$' src; echo done",
+  "cd src && ls || true",
+  "pwd;",
+  "find . -name '*.ts' -type f -maxdepth 3",
+  "find src -not -path node_modules -size +1k",
+  "rg 'import .* from' src/*.ts",
+  "ls *.txt",
+  "sort -n -r file.txt | uniq -c",
+  "sort -k2,2 file.txt",
+  "cut -d, -f1 data.csv",
+  "sed -n 10,20p file.txt",
+  "sed -n '5p' file.txt",
+  "git status",
+  "git diff HEAD~1 -- src/a.ts",
+  "git log --oneline -n 5",
+  "git show HEAD:README.md",
+  "git branch -a",
+  "node --version",
+  "python3 --version && go version",
+  "date +%Y-%m-%d",
+  "test -f a.txt && echo yes",
+  "echo grüße",
+  "stat -c %s a.txt; du -sh .; df -h; file a.png; which node",
+];
+
+const OF_ALLOWED_PROGRAMS = [
+  "git status; curl x",
+  "git status && curl x",
+  "git status || curl x",
+  "git status | sh",
+  "git status & curl x",
+  "git status `curl x`",
+  "git status $(curl x)",
+  "git status <(curl x)",
+  "git status > f",
+  "git status >> f",
+  "git status < f",
+  "git status << E\nx\nE",
+  "git status\ncurl x",
+  "git status\rcurl x",
+  "git -c alias.status=!sh status",
+  "git -C /elsewhere status",
+  "git --exec-path=. status",
+  "git diff --output=x",
+  "git diff --outp x",
+  "git log --ext-diff",
+  "git show --textconv",
+  "git branch new",
+  "git branch -D main",
+  "git branch --delete main",
+  "git push",
+  "git commit -m x",
+  "git",
+  "find . -exec rm {} +",
+  "find . -execdir rm x",
+  "find . -delete",
+  "find . -ok rm x",
+  "find . -fprint out",
+  "find . -fprintf out x",
+  "find . -fls out",
+  "find . -files0-from x",
+  "sed 's/a/b/' f",
+  "sed -i s/a/b/ f",
+  "sed -n 'w out' f",
+  "sed -n '1e id' f",
+  "sed -n 1p -i f",
+  "sed -n 1p -e 'w out'",
+  "tar --checkpoint-action=exec=sh x",
+  "rg --pre ./x y",
+  "rg --pre=./x y",
+  "rg -z y",
+  "rg -iz y",
+  "rg --hostname-bin=./x y",
+  "sort -o out in",
+  "sort -uo out in",
+  "sort --output=out in",
+  "sort --out=out in",
+  "sort --compress-program=./x in",
+  "sort -T . in",
+  "uniq in out",
+  "date -s 2020-01-01",
+  "date 01020304",
+  "date --set=2020-01-01",
+  "file -C -m magic",
+  "diff --paginate a b",
+  // A file may be called `-delete`, `--pre=x` or `-oout`.
+  "find *",
+  "rg x *",
+  "sort *.txt",
+  "git diff -*",
+  "uniq [a-z]*",
+];
+
+const OF_OTHER_PROGRAMS = [
+  "",
+  "   ",
+  ";",
+  "ls;;ls",
+  "ls &&",
+  "| ls",
+  "ls | | wc",
+  "rm a.txt",
+  "mv a b",
+  "touch a",
+  "sh -c ls",
+  "env ls",
+  "xargs ls",
+  "command ls",
+  "exec ls",
+  "eval ls",
+  ". ./x",
+  "./ls",
+  "/bin/ls",
+  "l* x",
+  "X=1 ls",
+  "PATH=. ls",
+  "if true; then ls; fi",
+  "ls() { rm x; }; ls",
+  "! ls",
+  "{ ls; }",
+  "(ls)",
+  "ls # comment",
+  "ls \\\n-l",
+  'echo "$HOME"',
+  'echo "`id`"',
+  'echo "a\\"b"',
+  'echo "unclosed',
+  "echo 'unclosed",
+  "cat ~/.ssh/id_rsa",
+  "cat ~root/x",
+  "echo $'a'",
+  "echo {a,b}",
+  "node -e 1",
+  "node script.js --version",
+  "npm --version --x",
+  "npx --version",
+  "python3 -c 1",
+  "constructor",
+  "__proto__ x",
+  "git constructor",
+  "ls\u0000",
+  "ls\u00a0-l",
+  "ls\u202e",
+  `echo ${"x".repeat(5_000)}`,
+  Array.from({ length: 60 }, () => "ls").join(";"),
+];
+
+describe("commands that run without a question", () => {
+  it.each(HARMLESS)("hold %j", (command) => {
+    expect(isHarmlessCommand(command)).toBe(true);
+  });
+
+  it.each(OF_ALLOWED_PROGRAMS)("do not hold %j, though its program is allowed", (command) => {
+    expect(isHarmlessCommand(command)).toBe(false);
+  });
+
+  it.each(OF_OTHER_PROGRAMS)("do not hold %j", (command) => {
+    expect(isHarmlessCommand(command)).toBe(false);
+  });
+
+  it("never hold an unquoted character that the shell gives a meaning", () => {
+    const meta = fc.constantFrom(
+      ">",
+      "<",
+      "$",
+      "`",
+      "&x",
+      "(",
+      ")",
+      "{",
+      "}",
+      "!",
+      "#",
+      "\\",
+      "\n",
+      "\r",
+      "\t\n",
+      "\0",
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...HARMLESS), meta, fc.nat(), (command, character, at) => {
+        const place = findUnquoted(command, at);
+        expect(isHarmlessCommand(`${command.slice(0, place)}${character}x${command.slice(place)}`)).toBe(
+          false,
+        );
+      }),
+    );
+  });
+
+  it("never hold an expansion inside double quotes", () => {
+    fc.assert(
+      fc.property(fc.string(), fc.constantFrom("$", "`", "\\"), fc.string(), (before, character, after) => {
+        const quoted = `${before}${character}${after}`.replaceAll('"', "");
+        expect(isHarmlessCommand(`echo "${quoted}"`)).toBe(false);
+      }),
+    );
+  });
+
+  it("are found without fail in any text", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (text) => {
+        expect(isHarmlessCommand(text)).toBeTypeOf("boolean");
+      }),
+    );
+  });
+});
+
+/** A place in the command that is in no quotes, near `at`. */
+function findUnquoted(command: string, at: number): number {
+  const places = Array.from({ length: command.length }, (_, index) => index + 1).filter((index) => {
+    const before = command.slice(0, index);
+    return before.split("'").length % 2 === 1 && before.split('"').length % 2 === 1;
+  });
+  return places[at % places.length] ?? command.length;
+}
