@@ -73,7 +73,7 @@ export class Agent implements AsyncDisposable {
   }
 
   get todos(): readonly Todo[] {
-    return this.#todos.items;
+    return this.#todos.todos;
   }
 
   get tools(): readonly Tool[] {
@@ -193,7 +193,7 @@ export class Agent implements AsyncDisposable {
     return createTools({
       workspace: this.workspace,
       sandbox: this.#sandbox.sandbox,
-      todos: this.#settings.todos ? this.#todos : undefined,
+      ...(this.#settings.todos ? { todos: this.#todos } : {}),
       now: () => new Date(),
       allowUnsandboxed: this.#settings.allowUnsandboxed,
     });

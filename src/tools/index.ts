@@ -3,32 +3,41 @@ import type { Sandbox } from "../core/sandbox.ts";
 import type { Tool } from "../core/tool.ts";
 import type { Workspace } from "../core/workspace.ts";
 import { createEditTool } from "./edit.ts";
+import { createGetTimeTool } from "./get-time.ts";
+import { createGitAddTool } from "./git-add.ts";
+import { createGitBranchTool } from "./git-branch.ts";
+import { createGitCommitTool } from "./git-commit.ts";
+import { createGitDiffTool } from "./git-diff.ts";
+import { createGitStatusTool } from "./git-status.ts";
 import { createGlobTool } from "./glob.ts";
 import { createGrepTool } from "./grep.ts";
 import { createLsTool } from "./ls.ts";
 import { createMkdirTool } from "./mkdir.ts";
 import { createReadTool } from "./read.ts";
 import { createShellTool } from "./shell.ts";
+import { createTodoAddTool } from "./todo-add.ts";
+import { createTodoCompleteTool } from "./todo-complete.ts";
+import { createTodoListTool } from "./todo-list-tool.ts";
+import type { TodoList } from "./todo-list.ts";
+import { createTodoUpdateTool } from "./todo-update.ts";
 import { createWriteTool } from "./write.ts";
 
-export interface TodoList {
-  items: readonly import("../core/todo.ts").Todo[];
-}
-export const createTodoList = (items: readonly import("../core/todo.ts").Todo[] = []): TodoList => ({
-  items,
-});
+export { isHarmlessCommand } from "./harmless-command.ts";
+export { createTodoList, type TodoList } from "./todo-list.ts";
 
 export interface ToolSetOptions {
   workspace: Workspace;
   sandbox: Sandbox;
   /** Absent: no todo tools. */
-  todos: TodoList | undefined;
+  todos?: TodoList;
   now: () => Date;
-  allowUnsandboxed: boolean;
+  /** Auto mode may run commands that nothing isolates. */
+  allowUnsandboxed?: boolean;
 }
 
-/** Every tool, in the order in which the model sees them. */
-export function createTools({ workspace, sandbox, allowUnsandboxed }: ToolSetOptions): readonly Tool[] {
+/** Every tool, in the order in which the model sees them: the order is part of the prompt and stays. */
+export function createTools({ workspace, sandbox, todos, now, allowUnsandboxed = false }: ToolSetOptions): readonly Tool[] {
+  const commands = { sandbox, allowUnsandboxed };
   return [
     createReadTool(workspace),
     createWriteTool(workspace),
@@ -37,6 +46,17 @@ export function createTools({ workspace, sandbox, allowUnsandboxed }: ToolSetOpt
     createGrepTool(workspace),
     createLsTool(workspace),
     createMkdirTool(workspace),
-    createShellTool({ sandbox, allowUnsandboxed, outputLog: workspace.outputs }),
+    createShellTool({ ...commands, outputLog: workspace.outputs }),
+    createGitStatusTool(commands),
+    createGitDiffTool(commands),
+    createGitAddTool(commands),
+    createGitCommitTool(commands),
+    createGitBranchTool(commands),
+    ...(todos === undefined ? [] : createTodoTools(todos)),
+    createGetTimeTool({ now }),
   ];
+}
+
+function createTodoTools(todos: TodoList): Tool[] {
+  return [createTodoAddTool(todos), createTodoCompleteTool(todos), createTodoUpdateTool(todos), createTodoListTool(todos)];
 }
