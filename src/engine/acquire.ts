@@ -2,8 +2,9 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { open, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { open, rm, stat } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { AgentError, errorMessage } from "../core/index.ts";
 import { openLease } from "./lease.ts";
 import type { Lease } from "./lease.ts";
@@ -14,6 +15,7 @@ import type { RunFile } from "./run-file.ts";
 import { withStartLock } from "./start-lock.ts";
 
 const START_TIMEOUT_MS = 20_000;
+const LOG_LIMIT_BYTES = 1_000_000;
 
 export interface AcquireOptions extends LoadSettings {
   /** LMAGENT_HOME. */
@@ -59,7 +61,9 @@ export interface AcquiredEngine {
  * Returns as soon as the server listens, while the model still loads: requests wait for it.
  * Throws `AgentError` `engine_failed` or `storage_failed`.
  */
-export async function acquireEngine(options: AcquireOptions): Promise<AcquiredEngine> {
+export async function acquireEngine(given: AcquireOptions): Promise<AcquiredEngine> {
+  // The server runs in another folder.
+  const options = { ...given, home: resolve(given.home), modelPath: resolve(given.modelPath) };
   const path = runFilePath(options.home, options);
   const running = await joinRunning(path);
   if (running !== undefined) return running;
@@ -129,9 +133,14 @@ async function spawnServer(options: AcquireOptions, logPath: string): Promise<Ch
   }
 }
 
-async function openLog(path: string) {
+/** One that has grown too large is begun anew. */
+async function openLog(path: string): Promise<FileHandle> {
   try {
-    return await open(path, "a", 0o600);
+    const size = await stat(path).then(
+      (found) => found.size,
+      () => 0,
+    );
+    return await open(path, size > LOG_LIMIT_BYTES ? "w" : "a", 0o600);
   } catch (cause) {
     throw new AgentError("storage_failed", `\`${path}\` cannot be written: ${errorMessage(cause)}`, {
       cause,

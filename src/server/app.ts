@@ -48,8 +48,8 @@ export function createApp(options: AppOptions): App {
 function addService(app: App, { version, leases }: AppOptions): void {
   app.get("/health", (c) => c.json({ status: "ok", server: "lmagent", version }));
   app.get("/lease", (c) => {
-    leases.add(c.env.outgoing);
-    return RESPONSE_ALREADY_SENT;
+    if (leases.add(c.env.outgoing)) return RESPONSE_ALREADY_SENT;
+    return respond(c, toApiError(503, "This server is about to end; start another one.", { code: "ending" }));
   });
   refuseOtherMethods(app, ["/health", "/lease"], "GET");
 }

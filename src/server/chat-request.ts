@@ -38,7 +38,11 @@ const tool = z.object({
   }),
 });
 
-const count = z.int().check(z.minimum(1));
+/** -1, as some clients send it, means no limit. */
+const count = z.int().check(
+  z.minimum(-1),
+  z.refine((value) => value !== 0, "must not be 0"),
+);
 const fraction = z.number().check(z.minimum(0), z.maximum(1));
 
 const chatRequest = z.object({

@@ -61,6 +61,9 @@ interface ChatContext {
   signal: AbortSignal;
 }
 
+/** Until then an error still gets a status of its own. */
+const HEADERS_WITHIN_MS = 10_000;
+
 const newCallId = (): string => `call_${randomId(24)}`;
 
 async function answerWhole({ request, model, outgoing, now, signal }: ChatContext): Promise<void> {
@@ -80,6 +83,10 @@ async function answerStream({ request, model, outgoing, now, signal }: ChatConte
     callId: newCallId,
   });
   let stream: SseWriter | undefined;
+  // A large model can take minutes to load; a client that sees nothing at all gives up before.
+  const patience = setTimeout(() => {
+    stream ??= createSseWriter(outgoing);
+  }, HEADERS_WITHIN_MS);
   try {
     for await (const event of runChat(request, model, { signal })) {
       // The first event says that the request is sound; until then an error can still have its own status.
@@ -94,6 +101,8 @@ async function answerStream({ request, model, outgoing, now, signal }: ChatConte
       return;
     }
     await stream.data(error.body);
+  } finally {
+    clearTimeout(patience);
   }
   stream?.end();
 }

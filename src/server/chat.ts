@@ -71,7 +71,7 @@ function prepareChat(
       prompt,
       sampling: toSampling(request),
       stop: typeof request.stop === "string" ? [request.stop] : (request.stop ?? []),
-      ...(typeof maxTokens === "number" ? { maxTokens } : {}),
+      ...(typeof maxTokens === "number" && maxTokens > 0 ? { maxTokens } : {}),
       ...(grammar ? { grammar } : {}),
       ...(typeof request.id_slot === "number" && request.id_slot >= 0 ? { slot: request.id_slot } : {}),
     },

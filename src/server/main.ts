@@ -13,7 +13,7 @@ import {
   toModelId,
   writeRunFile,
 } from "../engine/index.ts";
-import type { Engine, ServerReport, ServerSettings } from "../engine/index.ts";
+import type { ServerReport, ServerSettings } from "../engine/index.ts";
 import { createApp } from "./app.ts";
 import { createLeases } from "./leases.ts";
 import { createServedModel } from "./served-model.ts";
@@ -34,31 +34,35 @@ function report(message: ServerReport): Promise<void> {
 }
 
 async function start(settings: ServerSettings): Promise<void> {
-  const load = await planLoad(settings);
-  const engine = createEngine({ childEntry: settings.engineChild, load, log });
+  const { modelPath, version, graceMs } = settings;
+  const plan = await planLoad(settings);
+  const engine = createEngine({ childEntry: settings.engineChild, load: plan, log });
   engine.start();
   const server = createServer();
-  const stop = createStop({ server, engine, settings });
   await listen(server);
+  const path = runFilePath(settings.home, settings);
+
+  // The run file goes first, so that nobody finds a server that is about to end.
+  const stop = async (why: string): Promise<void> => {
+    leases.close();
+    log(`server ${process.pid}: stops, ${why}`);
+    await removeRunFile(path, process.pid).catch(() => undefined);
+    server.close();
+    await engine[Symbol.asyncDispose]();
+    process.exit(0);
+  };
+  const onIdle = (): void => void stop("nobody uses it any more");
+  const leases = createLeases({ graceMs, startGraceMs: START_GRACE_MS, onIdle });
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
+    process.once(signal, () => void stop(signal));
+
   const run = createRunFile(settings, (server.address() as AddressInfo).port);
-  const leases = createLeases({
-    graceMs: settings.graceMs,
-    startGraceMs: START_GRACE_MS,
-    onIdle: () => stop("nobody uses it any more"),
-  });
-  const models = [createServedModel(toModelId(settings.modelPath), { engine, plan: load })];
-  const app = createApp({
-    models,
-    apiKey: run.apiKey,
-    version: settings.version,
-    leases,
-    now: () => new Date(),
-  });
+  const models = [createServedModel(toModelId(modelPath), { engine, plan })];
+  const app = createApp({ models, apiKey: run.apiKey, version, leases, now: () => new Date() });
   const serve = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   server.on("request", (incoming, outgoing) => void serve(incoming, outgoing));
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => stop(signal));
-  await writeRunFile(runFilePath(settings.home, settings), run);
-  log(`server ${process.pid}: ${settings.modelPath} on port ${run.port}`);
+  await writeRunFile(path, run);
+  log(`server ${process.pid}: ${modelPath} on port ${run.port}`);
   await report({ type: "listening", run });
 }
 
@@ -67,31 +71,6 @@ function listen(server: Server): Promise<void> {
     server.once("error", reject);
     server.listen({ host: "127.0.0.1", port: 0 }, resolve);
   });
-}
-
-/** The run file goes first, so that nobody finds a server that is about to end. */
-function createStop({
-  server,
-  engine,
-  settings,
-}: {
-  server: Server;
-  engine: Engine;
-  settings: ServerSettings;
-}): (why: string) => void {
-  let stopping = false;
-  const stop = async (why: string): Promise<void> => {
-    log(`server ${process.pid}: stops, ${why}`);
-    await removeRunFile(runFilePath(settings.home, settings), process.pid).catch(() => undefined);
-    server.close();
-    await engine[Symbol.asyncDispose]();
-    process.exit(0);
-  };
-  return (why) => {
-    if (stopping) return;
-    stopping = true;
-    void stop(why);
-  };
 }
 
 try {

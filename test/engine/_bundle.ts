@@ -6,8 +6,21 @@ const ROOT = resolve(import.meta.dirname, "../..");
 
 export const PRACTICE_MODEL = join(ROOT, "practice-model", "practice.gguf");
 
-export async function bundleEntries(name: string): Promise<{ server: string; engineChild: string }> {
-  const outdir = join(ROOT, "dist", "test-bundle", name);
+export interface Entries {
+  server: string;
+  engineChild: string;
+}
+
+const bundles = new Map<string, Promise<Entries>>();
+
+/** Made once for each test file, in a folder of its own name. */
+export function bundleEntries(name: string): Promise<Entries> {
+  const bundle = bundles.get(name) ?? makeBundle(join(ROOT, "dist", "test-bundle", name));
+  bundles.set(name, bundle);
+  return bundle;
+}
+
+async function makeBundle(outdir: string): Promise<Entries> {
   await build({
     absWorkingDir: ROOT,
     entryPoints: {

@@ -406,10 +406,12 @@ describe("the other routes", () => {
     expect((await chat(engine, { messages: [CREATE], id_slot: 9 })).status).toBe(400);
   });
 
-  test("refuse a body that is too large", async () => {
-    const { status } = await chat(engine, {
-      messages: [{ role: "user", content: "x".repeat(17 * 1024 * 1024) }],
-    });
+  test("refuse a body that is too large before reading it", async () => {
+    const { status } = await chat(
+      engine,
+      { messages: [CREATE] },
+      { headers: { ...authorized(), "content-length": String(17 * 1024 * 1024) } },
+    );
     expect(status).toBe(413);
   });
 });
