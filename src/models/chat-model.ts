@@ -136,6 +136,10 @@ class ChatModel implements Model {
     const field = findRefusedField(thrown.error, body);
     if (field === undefined || this.#refused.has(field)) return false;
     this.#refused.add(field);
+    // The newer name is tried only where the server asks for it.
+    if (field === "max_tokens" && !thrown.message.includes("max_completion_tokens")) {
+      this.#refused.add("max_completion_tokens");
+    }
     return true;
   }
 

@@ -47,7 +47,7 @@ export function parseServerError(
 }
 
 const OVERFLOW =
-  /exceed_context_size|context_length_exceeded|context[_ ]?(?:size|length|window)[^.]{0,40}exceed|exceed\w*[^.]{0,60}context|maximum context length|context length of only|n_keep.{0,20}n_ctx|maximum model length|prompt is too long|prompt too long|context the overflows|greater than the context length|larger than the (?:max|context)|too many tokens/i;
+  /exceed_context_size|context_length_exceeded|context[_ ]?(?:size|length|window)[^.]{0,40}exceed|exceed\w*[^.]{0,60}context|maximum context length|context length (?:of|is) only|n_keep.{0,20}n_ctx|maximum model length|prompt is too long|prompt too long|context the overflows|greater than the context length|larger than the (?:max|context)|too many tokens/i;
 
 export function isContextOverflow({ message, kind }: ServerError): boolean {
   return OVERFLOW.test(kind) || OVERFLOW.test(message);

@@ -13,12 +13,13 @@ const PRACTICE_PROFILE: ModelProfile = {
   name: "practice",
   notice: [
     "This is the practice model (2 MB): it creates, reads, edits, lists and searches files and runs commands that you name, in simple English.",
-    "For real work use a real model: start LM Studio or Ollama, pass `--base-url URL`, or run `lmagent models get`.",
+    "For real work use a real model: start LM Studio or Ollama, pass `--base-url URL`, or `--model FILE.gguf`.",
   ],
   temperature: 0,
   maxTokens: 200,
   recentRequests: 1,
-  resultBytes: 600,
+  resultBytes: 900,
+  resultFields: ["ok", "output", "error"],
   tools: [
     "write",
     "read",

@@ -42,6 +42,8 @@ export interface ScriptedServer {
   readonly requests: readonly RecordedRequest[];
   /** Those for a reply. */
   readonly chats: readonly RecordedRequest[];
+  /** How many connections were opened so far. */
+  readonly connections: number;
   /** Ends every connection; nothing is left afterwards. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -74,6 +76,10 @@ export async function startScriptedServer(
     await play(reply, outgoing, ended.signal);
     request.repliedAtMs = performance.now();
   };
+  let connections = 0;
+  server.on("connection", () => {
+    connections += 1;
+  });
   server.listen(options.port ?? 0, "127.0.0.1");
   await once(server, "listening");
   const close = async (): Promise<void> => {
@@ -88,6 +94,9 @@ export async function startScriptedServer(
     requests,
     get chats() {
       return requests.filter(isChat);
+    },
+    get connections() {
+      return connections;
     },
     close,
     [Symbol.asyncDispose]: close,

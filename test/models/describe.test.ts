@@ -1,0 +1,350 @@
+import { afterEach, describe, expect, it } from "vitest";
+import type { ModelInfo } from "../../src/core/model.ts";
+import { createHttpTransport } from "../../src/models/node/index.ts";
+import { findServers } from "../../src/models/local-servers.ts";
+import { discoverLocalServers } from "../../src/models/index.ts";
+import type { ScriptedReply, ScriptedServer } from "../../src/testing/index.ts";
+import {
+  errorReply,
+  hangingReply,
+  htmlReply,
+  jsonReply,
+  startScriptedServer,
+  textReply,
+} from "../../src/testing/index.ts";
+import { createModel, REQUEST, runModel } from "./run-model.ts";
+
+const open: ScriptedServer[] = [];
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((server) => server.close()));
+});
+async function start(routes: Record<string, ScriptedReply>): Promise<ScriptedServer> {
+  const server = await startScriptedServer(() => textReply("ok"), { routes });
+  open.push(server);
+  return server;
+}
+async function describeAt(routes: Record<string, ScriptedReply>, id?: string): Promise<ModelInfo> {
+  const server = await start(routes);
+  return createModel(server.url, { id }).describe({});
+}
+const models = (...data: unknown[]) => jsonReply({ object: "list", data });
+const UNEXPECTED = jsonReply({ error: "Unexpected endpoint or method." });
+
+const LMSTUDIO = {
+  "GET /v1/models": models(
+    { id: "qwen3-8b", object: "model", owned_by: "organization_owner" },
+    { id: "text-embedding-nomic" },
+    { id: "gemma-3" },
+  ),
+  "GET /props": UNEXPECTED,
+  "GET /health": UNEXPECTED,
+  "GET /api/ps": UNEXPECTED,
+  "GET /api/v1/models": jsonReply({
+    models: [
+      {
+        type: "embedding",
+        key: "text-embedding-nomic",
+        loaded_instances: [{ id: "text-embedding-nomic", config: { context_length: 512 } }],
+      },
+      {
+        type: "llm",
+        key: "qwen3-8b",
+        quantization: { name: "Q4_K_M" },
+        max_context_length: 40_960,
+        capabilities: { vision: false, trained_for_tool_use: true },
+        loaded_instances: [{ id: "qwen3-8b:2", config: { context_length: 8_192, parallel: 4 } }],
+      },
+      {
+        type: "llm",
+        key: "gemma-3",
+        quantization: null,
+        max_context_length: 131_072,
+        capabilities: { vision: true },
+        loaded_instances: [],
+      },
+    ],
+  }),
+};
+const OLLAMA = {
+  "GET /v1/models": models(
+    { id: "qwen3:4b", owned_by: "library" },
+    { id: "llama3:latest", owned_by: "library" },
+  ),
+  "GET /api/ps": jsonReply({
+    models: [
+      {
+        name: "qwen3:4b",
+        model: "qwen3:4b",
+        context_length: 4_096,
+        details: { quantization_level: "Q4_K_M" },
+      },
+    ],
+  }),
+  "POST /api/show": jsonReply({
+    model_info: { "qwen3.context_length": 40_960 },
+    parameters: 'stop  "x"\nnum_ctx                        16384',
+    capabilities: ["completion", "vision"],
+  }),
+};
+
+describe("what a server is and has loaded", () => {
+  it.each<[string, Record<string, ScriptedReply>, string | undefined, object]>([
+    [
+      "llama-server",
+      {
+        "GET /v1/models": models({
+          id: "/models/Qwen3-8B-Q4_K_M.gguf",
+          owned_by: "llamacpp",
+          meta: { n_ctx: 40_960 },
+        }),
+        "GET /props": jsonReply({
+          default_generation_settings: { n_ctx: 8_192 },
+          total_slots: 2,
+          modalities: { vision: true },
+          model_path: "/models/Qwen3-8B-Q4_K_M.gguf",
+        }),
+      },
+      undefined,
+      {
+        id: "/models/Qwen3-8B-Q4_K_M.gguf",
+        server: "llama-server",
+        contextTokens: 8_192,
+        slots: 2,
+        vision: true,
+        quantization: "Q4_K_M",
+      },
+    ],
+    [
+      "llama-server under any name",
+      { "GET /v1/models": models({ id: "real.gguf", owned_by: "llamacpp", meta: { n_ctx: 2_048 } }) },
+      "whatever",
+      { id: "whatever", server: "llama-server", contextTokens: 2_048 },
+    ],
+    [
+      "LM Studio",
+      LMSTUDIO,
+      undefined,
+      {
+        id: "qwen3-8b:2",
+        server: "lmstudio",
+        contextTokens: 8_192,
+        slots: 4,
+        vision: false,
+        quantization: "Q4_K_M",
+      },
+    ],
+    [
+      "LM Studio by the key of a loaded model",
+      LMSTUDIO,
+      "qwen3-8b",
+      { id: "qwen3-8b", contextTokens: 8_192 },
+    ],
+    [
+      "LM Studio before its native list",
+      {
+        "GET /v1/models": models({ id: "qwen2-vl", owned_by: "organization_owner" }),
+        "GET /api/v1/models": UNEXPECTED,
+        "GET /api/v0/models": models(
+          { id: "old", type: "llm", state: "not-loaded", max_context_length: 9 },
+          {
+            id: "qwen2-vl",
+            type: "vlm",
+            state: "loaded",
+            quantization: "4bit",
+            max_context_length: 32_768,
+            loaded_context_length: 4_096,
+          },
+        ),
+      },
+      undefined,
+      { id: "qwen2-vl", server: "lmstudio", contextTokens: 4_096, vision: true, quantization: "4bit" },
+    ],
+    [
+      "Ollama",
+      OLLAMA,
+      undefined,
+      { id: "qwen3:4b", server: "ollama", contextTokens: 4_096, vision: true, quantization: "Q4_K_M" },
+    ],
+    ["Ollama with a model that is not loaded", OLLAMA, "llama3", { id: "llama3", contextTokens: 16_384 }],
+    [
+      "Ollama with a model that sets no window",
+      { ...OLLAMA, "POST /api/show": jsonReply({ model_info: { "llama.context_length": 131_072 } }) },
+      "llama3",
+      { contextTokens: 4_096 },
+    ],
+    [
+      "vLLM",
+      { "GET /v1/models": models({ id: "Qwen/Qwen3-8B", owned_by: "vllm", max_model_len: 32_768 }) },
+      undefined,
+      { id: "Qwen/Qwen3-8B", server: "vllm", contextTokens: 32_768 },
+    ],
+    [
+      "another server that says its window",
+      { "GET /v1/models": models({ id: "a/b", context_length: 65_536 }) },
+      "a/b",
+      { server: "openai-compatible", contextTokens: 65_536 },
+    ],
+    [
+      "ours",
+      {
+        "GET /v1/models": models({ id: "lmagent-practice-1", meta: { n_ctx: 2_048 } }),
+        "GET /health": jsonReply({ status: "ok", server: "lmagent" }),
+        "GET /props": jsonReply({ default_generation_settings: { n_ctx: 2_048 }, total_slots: 2 }),
+        "GET /api/v1/models": jsonReply({ models: [] }),
+        "GET /api/ps": jsonReply({ models: [] }),
+      },
+      undefined,
+      {
+        id: "lmagent-practice-1",
+        server: "lmagent",
+        contextTokens: 2_048,
+        slots: 2,
+        profile: { name: "practice" },
+      },
+    ],
+  ])("is read from %s", async (_name, routes, id, expected) => {
+    expect(await describeAt(routes, id)).toMatchObject(expected);
+  });
+
+  it("is unknown where nobody says", async () => {
+    const info = await describeAt({}, "scripted");
+    expect(info).toEqual({
+      id: "scripted",
+      server: "openai-compatible",
+      baseUrl: expect.stringMatching(/\/v1$/),
+      profile: { name: "default" },
+    });
+  });
+
+  it.each([
+    ["nonsense", jsonReply([1, "x", null])],
+    ["strings", jsonReply({ data: "x", models: "y", default_generation_settings: 7, total_slots: "many" })],
+    ["pages", htmlReply("<h1>Hello</h1>")],
+    ["errors", errorReply(500, "boom")],
+    ["nulls", jsonReply({ data: [null, { id: null }], models: [null, { loaded_instances: [null] }] })],
+  ])("does not stumble over %s", async (_name, reply) => {
+    const paths = ["/v1/models", "/props", "/api/v1/models", "/api/v0/models", "/api/ps", "/health"];
+    const info = await describeAt(
+      { ...Object.fromEntries(paths.map((path) => [`GET ${path}`, reply])), "POST /api/show": reply },
+      undefined,
+    );
+    expect(info.id).toMatch(/\w/);
+    expect(info.contextTokens).toBeUndefined();
+  });
+
+  it("does not wait for routes that never answer", async () => {
+    const began = performance.now();
+    const info = await describeAt({
+      "GET /v1/models": models({ id: "m", max_model_len: 10 }),
+      "GET /props": hangingReply(),
+      "GET /health": hangingReply(),
+    });
+    expect(info).toMatchObject({ server: "vllm", contextTokens: 10 });
+    expect(performance.now() - began).toBeLessThan(4_000);
+  });
+
+  it("is asked once", async () => {
+    const server = await start(LMSTUDIO);
+    const model = createModel(server.url, { id: undefined });
+    const first = await model.describe({});
+    const { length } = server.requests;
+    expect(await model.describe({})).toBe(first);
+    expect(server.requests).toHaveLength(length);
+    expect(model.id).toBe("qwen3-8b:2");
+  });
+
+  it("is asked again while the window is only a guess", async () => {
+    const routes: Record<string, ScriptedReply> = { ...OLLAMA, "GET /api/ps": jsonReply({ models: [] }) };
+    const server = await start(routes);
+    const model = createModel(server.url, { id: "qwen3:4b" });
+    expect((await model.describe({})).contextTokens).toBe(16_384);
+    routes["GET /api/ps"] = OLLAMA["GET /api/ps"];
+    expect((await model.describe({})).contextTokens).toBe(4_096);
+  });
+
+  it("names the model of a request when the user named none", async () => {
+    const server = await start(LMSTUDIO);
+    await runModel(createModel(server.url, { id: undefined }));
+    expect(server.chats[0]?.json).toMatchObject({ model: "qwen3-8b:2" });
+  });
+});
+
+describe("a model that the server does not have", () => {
+  it.each([
+    ["LM Studio", LMSTUDIO, /`qwen3-8b`/],
+    ["Ollama", OLLAMA, /`qwen3:4b`/],
+    ["vLLM", { "GET /v1/models": models({ id: "only", owned_by: "vllm", max_model_len: 10 }) }, /`only`/],
+  ] as [string, Record<string, ScriptedReply>, RegExp][])(
+    "is refused at once, with those it has: %s",
+    async (_name, routes, names) => {
+      await expect(describeAt(routes, "qwen9")).rejects.toMatchObject({
+        code: "model_rejected",
+        message: expect.stringMatching(names),
+      });
+    },
+  );
+});
+
+describe("a key that the server refuses", () => {
+  it("is reported before the first turn", async () => {
+    await expect(describeAt({ "GET /v1/models": errorReply(401, "no") })).rejects.toMatchObject({
+      code: "model_rejected",
+      message: expect.stringMatching(/API key.*LLM_API_KEY/),
+    });
+  });
+});
+
+describe("an abort", () => {
+  it("ends the questions", async () => {
+    const server = await start({ "GET /v1/models": hangingReply() });
+    const controller = new AbortController();
+    const asked = createModel(server.url).describe({ signal: controller.signal });
+    await expect.poll(() => server.requests.length).toBeGreaterThan(3);
+    controller.abort(new Error("enough"));
+    await expect(asked).rejects.toThrow("enough");
+  });
+});
+
+describe("servers on this machine", () => {
+  const transport = createHttpTransport();
+  const port = (server: ScriptedServer) => Number(new URL(server.url).port);
+
+  it("are found by their list of models, in order, and ours by its name", async () => {
+    const one = await start({ "GET /v1/models": models({ id: "a" }, { id: "b" }) });
+    const ours = await start({
+      "GET /v1/models": models({ id: "c" }),
+      "GET /health": jsonReply({ server: "lmagent" }),
+    });
+    const other = await start({ "GET /v1/models": htmlReply("<h1>Router</h1>") });
+    const silent = await start({ "GET /v1/models": hangingReply() });
+    const found = await findServers(
+      [
+        { kind: "ollama", port: port(silent) },
+        { kind: "lmstudio", port: port(ours) },
+        { kind: "ollama", port: port(other) },
+        { kind: "llama-server", port: port(one) },
+      ],
+      { transport, timeoutMs: 200 },
+    );
+    expect(found).toEqual([
+      { kind: "lmagent", baseUrl: `${ours.url}/v1`, models: ["c"] },
+      { kind: "llama-server", baseUrl: `${one.url}/v1`, models: ["a", "b"] },
+    ]);
+  });
+
+  it("are looked for without harm where there are none", async () => {
+    const found = await discoverLocalServers({ transport });
+    expect(Array.isArray(found)).toBe(true);
+  });
+});
+
+describe("a profile", () => {
+  it("can be given", async () => {
+    const server = await start({});
+    const profiles = [{ pattern: /^scr/, profile: { name: "mine", temperature: 0.1 } }];
+    const model = createModel(server.url, { profiles });
+    expect((await model.describe({})).profile.name).toBe("mine");
+    await runModel(model, { request: REQUEST });
+    expect(server.chats[0]?.json).toMatchObject({ temperature: 0.1 });
+  });
+});

@@ -1,0 +1,483 @@
+import * as net from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { createFetchTransport } from "../../src/models/index.ts";
+import type {
+  Script,
+  ScriptedReply,
+  ScriptedServer,
+  ScriptedServerOptions,
+} from "../../src/testing/index.ts";
+import {
+  brokenReply,
+  errorReply,
+  hangingReply,
+  htmlReply,
+  jsonReply,
+  startScriptedServer,
+  streamReply,
+  textReply,
+  toChunk,
+} from "../../src/testing/index.ts";
+import { createModel, REQUEST, runModel } from "./run-model.ts";
+
+let server: ScriptedServer | undefined;
+afterEach(async () => {
+  await server?.close();
+  server = undefined;
+});
+const start = async (script: Script, options?: ScriptedServerOptions) => {
+  server = await startScriptedServer(script, options);
+  return server.url;
+};
+const retries = (events: readonly { type: string }[]) => events.filter((event) => event.type === "retry");
+const NOW = { headers: { "retry-after": "0" } };
+
+describe("a request that is worth sending again", () => {
+  it.each([
+    ["a failure of the server", errorReply(500, "boom")],
+    ["a bad gateway", htmlReply("<h1>Bad gateway</h1>", { status: 502 })],
+    ["too many requests", errorReply(429, "slow down", NOW)],
+    ["a model that is loading", errorReply(503, "Loading model", { type: "unavailable_error" })],
+    ["a connection closed before the answer", { parts: [{ do: "close" }] }],
+    ["a connection closed before the first part", brokenReply(textReply("lost"), 0)],
+    ["a connection closed after the role", brokenReply(textReply("lost"), 1)],
+    ["an empty answer that ends cleanly", { parts: [] }],
+    [
+      "an error inside the stream before the first part",
+      streamReply([{ error: { message: "slot unavailable", code: 500 } }]),
+    ],
+  ] as [string, ScriptedReply][])("is sent again after %s", async (_name, reply) => {
+    const { events, reply: made } = await runModel(createModel(await start([reply, textReply("there")])));
+    expect(made.text).toBe("there");
+    expect(retries(events)).toMatchObject([
+      { attempt: 1, delayMs: expect.any(Number), why: expect.stringMatching(/\w/) },
+    ]);
+  });
+
+  it("waits as long as the server asks", async () => {
+    const url = await start([
+      errorReply(429, "slow down", { headers: { "retry-after": "0.2" } }),
+      textReply("there"),
+    ]);
+    const { events } = await runModel(createModel(url));
+    expect(retries(events)).toMatchObject([{ delayMs: 200 }]);
+    const [first, second] = server?.chats ?? [];
+    expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThan(190);
+  });
+
+  it("is given up after a few times, with the server's words", async () => {
+    const url = await start(() => errorReply(500, "out of\n  luck", NOW));
+    await expect(runModel(createModel(url, { maxRetries: 2 }))).rejects.toMatchObject({
+      code: "model_unavailable",
+      message: expect.stringMatching(/500: out of luck$/),
+    });
+    expect(server?.chats).toHaveLength(3);
+  });
+
+  it("is sent more often while the model loads", async () => {
+    const loading = errorReply(503, "Loading model", NOW);
+    const url = await start((_request, chats) => (chats < 9 ? loading : textReply("loaded")));
+    const { reply, events } = await runModel(createModel(url, { maxRetries: 1 }));
+    expect(reply.text).toBe("loaded");
+    expect(retries(events)).toHaveLength(8);
+  });
+});
+
+describe("a request that is refused", () => {
+  it.each([
+    [400, errorReply(400, "messages is empty")],
+    [401, errorReply(401, "Invalid API key")],
+    [404, htmlReply("<h1>Not\n found</h1>", { status: 404 })],
+    [413, jsonReply("too large", { status: 413 })],
+    [422, jsonReply({ detail: [{ loc: ["body"], msg: "field required" }] }, { status: 422 })],
+  ])("is not sent again (status %s), and shows what the server said", async (status, reply) => {
+    const url = await start(() => reply);
+    const error = await runModel(createModel(url)).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: "model_rejected", data: { status } });
+    expect((error as Error).message).not.toMatch(/[\n<]/);
+    expect(server?.chats).toHaveLength(1);
+  });
+
+  it.each([
+    ["a grammar that cannot be read", errorReply(500, "Failed to parse grammar")],
+    ["a template that refuses", errorReply(500, "Jinja Exception: System message must be at the beginning.")],
+    [
+      "too little memory",
+      jsonReply({ error: "model requires more system memory (9 GiB) than is available" }, { status: 500 }),
+    ],
+    ["no tools", jsonReply({ error: { message: "llama2 does not support tools" } }, { status: 400 })],
+  ])("for good is not sent again: %s", async (_name, reply) => {
+    const url = await start(() => reply);
+    await expect(runModel(createModel(url))).rejects.toMatchObject({ code: "model_rejected" });
+    expect(server?.chats).toHaveLength(1);
+  });
+
+  it("never shows the key", async () => {
+    const url = await start(() => errorReply(401, "bad key"));
+    const error = await runModel(createModel(url, { apiKey: "sk-secret" })).catch(
+      (thrown: unknown) => thrown as Error,
+    );
+    expect(JSON.stringify([(error as Error).message, error])).not.toContain("sk-secret");
+  });
+
+  it("shortens a long answer to one line", async () => {
+    const url = await start(() => errorReply(400, "x ".repeat(5_000)));
+    const error = await runModel(createModel(url)).catch((thrown: unknown) => thrown as Error);
+    expect((error as Error).message.length).toBeLessThan(600);
+  });
+
+  it("for its model names the models that are there", async () => {
+    const routes = { "GET /v1/models": jsonReply({ data: [{ id: "qwen3-8b" }, { id: "gemma-3" }] }) };
+    const url = await start(() => errorReply(404, "model not found", { code: "model_not_found" }), {
+      routes,
+    });
+    await expect(runModel(createModel(url, { id: "qwen9" }))).rejects.toMatchObject({
+      code: "model_rejected",
+      message: expect.stringMatching(/no model `qwen9`.*`qwen3-8b`, `gemma-3`/),
+    });
+  });
+
+  it("by a redirect is not followed", async () => {
+    const url = await start(() => ({
+      status: 307,
+      headers: { location: "https://elsewhere.example/v1" },
+      parts: [],
+    }));
+    await expect(runModel(createModel(url, { apiKey: "k" }))).rejects.toMatchObject({
+      code: "model_protocol",
+      message: expect.stringMatching(/elsewhere/),
+    });
+  });
+});
+
+describe("a conversation that does not fit", () => {
+  const llama = {
+    error: {
+      code: 400,
+      message: "the request exceeds the available context size, try increasing it",
+      type: "exceed_context_size_error",
+      n_prompt_tokens: 9000,
+      n_ctx: 4096,
+    },
+  };
+  const both = { promptTokens: 9000, contextTokens: 4096 };
+  it.each([
+    ["llama-server", jsonReply(llama, { status: 400 }), both],
+    [
+      "llama-server of old",
+      errorReply(400, "the request exceeds the available context size (4096 tokens), try increasing it"),
+      { contextTokens: 4096 },
+    ],
+    [
+      "llama-server in words",
+      errorReply(
+        400,
+        "request (9000 tokens) exceeds the available context size (4096 tokens), try increasing it",
+      ),
+      both,
+    ],
+    ["llama-server inside the stream", streamReply([llama]), both],
+    [
+      "OpenAI",
+      errorReply(
+        400,
+        "This model's maximum context length is 4096 tokens. However, your messages resulted in 9000 tokens.",
+        { code: "context_length_exceeded" },
+      ),
+      both,
+    ],
+    [
+      "vLLM",
+      jsonReply(
+        {
+          object: "error",
+          message:
+            "This model's maximum context length is 4096 tokens. However, you requested 9000 tokens (8500 in the messages, 500 in the completion).",
+          code: 400,
+        },
+        { status: 400 },
+      ),
+      both,
+    ],
+    [
+      "vLLM of late",
+      errorReply(
+        400,
+        "You passed 9000 input tokens and requested 100 output tokens. However, the model's context length is only 4096 tokens.",
+      ),
+      both,
+    ],
+    [
+      "LM Studio",
+      jsonReply(
+        {
+          error:
+            "The number of tokens to keep from the initial prompt is greater than the context length (n_keep: 9000 >= n_ctx: 4096).",
+        },
+        { status: 400 },
+      ),
+      both,
+    ],
+    [
+      "LM Studio in a string",
+      jsonReply(
+        "Trying to keep the first 9000 tokens when context the overflows. However, the model is loaded with context length of only 4096 tokens",
+        { status: 400 },
+      ),
+      both,
+    ],
+    [
+      "LM Studio with status 200",
+      jsonReply({
+        error:
+          "Trying to keep the first 9000 tokens when context the overflows. However, the model is loaded with context length of only 4096 tokens",
+      }),
+      both,
+    ],
+    [
+      "Ollama",
+      jsonReply({ error: { message: "the input length exceeds the context length" } }, { status: 400 }),
+      {},
+    ],
+    [
+      "Ollama as a failure",
+      jsonReply({ error: "prompt too long; exceeded max context length by 100 tokens" }, { status: 500 }),
+      {},
+    ],
+    ["Anthropic", errorReply(400, "prompt is too long: 9000 tokens > 4096 maximum"), both],
+  ])("is an overflow with its counts: %s", async (_name, reply, counts) => {
+    const url = await start(() => reply);
+    const error = await runModel(createModel(url, { maxRetries: 0 })).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: "context_overflow", data: counts });
+    expect(server?.chats).toHaveLength(1);
+  });
+
+  it("is an overflow also in the middle of a reply", async () => {
+    const reply = streamReply([
+      toChunk({ content: "some words" }),
+      { error: { message: "Context size has been exceeded." } },
+    ]);
+    await expect(runModel(createModel(await start([reply])))).rejects.toMatchObject({
+      code: "context_overflow",
+    });
+  });
+
+  it("is none when only the limit of the reply is too large", async () => {
+    const message =
+      "'max_tokens' is too large: 9000. This model's maximum context length is 4096 tokens and your request has 50 input tokens";
+    const url = await start((request) =>
+      /max_\w*tokens/.test(request.body) ? errorReply(400, message) : textReply("ok"),
+    );
+    const { reply } = await runModel(createModel(url), { request: { ...REQUEST, maxTokens: 9000 } });
+    expect(reply.text).toBe("ok");
+  });
+});
+
+describe("a server that speaks something else", () => {
+  it.each([
+    [
+      "a web page",
+      htmlReply(
+        "<!doctype html><html><head><style>b{}</style></head><body><h1>Welcome</h1> to nginx</body></html>",
+      ),
+      /web page: `Welcome to nginx`/,
+    ],
+    ["garbage", { parts: ["lorem ipsum\n\ndolor"] } as ScriptedReply, /closed the connection/],
+    [
+      "garbage in frames",
+      { parts: ["data: lorem ipsum\n\n"] } as ScriptedReply,
+      /not the chat protocol: `lorem ipsum`/,
+    ],
+    ["another document", jsonReply({ hello: "world" }), /not the chat protocol: `{"hello":"world"}`/],
+  ])("is named as such: %s", async (_name, reply, message) => {
+    const error = await runModel(createModel(await start(() => reply), { maxRetries: 0 })).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toMatchObject({ message: expect.stringMatching(message) });
+  });
+
+  it("in one frame of many does not spoil the reply", async () => {
+    const reply = streamReply([
+      toChunk({ content: "one " }),
+      "data: {broken\n\n",
+      toChunk({ content: "two" }),
+      toChunk({}, { finish: "stop" }),
+    ]);
+    expect((await runModel(createModel(await start([reply])))).reply).toMatchObject({
+      text: "one two",
+      finish: "stop",
+    });
+  });
+
+  it("of an unknown route with status 200 is refused (LM Studio)", async () => {
+    const url = await start(() =>
+      jsonReply({ error: "Unexpected endpoint or method. (POST /v1/chat/completions)" }),
+    );
+    await expect(runModel(createModel(url, { maxRetries: 0 }))).rejects.toMatchObject({
+      message: expect.stringMatching(/Unexpected endpoint/),
+    });
+  });
+});
+
+describe("a reply that breaks off", () => {
+  it("keeps what came and says that it was cut", async () => {
+    const { reply, shown } = await runModel(
+      createModel(await start([brokenReply(textReply("one two three"), 3)])),
+    );
+    expect(reply).toMatchObject({ text: "one two", finish: "cut" });
+    expect(shown).toBe("one two");
+    expect(server?.chats).toHaveLength(1);
+  });
+
+  it("is cut too when the server ends cleanly without saying why", async () => {
+    const reply = textReply("one two three", { finish: null, done: false });
+    expect((await runModel(createModel(await start([reply])))).reply).toMatchObject({
+      text: "one two three",
+      finish: "cut",
+    });
+  });
+
+  it("runs no call", async () => {
+    const reply = streamReply(
+      [
+        toChunk({
+          tool_calls: [{ index: 0, id: "a", function: { name: "shell", arguments: '{"command": "ls"}' } }],
+        }),
+      ],
+      { done: false },
+    );
+    const { reply: made } = await runModel(createModel(await start([reply])));
+    expect(made).toMatchObject({
+      finish: "cut",
+      calls: [{ arguments: undefined, problem: expect.stringMatching(/cut off/) }],
+    });
+  });
+
+  it("with an error of the server in its middle is that error", async () => {
+    const reply = streamReply([toChunk({ content: "some" }), { error: { message: "model crashed" } }]);
+    await expect(runModel(createModel(await start([reply])))).rejects.toMatchObject({
+      code: "model_unavailable",
+      message: expect.stringMatching(/model crashed/),
+    });
+  });
+});
+
+describe("a server that is silent", () => {
+  it("before its answer is given up after the silence", async () => {
+    const url = await start(() => hangingReply());
+    await expect(runModel(createModel(url, { silenceMs: 150 }))).rejects.toMatchObject({
+      code: "model_unavailable",
+      message: expect.stringMatching(/sent nothing for 0.15 s/),
+    });
+    await expect.poll(() => server?.chats[0]?.abandoned).toBe(true);
+  });
+
+  it("after its headers is given up too", async () => {
+    const url = await start(() => hangingReply(textReply("hi"), 1));
+    await expect(runModel(createModel(url, { silenceMs: 150 }))).rejects.toMatchObject({
+      code: "model_unavailable",
+    });
+  });
+
+  it("in the middle of a reply makes a cut reply", async () => {
+    const url = await start(() => hangingReply(textReply("one two three"), 3));
+    expect((await runModel(createModel(url, { silenceMs: 150 }))).reply).toMatchObject({
+      text: "one two",
+      finish: "cut",
+    });
+  });
+
+  it("is not silent while it pings or reports progress", async () => {
+    const pings = Array.from({ length: 8 }, () => [{ do: "wait" as const, ms: 60 }, ": ping\n\n"]).flat();
+    const reply = textReply("there");
+    const url = await start([{ ...reply, parts: [...pings, ...reply.parts] }]);
+    expect((await runModel(createModel(url, { silenceMs: 300 }))).reply.text).toBe("there");
+  });
+});
+
+describe("an abort", () => {
+  it.each([
+    ["before the answer", () => hangingReply()],
+    ["in the middle of the reply", () => hangingReply(textReply("one two three"), 3)],
+    ["while waiting to send again", () => errorReply(429, "later", { headers: { "retry-after": "30" } })],
+  ])("stops at once %s, closes the connection and throws its reason", async (_name, reply) => {
+    const url = await start(reply);
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const run = runModel(createModel(url), { signal: controller.signal });
+    await expect.poll(() => server?.chats.length).toBe(1);
+    setTimeout(() => controller.abort(reason), 30);
+    await expect(run).rejects.toBe(reason);
+    if (!_name.startsWith("while")) await expect.poll(() => server?.chats[0]?.abandoned).toBe(true);
+  });
+
+  it("beforehand sends nothing", async () => {
+    const url = await start(() => textReply("hi"));
+    await expect(runModel(createModel(url), { signal: AbortSignal.abort(new Error("no")) })).rejects.toThrow(
+      "no",
+    );
+    expect(server?.requests).toHaveLength(0);
+  });
+});
+
+describe("a server that is not there", () => {
+  const closedPort = async () => {
+    const listener = net.createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => listener.once("listening", resolve));
+    const { port } = listener.address() as net.AddressInfo;
+    await new Promise((resolve) => listener.close(resolve));
+    return `http://127.0.0.1:${port}`;
+  };
+
+  it.each([
+    ["node:http", {}],
+    ["fetch", { transport: createFetchTransport() }],
+  ])("is reported within 2 s, with its address (%s)", async (_name, options) => {
+    const url = await closedPort();
+    const began = performance.now();
+    const model = createModel(url, options);
+    const expected = {
+      code: "model_unavailable",
+      message: expect.stringContaining(`\`${url}/v1\`: the connection was refused`),
+    };
+    await expect(runModel(model)).rejects.toMatchObject(expected);
+    await expect(model.describe({})).rejects.toMatchObject(expected);
+    expect(performance.now() - began).toBeLessThan(4_000);
+  });
+
+  it("with a name that does not resolve is reported as unreachable", async () => {
+    await expect(runModel(createModel("http://no-such-host.invalid:1234"))).rejects.toMatchObject({
+      code: "model_unavailable",
+      message: expect.stringMatching(/cannot be reached/),
+    });
+  });
+});
+
+describe("a base URL that is none", () => {
+  it.each([
+    "",
+    "localhost:1234",
+    "ftp://host",
+    "127.0.0.1",
+    "http://",
+    "http://me:secret@host/v1",
+    "http://host/v1?x=1",
+  ])("is refused: `%s`", (url) => {
+    const made = () => createModel(url);
+    expect(made).toThrow(expect.objectContaining({ code: "config_invalid" }));
+    expect(made).not.toThrow(/secret/);
+  });
+
+  it.each([
+    ["", "/v1"],
+    ["/", "/v1"],
+    ["/v1", "/v1"],
+    ["/v1/", "/v1"],
+    ["/v1/chat/completions", "/v1"],
+    ["/proxy/v1/", "/proxy/v1"],
+  ])("is understood with `%s` at its end", async (end, expected) => {
+    const url = await start(() => textReply("ok"));
+    await runModel(createModel(url + end)).catch(() => undefined);
+    expect(server?.requests[0]?.path).toBe(`${expected}/chat/completions`);
+  });
+});
