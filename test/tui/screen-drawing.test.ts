@@ -85,8 +85,30 @@ describe("what is drawn", () => {
           .toEqual(new Set(upTo(count)));
         await closeScreens();
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
+  });
+
+  test.each([
+    [9, 4],
+    [4, 3],
+    [1, 1],
+  ])("%d columns and %d rows break nothing", async (columns, rows) => {
+    const screen = await openScreen(() => [
+      turn,
+      say("# Title\n\n| a | b |\n|---|---|\n| 漢字 | 😀 |\n\n```\ncode\n```"),
+      propose,
+      { ask },
+    ]);
+    screen.terminal.type("/m");
+    screen.terminal.resize(columns, rows);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    screen.terminal.press("\u0015");
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(() => screen.controller.submitted, POLL).toHaveLength(1);
+    screen.terminal.resize(80, 24);
+    await expect.poll(screen.text, POLL).toContain("Allow shell?");
   });
 
   test("what has scrolled out does not change when a call ends", async () => {

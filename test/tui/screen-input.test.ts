@@ -87,6 +87,16 @@ describe("commands and completion", () => {
     await expect.poll(screen.text, POLL).toContain("look at @src/model.ts");
   });
 
+  test("a list that was made for text since deleted completes nothing", async () => {
+    const screen = await openScreen(() => [done()]);
+    screen.terminal.type("/m");
+    await expect.poll(screen.text, POLL).toContain("→ /mode");
+    screen.terminal.press("\u0015");
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(() => screen.controller.submitted, POLL).toEqual(["go"]);
+  });
+
   test("a file completion that fails does not disturb", async () => {
     const screen = await openScreen(() => [done()], {
       prepare: (controller) => {

@@ -99,6 +99,10 @@ describe("asking", () => {
     await expect.poll(screen.text, POLL).toContain("Allow shell?");
     const all = screen.terminal.everything.join("\n").replaceAll(/\n {2}│ /g, "");
     for (let index = 0; index < 40; index += 1) expect(all).toContain(`end${index}`);
+    screen.pass(1_000);
+    screen.terminal.press("Y");
+    await expect.poll(screen.text, POLL).toContain("1.2 s");
+    expect(screen.terminal.everything.filter((line) => /\+39\b/.test(line))).toHaveLength(1);
   });
 
   test("without a screen the answer is no", async () => {

@@ -27,26 +27,31 @@ export interface QueuedText {
 const SPINNER = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const MOST_TODOS = 6;
 const MOST_QUEUED = 3;
+/** In a lower terminal only what is needed most is shown. */
+const ROOMY_ROWS = 14;
 
 export interface BottomOptions {
   style: Style;
+  rows: () => number;
   state: () => BottomState;
   /** The input, or the question that takes its place. */
   input: () => Component;
 }
 
-export function createBottom({ style, state, input }: BottomOptions): Component {
+export function createBottom({ style, rows, state, input }: BottomOptions): Component {
   return {
     invalidate: () => input().invalidate(),
     render(width) {
       const now = state();
+      const status = drawStatus(now.status, { width, style });
+      if (rows() < ROOMY_ROWS) return [drawActivity(now, style), ...input().render(width), status];
       return [
         "",
         ...drawTodos(now, style),
         ...drawQueue(now.queue, style),
         drawActivity(now, style),
         ...input().render(width),
-        drawStatus(now.status, { width, style }),
+        status,
         `  ${now.hint}`,
       ];
     },

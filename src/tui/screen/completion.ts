@@ -16,6 +16,8 @@ export function createCompletion(source: CompletionSource): AutocompleteProvider
     },
     applyCompletion(...[lines, cursorLine, cursorCol, item, prefix]) {
       const line = lines[cursorLine] ?? "";
+      // The text has moved on since the list was made: take nothing from it.
+      if (!line.slice(0, cursorCol).endsWith(prefix)) return { lines, cursorLine, cursorCol };
       const start = cursorCol - prefix.length;
       const completed = line.slice(0, start) + item.value;
       const changed = [...lines];

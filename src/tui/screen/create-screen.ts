@@ -101,6 +101,7 @@ class Screen {
       rows: () => this.#terminal.rows,
       bottom: createBottom({
         style: this.#theme.style,
+        rows: () => this.#terminal.rows,
         state: () => this.#bottomState(),
         input: (): Component => this.#question ?? this.#editor,
       }),

@@ -53,9 +53,9 @@ export class Question implements Component, Focusable {
       return;
     }
     if (this.#isNoting) return this.#note.handleInput(data);
-    if (matchesKey(data, "y")) return this.#answer({ decision: "allow" });
-    if (matchesKey(data, "n") || matchesKey(data, "escape")) return this.#answer({ decision: "deny" });
-    if (matchesKey(data, "d")) this.#isNoting = true;
+    if (isLetter(data, "y")) return this.#answer({ decision: "allow" });
+    if (isLetter(data, "n") || matchesKey(data, "escape")) return this.#answer({ decision: "deny" });
+    if (isLetter(data, "d")) this.#isNoting = true;
   }
 
   render(width: number): string[] {
@@ -85,6 +85,10 @@ export class Question implements Component, Focusable {
   #answer(decision: ApprovalDecision): void {
     this.#options.onAnswer(decision);
   }
+}
+
+function isLetter(data: string, letter: "y" | "n" | "d"): boolean {
+  return matchesKey(data, letter) || matchesKey(data, `shift+${letter}`) || data === letter.toUpperCase();
 }
 
 function toKeys(style: Style): string {

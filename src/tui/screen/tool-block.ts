@@ -27,6 +27,7 @@ const TAIL_CHARACTERS = 20_000;
 const DIFF_LINES = 24;
 const ERROR_LINES = 3;
 const DETAIL_LINES = 300;
+const LONG_BODY_LINES = 12;
 const TAB = "    ";
 const BAR_COLUMNS = 4;
 
@@ -36,6 +37,8 @@ interface Call {
   state: State;
   tail: string;
   preview?: CallPreview;
+  /** The user was asked: what they saw stays as they saw it. */
+  wasAsked?: boolean;
   result?: ToolResult;
   durationMs?: number;
 }
@@ -62,7 +65,7 @@ export function createToolBlock({
   };
   return {
     block,
-    ask: (preview) => update({ state: "asking", preview }),
+    ask: (preview) => update({ state: "asking", wasAsked: true, preview }),
     resolve: () => update({ state: "proposed" }),
     start: () => update({ state: "running" }),
     output: (text) => update({ tail: (call.tail + text).slice(-TAIL_CHARACTERS) }),
@@ -123,19 +126,26 @@ interface BodyOptions {
 }
 
 function drawBody(call: Call, options: BodyOptions): string[] {
+  const lines = [...drawChange(call, options), ...drawOutput(call, options)];
+  const meta = toMeta(call);
+  // The line at the top may have left the screen by the time the call ends.
+  const foot = meta !== "" && lines.length > LONG_BODY_LINES;
+  return foot ? [...lines, `  ${toMark(call.state, options.style)} ${options.style.dim(meta)}`] : lines;
+}
+
+/** What the call does or did: the question as it was asked, or the diff. */
+function drawChange(call: Call, options: BodyOptions): string[] {
   const { style, expanded } = options;
-  if (call.state === "asking" && call.preview !== undefined) return drawQuestion(call.preview, options);
-  const lines: string[] = [];
-  const diff = toDiff(call.result) ?? (call.preview?.kind === "diff" ? call.preview.text : undefined);
-  if (diff !== undefined && call.state !== "failed") {
-    lines.push(
-      ...bar(
-        head(toDiffLines(withoutNames(diff), style), expanded ? DETAIL_LINES : DIFF_LINES, style),
-        style,
-      ),
-    );
+  const { preview, state } = call;
+  if (preview !== undefined && (state === "asking" || (call.wasAsked === true && preview.kind === "diff"))) {
+    return drawQuestion(preview, options);
   }
-  return [...lines, ...drawOutput(call, options)];
+  const diff = toDiff(call.result);
+  if (diff === undefined) return [];
+  return bar(
+    head(toDiffLines(withoutNames(diff), style), expanded ? DETAIL_LINES : DIFF_LINES, style),
+    style,
+  );
 }
 
 /** The call says which file it is. */
@@ -153,6 +163,7 @@ function drawQuestion(preview: CallPreview, { width, style }: BodyOptions): stri
 }
 
 function drawOutput({ state, tail, result }: Call, { width, style, expanded }: BodyOptions): string[] {
+  if (state === "asking") return [];
   if (result !== undefined && !result.ok) {
     const lines = wrapText(result.error, { width: width - BAR_COLUMNS, paint: style.red, indent: "" });
     return bar(head(lines, expanded ? DETAIL_LINES : ERROR_LINES, style), style);
