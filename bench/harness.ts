@@ -42,13 +42,20 @@ const BIN = resolve(import.meta.dirname, "../dist/bin/lmagent.js");
 const OWN = [process.execPath, BIN, "--base-url", "{url}", "--permission", "auto", "--json"];
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ options: { runs: { type: "string", default: "5" } }, allowPositionals: true });
+  const { values, positionals } = parseArgs({
+    options: { runs: { type: "string", default: "5" } },
+    allowPositionals: true,
+  });
   const runs = Number(values.runs);
   const cases: Case[] =
     positionals.length > 0
       ? [{ name: positionals[0] as string, command: positionals }]
       : [
-          { name: "lmagent, bubblewrap", command: [...OWN, "{task}"], resume: [...OWN, "--continue", "{task}"] },
+          {
+            name: "lmagent, bubblewrap",
+            command: [...OWN, "{task}"],
+            resume: [...OWN, "--continue", "{task}"],
+          },
           {
             name: "lmagent, process",
             command: [...OWN, "--sandbox", "process", "--allow-unsandboxed", "{task}"],
@@ -68,9 +75,12 @@ async function measure({ command, resume }: Case): Promise<Sample> {
   const workspace = join(root, "work");
   mkdirSync(workspace);
   const script = (_request: RecordedRequest, chat: number) =>
-    chat % (TURNS + 1) === 0 ? textReply("All five went well.") : callReply([{ name: "shell", arguments: { command: `${COMMAND} # ${chat}` } }]);
+    chat % (TURNS + 1) === 0
+      ? textReply("All five went well.")
+      : callReply([{ name: "shell", arguments: { command: `${COMMAND} # ${chat}` } }]);
   const server = await startScriptedServer(script);
-  const fill = (word: string) => word.replace("{url}", server.url).replace("{task}", TASK).replace("{workspace}", workspace);
+  const fill = (word: string) =>
+    word.replace("{url}", server.url).replace("{task}", TASK).replace("{workspace}", workspace);
   const place = { cwd: workspace, home: join(root, "home") };
   try {
     const bareNodeMs = (await runProcess([process.execPath, "-e", "0"], place)).wholeMs;
@@ -92,11 +102,17 @@ async function measure({ command, resume }: Case): Promise<Sample> {
   }
 }
 
-function toTurnTimes(chats: readonly RecordedRequest[], output: string): Pick<Sample, "turnMs" | "ownTurnMs"> {
+function toTurnTimes(
+  chats: readonly RecordedRequest[],
+  output: string,
+): Pick<Sample, "turnMs" | "ownTurnMs"> {
   const gaps = chats.slice(1, TURNS + 1).map(({ atMs }, index) => atMs - (chats[index]?.repliedAtMs ?? atMs));
-  const tools = [...output.matchAll(/"type":"tool_finished".*?"durationMs":([\d.]+)/g)].map((match) => Number(match[1]));
+  const tools = [...output.matchAll(/"type":"tool_finished".*?"durationMs":([\d.]+)/g)].map((match) =>
+    Number(match[1]),
+  );
   // The first call also looks for a sandbox; the median leaves it out.
-  const own = tools.length === gaps.length ? median(gaps.map((gap, index) => gap - (tools[index] ?? 0))) : undefined;
+  const own =
+    tools.length === gaps.length ? median(gaps.map((gap, index) => gap - (tools[index] ?? 0))) : undefined;
   return { turnMs: median(gaps), ownTurnMs: own };
 }
 
@@ -105,7 +121,9 @@ interface ChatBody {
   tools?: unknown;
 }
 
-function toPromptBytes(chats: readonly RecordedRequest[]): Pick<Sample, "promptBytes" | "bodyBytes" | "changedPrefixBytes"> {
+function toPromptBytes(
+  chats: readonly RecordedRequest[],
+): Pick<Sample, "promptBytes" | "bodyBytes" | "changedPrefixBytes"> {
   const bodies = chats.map(({ json }) => json as ChatBody);
   const [first] = bodies;
   const system = (first?.messages ?? []).filter(({ role }) => role === "system" || role === "developer");
@@ -136,7 +154,10 @@ interface ProcessRun {
   output: string;
 }
 
-async function runProcess([file = "", ...args]: readonly string[], { cwd, home }: { cwd: string; home: string }): Promise<ProcessRun> {
+async function runProcess(
+  [file = "", ...args]: readonly string[],
+  { cwd, home }: { cwd: string; home: string },
+): Promise<ProcessRun> {
   const startedAtMs = performance.now();
   const env = { ...process.env, LMAGENT_HOME: home, NO_COLOR: "1" };
   const child = spawn(file, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
@@ -169,13 +190,18 @@ function median(values: readonly number[]): number {
 }
 
 function print(name: string, samples: readonly Sample[]): void {
-  const of = (pick: (sample: Sample) => number | undefined) => median(samples.map((sample) => pick(sample) ?? Number.NaN));
+  const of = (pick: (sample: Sample) => number | undefined) =>
+    median(samples.map((sample) => pick(sample) ?? Number.NaN));
   const rows: [string, string, string][] = [
     ["bare `node -e 0`", `${of((s) => s.bareNodeMs).toFixed(0)} ms`, ""],
     ["start to first request", `${of((s) => s.firstRequestMs).toFixed(0)} ms`, "150 ms"],
     ["  times bare node", of((s) => s.firstRequestMs / s.bareNodeMs).toFixed(2), "2.2"],
     ["answer to next request, with the command", `${of((s) => s.turnMs).toFixed(1)} ms`, ""],
-    ["answer to next request, without it", `${of((s) => s.ownTurnMs).toFixed(1)} ms`, "5 ms with a tool of 1 ms"],
+    [
+      "answer to next request, without it",
+      `${of((s) => s.ownTurnMs).toFixed(1)} ms`,
+      "5 ms with a tool of 1 ms",
+    ],
     ["peak memory", `${of((s) => s.memoryMb).toFixed(0)} MB`, "70 MB"],
     ["processor time", `${of((s) => s.processorS).toFixed(2)} s`, "0.3 s"],
     ["whole run", `${of((s) => s.wholeMs).toFixed(0)} ms`, ""],
@@ -184,7 +210,8 @@ function print(name: string, samples: readonly Sample[]): void {
     ["changed prefix, run and resume", `${of((s) => s.changedPrefixBytes)} bytes`, "0"],
   ];
   process.stdout.write(`\n${name} (median of ${samples.length})\n`);
-  for (const [label, value, goal] of rows) process.stdout.write(`  ${label.padEnd(42)} ${value.padStart(12)}   ${goal && `goal ${goal}`}\n`);
+  for (const [label, value, goal] of rows)
+    process.stdout.write(`  ${label.padEnd(42)} ${value.padStart(12)}   ${goal && `goal ${goal}`}\n`);
 }
 
 await main();

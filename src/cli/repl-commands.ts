@@ -10,8 +10,8 @@ import { readContextFiles } from "./context-files.ts";
 export function createReplCommands(agent: Agent): ScreenCommand[] {
   const commands: ScreenCommand[] = [
     command("/help", "what can be typed here", (_args, print) => {
-      for (const { name, description } of commands) print(`${name.padEnd(11)} ${description}`);
-      print("quit        leave; so do exit, Ctrl-D and Ctrl-C twice");
+      const lines = commands.map(({ name, description }) => `${name.padEnd(11)} ${description}`);
+      print([...lines, "quit        leave; so do exit, Ctrl-D and Ctrl-C twice"].join("\n"));
     }),
     ...sessionCommands(agent),
     ...agentCommands(agent),

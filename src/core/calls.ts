@@ -8,7 +8,7 @@ import type { AgentEvent } from "./events.ts";
 import type { ToolMessage } from "./message.ts";
 import type { ProposedCall } from "./model.ts";
 import { decidePermission } from "./permission.ts";
-import { failure, toResultText } from "./result.ts";
+import { failure, toResultText, type ResultForm } from "./result.ts";
 import { merge } from "./stream.ts";
 import type { CallPreview, Tool, ToolEvent, ToolResult } from "./tool.ts";
 
@@ -21,7 +21,8 @@ export interface CallOptions {
   tools: readonly Tool[];
   mode: () => PermissionMode;
   approver: Approver;
-  resultBytes: number;
+  /** How results reach the model. */
+  results: ResultForm;
   signal: AbortSignal;
   now: () => number;
 }
@@ -58,7 +59,7 @@ export async function* runCalls(
     for (const item of prepared) {
       const outcome = "outcome" in item ? item.outcome : (results.shift() as CallOutcome);
       outcomes.push(outcome);
-      yield { type: "message_added", message: toToolMessage(outcome, options.resultBytes) };
+      yield { type: "message_added", message: toToolMessage(outcome, options.results) };
     }
   }
   return outcomes;
@@ -181,12 +182,12 @@ async function executeCall(
   options: CallOptions,
   emit: (event: ToolEvent) => void,
 ): Promise<ToolResult> {
-  const { signal, resultBytes } = options;
+  const { signal, results } = options;
   if (signal.aborted) return interrupted(false);
   const abort = afterAbort(signal);
   try {
     return await Promise.race([
-      tool.execute(input, { callId: call.id, signal, resultBytes, emit }),
+      tool.execute(input, { callId: call.id, signal, resultBytes: results.maxBytes, emit }),
       abort.settled,
     ]);
   } catch (error) {
@@ -237,6 +238,6 @@ function joinOutput(waiting: AgentEvent, event: AgentEvent): AgentEvent | undefi
   return { ...waiting, text: (waiting.text + event.text).slice(-SHOWN_OUTPUT_CHARS) };
 }
 
-function toToolMessage({ call, result }: CallOutcome, resultBytes: number): ToolMessage {
-  return { role: "tool", tool_call_id: call.id, content: toResultText(result, resultBytes) };
+function toToolMessage({ call, result }: CallOutcome, form: ResultForm): ToolMessage {
+  return { role: "tool", tool_call_id: call.id, content: toResultText(result, form) };
 }

@@ -4,6 +4,7 @@
  */
 import type { Message } from "./message.ts";
 import type { ModelInfo, ModelProfile, ToolSchema } from "./model.ts";
+import type { ResultForm } from "./result.ts";
 import type { Tool } from "./tool.ts";
 
 /** Bytes of English, code and JSON per token, on the careful side. */
@@ -24,11 +25,13 @@ export function toToolSchemas(tools: readonly Tool[]): ToolSchema[] {
   }));
 }
 
-/** Most bytes that one tool result may take: a fifth of the window. */
-export function resultBudget(info: ModelInfo): number {
-  const tokens = info.contextTokens ?? UNKNOWN_WINDOW_TOKENS;
-  const byWindow = Math.floor(tokens * RESULT_SHARE * BYTES_PER_TOKEN);
-  return Math.min(info.profile.resultBytes ?? 48_000, Math.max(byWindow, 600));
+/** How one tool result reaches the model: at most a fifth of the window, and in the form its profile wants. */
+export function toResultForm({ contextTokens = UNKNOWN_WINDOW_TOKENS, profile }: ModelInfo): ResultForm {
+  const byWindow = Math.floor(contextTokens * RESULT_SHARE * BYTES_PER_TOKEN);
+  return {
+    maxBytes: profile.resultBytes ?? Math.min(48_000, Math.max(byWindow, 600)),
+    fields: profile.resultFields,
+  };
 }
 
 /** The messages of the next request: all, or the newest requests that the profile can hold. */

@@ -9,8 +9,8 @@ export type Verdict =
   | { kind: "end"; reason: EndReason; message?: string }
   /** Ask again with the very same request. */
   | { kind: "again"; code: WarningCode; message: string }
-  /** Keep what came, say what was wrong, and go on. */
-  | { kind: "nudge"; code: WarningCode; message: string; nudge: string };
+  /** Keep what came, say what was wrong, and go on. `reason` is how the run ends with a model that cannot take a hint. */
+  | { kind: "nudge"; code: WarningCode; message: string; nudge: string; reason: EndReason };
 
 const MAX_EMPTY = 3;
 const MAX_TRUNCATED = 3;
@@ -64,7 +64,7 @@ export class ReplyGuard {
     const nudge = onlyThought
       ? "You ran out of room while thinking. Think less: call the next tool or answer now."
       : "Your reply was cut off at the length limit. Go on from there in smaller steps: write long files in parts.";
-    return { kind: "nudge", code: "reply_truncated", message, nudge };
+    return { kind: "nudge", code: "reply_truncated", message, nudge, reason: "truncated" };
   }
 
   #judgeEmpty(reply: ModelReply): Verdict {
@@ -80,6 +80,7 @@ export class ReplyGuard {
       kind: "nudge",
       code,
       message,
+      reason: "empty",
       nudge: "Your answer was empty. Call the next tool, or give your answer in words.",
     };
   }
@@ -90,6 +91,7 @@ export class ReplyGuard {
       kind: "nudge",
       code: "promised_action",
       message: "The model announced a step and did not take it.",
+      reason: "done",
       nudge:
         "You announced a step but called no tool. Call the tool now, or say in words that the task is finished.",
     };

@@ -5,13 +5,14 @@
  */
 import { runCalls, type CallOutcome } from "./calls.ts";
 import type { Approver, PermissionMode } from "./approval.ts";
-import { offeredTools, PrefixContract, resultBudget, selectMessages, toToolSchemas } from "./context.ts";
+import { offeredTools, PrefixContract, toResultForm, selectMessages, toToolSchemas } from "./context.ts";
 import { AgentError, errorMessage } from "./errors.ts";
 import type { AgentEvent, EndReason } from "./events.ts";
 import { ReplyGuard } from "./guard.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Message, UserMessage } from "./message.ts";
 import type { Model, ModelInfo, ModelReply, ModelRequest, ToolSchema } from "./model.ts";
+import type { ResultForm } from "./result.ts";
 import { RepetitionGuard } from "./repetition.ts";
 import type { Tool } from "./tool.ts";
 import { takeTurn, toAssistantMessage } from "./turn.ts";
@@ -165,10 +166,10 @@ class Run {
     }
     if (reply.calls.length === 0 || reply.finish === "cut") {
       yield { type: "turn_finished", turn, finish: reply.finish, calls: 0 };
-      return yield* this.#judge(reply);
+      return yield* this.#judge(reply, info);
     }
     yield* this.#add(toAssistantMessage(reply));
-    const outcomes = yield* this.#runCalls(reply, tools, resultBudget(info));
+    const outcomes = yield* this.#runCalls(reply, tools, toResultForm(info));
     yield { type: "turn_finished", turn, finish: reply.finish, calls: reply.calls.length };
     return yield* this.#review(outcomes);
   }
@@ -185,8 +186,13 @@ class Run {
     };
   }
 
-  async *#judge(reply: ModelReply): AsyncGenerator<AgentEvent, End | undefined> {
-    const verdict = this.#replies.judge(reply);
+  async *#judge(reply: ModelReply, { profile }: ModelInfo): AsyncGenerator<AgentEvent, End | undefined> {
+    let verdict = this.#replies.judge(reply);
+    // A model that is sent the newest request only would take a hint for that request.
+    if (verdict.kind === "nudge" && profile.recentRequests !== undefined) {
+      const { reason, message } = verdict;
+      verdict = { kind: "end", reason, ...(reason === "done" ? {} : { message }) };
+    }
     if (verdict.kind === "end") {
       const answered = verdict.reason === "done" || verdict.reason === "blocked";
       if (answered) yield* this.#add(toAssistantMessage(reply));
@@ -205,14 +211,14 @@ class Run {
   async *#runCalls(
     reply: ModelReply,
     tools: readonly Tool[],
-    resultBytes: number,
+    results: ResultForm,
   ): AsyncGenerator<AgentEvent, CallOutcome[]> {
     const { mode, approver } = this.#options;
     const events = runCalls(reply.calls, {
       tools,
       mode,
       approver,
-      resultBytes,
+      results,
       signal: this.#signal,
       now: this.#now,
     });

@@ -96,6 +96,8 @@ export interface ModelProfile {
   recentRequests?: number;
   /** Tool results are cut to so many bytes; absent: by the window. */
   resultBytes?: number;
+  /** Tool results reach the model with these fields only; absent: all. */
+  resultFields?: readonly string[];
   /** Only these tools are offered; absent: all. */
   tools?: readonly string[];
 }

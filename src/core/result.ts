@@ -6,10 +6,18 @@ export function failure(error: string): ToolFailure {
   return { ok: false, error };
 }
 
+export interface ResultForm {
+  maxBytes: number;
+  /** Only these fields; absent: all. */
+  fields?: readonly string[] | undefined;
+}
+
 /** The content of a tool message. */
-export function toResultText(result: ToolResult, maxBytes: number): string {
-  const capped = capResult(result, maxBytes);
-  return JSON.stringify(capped);
+export function toResultText(result: ToolResult, { maxBytes, fields }: ResultForm): string {
+  const kept = fields
+    ? Object.fromEntries(Object.entries(result).filter(([field]) => fields.includes(field)))
+    : result;
+  return JSON.stringify(capResult(kept as ToolResult, maxBytes));
 }
 
 /** Cuts the long texts of a result so that it fits; what was left out is said in place. */

@@ -8,7 +8,9 @@ import type { Tool, ToolAccess, ToolContext, ToolResult } from "../../src/core/t
 export const allowAll: Approver = { ask: async () => ({ decision: "allow" }) };
 
 /** Runs to the end and gives every event. */
-export async function collect(options: Partial<RunOptions> & Pick<RunOptions, "model">): Promise<{ events: AgentEvent[]; result: RunResult }> {
+export async function collect(
+  options: Partial<RunOptions> & Pick<RunOptions, "model">,
+): Promise<{ events: AgentEvent[]; result: RunResult }> {
   const events: AgentEvent[] = [];
   const runner = run({
     tools: [],
@@ -27,7 +29,9 @@ export async function collect(options: Partial<RunOptions> & Pick<RunOptions, "m
 }
 
 export function types(events: readonly AgentEvent[]): string[] {
-  return events.map((event) => (event.type === "message_added" ? `message_added:${event.message.role}` : event.type));
+  return events.map((event) =>
+    event.type === "message_added" ? `message_added:${event.message.role}` : event.type,
+  );
 }
 
 export function last(events: readonly AgentEvent[]): Extract<AgentEvent, { type: "run_finished" }> {

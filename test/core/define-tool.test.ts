@@ -6,7 +6,12 @@ const tool = defineTool({
   name: "sample",
   description: "sample",
   access: "read",
-  parameters: z.object({ path: z.string(), limit: z.optional(z.int().check(z.minimum(1))), all: z.optional(z.boolean()), paths: z.optional(z.array(z.string())) }),
+  parameters: z.object({
+    path: z.string(),
+    limit: z.optional(z.int().check(z.minimum(1))),
+    all: z.optional(z.boolean()),
+    paths: z.optional(z.array(z.string())),
+  }),
   execute: async () => ({ ok: true, output: "" }),
 });
 
@@ -14,27 +19,56 @@ describe("a defined tool", () => {
   it("has a schema without what grammars choke on", () => {
     expect(tool.parameters).toEqual({
       type: "object",
-      properties: { path: { type: "string" }, limit: { type: "integer" }, all: { type: "boolean" }, paths: { type: "array", items: { type: "string" } } },
+      properties: {
+        path: { type: "string" },
+        limit: { type: "integer" },
+        all: { type: "boolean" },
+        paths: { type: "array", items: { type: "string" } },
+      },
       required: ["path"],
     });
   });
 
   it.each([
     [{ path: "a" }, { path: "a" }],
-    [{ path: "a", limit: "5" }, { path: "a", limit: 5 }],
-    [{ path: "a", all: "TRUE" }, { path: "a", all: true }],
+    [
+      { path: "a", limit: "5" },
+      { path: "a", limit: 5 },
+    ],
+    [
+      { path: "a", all: "TRUE" },
+      { path: "a", all: true },
+    ],
     [{ path: "a", limit: null }, { path: "a" }],
     [{ path: 12 }, { path: "12" }],
-    [{ path: "a", paths: "b" }, { path: "a", paths: ["b"] }],
-    [{ path: "a", paths: '["b","c"]' }, { path: "a", paths: ["b", "c"] }],
+    [
+      { path: "a", paths: "b" },
+      { path: "a", paths: ["b"] },
+    ],
+    [
+      { path: "a", paths: '["b","c"]' },
+      { path: "a", paths: ["b", "c"] },
+    ],
     [{ path: "a", surplus: { deep: 1 } }, { path: "a" }],
   ])("takes %j as it is plainly meant", (input, expected) => {
     expect(tool.parse(input)).toEqual({ ok: true, arguments: expected });
   });
 
-  it.each([[{}], [null], [{ path: null }], [{ path: "a", limit: "many" }], [{ path: "a", limit: 0 }], [{ path: ["a"] }], ["a"], [[1]]])("refuses %j and shows the form", (input) => {
+  it.each([
+    [{}],
+    [null],
+    [{ path: null }],
+    [{ path: "a", limit: "many" }],
+    [{ path: "a", limit: 0 }],
+    [{ path: ["a"] }],
+    ["a"],
+    [[1]],
+  ])("refuses %j and shows the form", (input) => {
     const parsed = tool.parse(input);
-    expect(parsed).toMatchObject({ ok: false, error: expect.stringContaining("Expected {path: string, limit?: integer") });
+    expect(parsed).toMatchObject({
+      ok: false,
+      error: expect.stringContaining("Expected {path: string, limit?: integer"),
+    });
   });
 
   it("is not fooled by a __proto__ key", () => {

@@ -14,7 +14,11 @@ describe("a turn that came to nothing", () => {
     ["thinking cut at the length limit", { thinking: "so", finish: "length" }, "reply_truncated"],
     ["a broken connection", { text: "The fi", finish: "cut" }, "reply_cut"],
   ])("is tried again after %s", async (_name, reply, code) => {
-    const model = createScriptedModel([reply, { calls: [scriptedCall("echo", { text: "x" })] }, { text: "Done." }]);
+    const model = createScriptedModel([
+      reply,
+      { calls: [scriptedCall("echo", { text: "x" })] },
+      { text: "Done." },
+    ]);
     const { events } = await collect({ model, tools: [echo] });
     expect(events.flatMap((event) => (event.type === "warning" ? [event.code] : []))).toEqual([code]);
     expect(last(events)).toMatchObject({ reason: "done", text: "Done.", toolCalls: 1 });
@@ -32,8 +36,20 @@ describe("a turn that came to nothing", () => {
     expect(last(events)).toMatchObject({ reason, turns });
   });
 
+  it("ends at once where a hint would be taken for the request", async () => {
+    const profile = { name: "small", recentRequests: 1 };
+    const { events } = await collect({
+      model: createScriptedModel([{ text: "on and on", finish: "length" }], { profile }),
+      tools: [echo],
+    });
+    expect(last(events)).toMatchObject({ reason: "truncated", turns: 1 });
+  });
+
   it("never runs a call that came before the connection broke", async () => {
-    const model = createScriptedModel([{ calls: [scriptedCall("echo", { text: "x" })], finish: "cut" }, { text: "ok" }]);
+    const model = createScriptedModel([
+      { calls: [scriptedCall("echo", { text: "x" })], finish: "cut" },
+      { text: "ok" },
+    ]);
     const { events } = await collect({ model, tools: [echo] });
     expect(events.some(({ type }) => type === "tool_started")).toBe(false);
   });

@@ -24,7 +24,10 @@ describe("a run", () => {
   });
 
   it("shows each step of a tool call in order", async () => {
-    const model = createScriptedModel([{ calls: [scriptedCall("echo", { text: "hi" }, "c1")] }, { text: "It said hi." }]);
+    const model = createScriptedModel([
+      { calls: [scriptedCall("echo", { text: "hi" }, "c1")] },
+      { text: "It said hi." },
+    ]);
     const { events } = await collect({ model, tools: [echo] });
     expect(types(events)).toEqual([
       "run_started",
@@ -43,7 +46,10 @@ describe("a run", () => {
       "message_added:assistant",
       "run_finished",
     ]);
-    expect(events.find(({ type }) => type === "tool_finished")).toMatchObject({ callId: "c1", result: { ok: true, output: "hi" } });
+    expect(events.find(({ type }) => type === "tool_finished")).toMatchObject({
+      callId: "c1",
+      result: { ok: true, output: "hi" },
+    });
   });
 
   it("only ever adds to the prompt", async () => {
@@ -57,7 +63,8 @@ describe("a run", () => {
     const { events } = await collect({ model, tools: [echo] });
     expect(events.some(({ type }) => type === "prefix_broken")).toBe(false);
     const bodies = model.requests.map(({ messages }) => JSON.stringify(messages).slice(0, -1));
-    for (const [index, body] of bodies.slice(1).entries()) expect(body.startsWith(bodies[index] as string)).toBe(true);
+    for (const [index, body] of bodies.slice(1).entries())
+      expect(body.startsWith(bodies[index] as string)).toBe(true);
     expect(last(events).reason).toBe("done");
   });
 
@@ -77,31 +84,67 @@ describe("a run", () => {
     const tools = [step("slow", 40, "read"), step("quick", 1, "read"), step("store", 5, "write")];
     const calls = ["slow", "quick", "store", "slow"].map((name) => scriptedCall(name, { text: "" }));
     const { events } = await collect({ model: createScriptedModel([{ calls }, { text: "ok" }]), tools });
-    expect(log).toEqual(["slow starts", "quick starts", "quick ends", "slow ends", "store starts", "store ends", "slow starts", "slow ends"]);
-    const answered = events.flatMap((event) => (event.type === "message_added" && event.message.role === "tool" ? [event.message.tool_call_id] : []));
+    expect(log).toEqual([
+      "slow starts",
+      "quick starts",
+      "quick ends",
+      "slow ends",
+      "store starts",
+      "store ends",
+      "slow starts",
+      "slow ends",
+    ]);
+    const answered = events.flatMap((event) =>
+      event.type === "message_added" && event.message.role === "tool" ? [event.message.tool_call_id] : [],
+    );
     expect(answered).toEqual(calls.map(({ id }) => id));
   });
 
   it("tells the model what was wrong with a call and never replays broken JSON", async () => {
-    const broken = { id: "c1", name: "echo", arguments: undefined, raw: '{"text": "a', problem: "The arguments were cut off." };
+    const broken = {
+      id: "c1",
+      name: "echo",
+      arguments: undefined,
+      raw: '{"text": "a',
+      problem: "The arguments were cut off.",
+    };
     const model = createScriptedModel([{ calls: [broken] }, { text: "Sorry." }]);
     await collect({ model, tools: [echo] });
     const [, , assistant, tool] = model.requests[1]?.messages as Message[];
-    expect(assistant).toMatchObject({ tool_calls: [{ id: "c1", function: { name: "echo", arguments: "{}" } }] });
-    expect(tool).toMatchObject({ role: "tool", tool_call_id: "c1", content: expect.stringContaining("cut off") });
+    expect(assistant).toMatchObject({
+      tool_calls: [{ id: "c1", function: { name: "echo", arguments: "{}" } }],
+    });
+    expect(tool).toMatchObject({
+      role: "tool",
+      tool_call_id: "c1",
+      content: expect.stringContaining("cut off"),
+    });
   });
 
   it("names the tools when the model calls one that does not exist", async () => {
     const model = createScriptedModel([{ calls: [scriptedCall("fly", {})] }, { text: "ok" }]);
     const { events } = await collect({ model, tools: [echo] });
-    expect(events.find(({ type }) => type === "tool_finished")).toMatchObject({ result: { ok: false, error: "There is no tool `fly`. The tools are: echo." } });
+    expect(events.find(({ type }) => type === "tool_finished")).toMatchObject({
+      result: { ok: false, error: "There is no tool `fly`. The tools are: echo." },
+    });
   });
 
   it("forces a call after two turns of unusable ones and gives up after five", async () => {
-    const model = createScriptedModel(Array.from({ length: 5 }, () => ({ calls: [scriptedCall("fly", {})] })));
+    const model = createScriptedModel(
+      Array.from({ length: 5 }, () => ({ calls: [scriptedCall("fly", {})] })),
+    );
     const { events } = await collect({ model, tools: [echo] });
-    expect(model.requests.map(({ toolChoice }) => toolChoice)).toEqual([undefined, undefined, "required", "required", "required"]);
-    expect(last(events)).toMatchObject({ reason: "error", message: expect.stringContaining("no usable tool call") });
+    expect(model.requests.map(({ toolChoice }) => toolChoice)).toEqual([
+      undefined,
+      undefined,
+      "required",
+      "required",
+      "required",
+    ]);
+    expect(last(events)).toMatchObject({
+      reason: "error",
+      message: expect.stringContaining("no usable tool call"),
+    });
   });
 
   it("turns a tool that throws into an error for the model", async () => {
@@ -115,7 +158,9 @@ describe("a run", () => {
     ];
     const calls = [scriptedCall("refuse", { text: "" }), scriptedCall("crash", { text: "" })];
     const { events } = await collect({ model: createScriptedModel([{ calls }, { text: "ok" }]), tools });
-    const errors = events.flatMap((event) => (event.type === "tool_finished" && !event.result.ok ? [event.result.error] : []));
+    const errors = events.flatMap((event) =>
+      event.type === "tool_finished" && !event.result.ok ? [event.result.error] : [],
+    );
     expect(errors).toEqual(["`../x` is outside the workspace.", "internal error in the tool: oops"]);
   });
 });
@@ -135,39 +180,67 @@ describe("the end of a run", () => {
 
   it("is turn_limit when the turns are used up", async () => {
     const calls = () => ({ calls: [scriptedCall("echo", { text: String(Math.random()) })] });
-    const { events } = await collect({ model: createScriptedModel([calls(), calls(), calls()]), tools: [echo], limits: { turns: 2 } });
+    const { events } = await collect({
+      model: createScriptedModel([calls(), calls(), calls()]),
+      tools: [echo],
+      limits: { turns: 2 },
+    });
     expect(last(events)).toMatchObject({ reason: "turn_limit", turns: 2 });
   });
 
   it("is turn_limit when the tool calls are used up", async () => {
     const calls = [scriptedCall("echo", { text: "1" }), scriptedCall("echo", { text: "2" })];
-    const { events } = await collect({ model: createScriptedModel([{ calls }, { text: "never" }]), tools: [echo], limits: { toolCalls: 2 } });
+    const { events } = await collect({
+      model: createScriptedModel([{ calls }, { text: "never" }]),
+      tools: [echo],
+      limits: { toolCalls: 2 },
+    });
     expect(last(events)).toMatchObject({ reason: "turn_limit", toolCalls: 2 });
   });
 
   it("is time_limit when the time is up, also in the middle of a tool", async () => {
-    const wait = textTool("wait", (_text, { signal }) => new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error))));
-    const { events } = await collect({ model: createScriptedModel([{ calls: [scriptedCall("wait", { text: "" })] }]), tools: [wait], limits: { timeMs: 50 } });
+    const wait = textTool(
+      "wait",
+      (_text, { signal }) =>
+        new Promise((_resolve, reject) =>
+          signal.addEventListener("abort", () => reject(signal.reason as Error)),
+        ),
+    );
+    const { events } = await collect({
+      model: createScriptedModel([{ calls: [scriptedCall("wait", { text: "" })] }]),
+      tools: [wait],
+      limits: { timeMs: 50 },
+    });
     expect(last(events).reason).toBe("time_limit");
   });
 
   it("is blocked when the model says that it cannot go on", async () => {
-    const { events } = await collect({ model: createScriptedModel([{ text: "BLOCKED: I need the password." }]) });
+    const { events } = await collect({
+      model: createScriptedModel([{ text: "BLOCKED: I need the password." }]),
+    });
     expect(last(events)).toMatchObject({ reason: "blocked", message: "I need the password." });
   });
 
   it("is loop when the same calls bring the same results again and again", async () => {
     const reply = () => ({ calls: [scriptedCall("echo", { text: "same" })] });
-    const { events } = await collect({ model: createScriptedModel(Array.from({ length: 9 }, reply)), tools: [echo] });
+    const { events } = await collect({
+      model: createScriptedModel(Array.from({ length: 9 }, reply)),
+      tools: [echo],
+    });
     expect(last(events)).toMatchObject({ reason: "loop", turns: 8 });
-    expect(events.filter((event) => event.type === "warning" && event.code === "loop_suspected")).toHaveLength(1);
+    expect(
+      events.filter((event) => event.type === "warning" && event.code === "loop_suspected"),
+    ).toHaveLength(1);
   });
 
   it("is not loop when the same call brings different results", async () => {
     let count = 0;
     const poll = textTool("poll", () => ({ ok: true, output: String(count++) }));
     const replies = Array.from({ length: 9 }, () => ({ calls: [scriptedCall("poll", { text: "" })] }));
-    const { events } = await collect({ model: createScriptedModel([...replies, { text: "ok" }]), tools: [poll] });
+    const { events } = await collect({
+      model: createScriptedModel([...replies, { text: "ok" }]),
+      tools: [poll],
+    });
     expect(last(events).reason).toBe("done");
   });
 });
@@ -175,14 +248,26 @@ describe("the end of a run", () => {
 describe("an interrupt", () => {
   it("stops a running tool at once and gives every call a result", async () => {
     const controller = new AbortController();
-    const hang = textTool("hang", (_text, { signal }) => {
-      setTimeout(() => controller.abort(), 10);
-      return new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
-    }, { access: "write" });
+    const hang = textTool(
+      "hang",
+      (_text, { signal }) => {
+        setTimeout(() => controller.abort(), 10);
+        return new Promise((_resolve, reject) =>
+          signal.addEventListener("abort", () => reject(signal.reason as Error)),
+        );
+      },
+      { access: "write" },
+    );
     const calls = [scriptedCall("hang", { text: "" }), scriptedCall("hang", { text: "" })];
-    const { events } = await collect({ model: createScriptedModel([{ calls }]), tools: [hang], signal: controller.signal });
+    const { events } = await collect({
+      model: createScriptedModel([{ calls }]),
+      tools: [hang],
+      signal: controller.signal,
+    });
     expect(last(events).reason).toBe("aborted");
-    const results = events.flatMap((event) => (event.type === "message_added" && event.message.role === "tool" ? [event.message.content] : []));
+    const results = events.flatMap((event) =>
+      event.type === "message_added" && event.message.role === "tool" ? [event.message.content] : [],
+    );
     expect(results).toHaveLength(2);
     expect(results[0]).toContain("may have partly happened");
     expect(results[1]).toContain("did not run");
@@ -209,7 +294,12 @@ describe("an interrupt", () => {
     ];
     const model = createScriptedModel([{ text: "ok" }]);
     await collect({ model, messages });
-    expect(model.requests[0]?.messages.map(({ role }) => role)).toEqual(["system", "user", "assistant", "user"]);
+    expect(model.requests[0]?.messages.map(({ role }) => role)).toEqual([
+      "system",
+      "user",
+      "assistant",
+      "user",
+    ]);
   });
 });
 
@@ -220,7 +310,10 @@ describe("what the user says during a run", () => {
       inbox.steer("use tabs");
       return { ok: true, output: "" };
     });
-    const model = createScriptedModel([{ calls: [scriptedCall("speak", { text: "" })] }, { text: "With tabs." }]);
+    const model = createScriptedModel([
+      { calls: [scriptedCall("speak", { text: "" })] },
+      { text: "With tabs." },
+    ]);
     const { events } = await collect({ model, tools: [speak], inbox });
     expect(model.requests[1]?.messages.at(-1)).toEqual({ role: "user", content: "use tabs" });
     expect(events.find((event) => event.type === "message_added" && event.note === "steering")).toBeDefined();
@@ -232,7 +325,11 @@ describe("what the user says during a run", () => {
     inbox.followUp("and that");
     const model = createScriptedModel([{ text: "First." }, { text: "Second." }, { text: "Third." }]);
     const { events } = await collect({ model, inbox });
-    expect(model.requests.map(({ messages }) => messages.at(-1)?.content)).toEqual(["do it", "then this", "and that"]);
+    expect(model.requests.map(({ messages }) => messages.at(-1)?.content)).toEqual([
+      "do it",
+      "then this",
+      "and that",
+    ]);
     expect(last(events)).toMatchObject({ reason: "done", text: "Third.", turns: 3 });
   });
 
@@ -260,7 +357,13 @@ describe("a profile", () => {
       { role: "assistant", content: "done" },
     ];
     const model = createScriptedModel([{ text: "ok" }], { profile });
-    await collect({ model, messages, tools: [echo, textTool("other", () => ({ ok: true, output: "" }))], temperature: 0.6, approver: allowAll });
+    await collect({
+      model,
+      messages,
+      tools: [echo, textTool("other", () => ({ ok: true, output: "" }))],
+      temperature: 0.6,
+      approver: allowAll,
+    });
     expect(model.requests[0]).toMatchObject({ temperature: 0, maxTokens: 50 });
     expect(model.requests[0]?.messages.map(({ content }) => content)).toEqual(["s", "do it"]);
     expect(model.requests[0]?.tools.map(({ function: { name } }) => name)).toEqual(["echo"]);

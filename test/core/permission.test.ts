@@ -39,8 +39,16 @@ describe("a call that needs consent", () => {
   const write = textTool("write", () => ({ ok: true, output: "written" }), { access: "write" });
 
   it("is denied when nobody is there, and the run says so", async () => {
-    const model = createScriptedModel([{ calls: [scriptedCall("write", { text: "x" })] }, { text: "I could not write." }]);
-    const { events, result } = await collect({ model, tools: [write], mode: () => "manual", approver: denyUnattended });
+    const model = createScriptedModel([
+      { calls: [scriptedCall("write", { text: "x" })] },
+      { text: "I could not write." },
+    ]);
+    const { events, result } = await collect({
+      model,
+      tools: [write],
+      mode: () => "manual",
+      approver: denyUnattended,
+    });
     expect(last(events)).toMatchObject({ reason: "denied", denied: ["write"], text: "I could not write." });
     expect(result.reason).toBe("denied");
     expect(events.some(({ type }) => type === "tool_started")).toBe(false);
@@ -48,14 +56,24 @@ describe("a call that needs consent", () => {
 
   it("is denied with the user's words for the model, and the run goes on", async () => {
     const model = createScriptedModel([{ calls: [scriptedCall("write", { text: "x" })] }, { text: "Fine." }]);
-    const { events } = await collect({ model, tools: [write], mode: () => "manual", approver: { ask: async () => ({ decision: "deny", note: "not there" }) } });
+    const { events } = await collect({
+      model,
+      tools: [write],
+      mode: () => "manual",
+      approver: { ask: async () => ({ decision: "deny", note: "not there" }) },
+    });
     expect(last(events)).toMatchObject({ reason: "done", denied: ["write"] });
     expect(model.requests[1]?.messages.at(-1)?.content).toContain("denied by user: not there");
   });
 
   it("is denied when the approver breaks", async () => {
     const model = createScriptedModel([{ calls: [scriptedCall("write", { text: "x" })] }, { text: "Fine." }]);
-    const { events } = await collect({ model, tools: [write], mode: () => "manual", approver: { ask: () => Promise.reject(new Error("gone")) } });
+    const { events } = await collect({
+      model,
+      tools: [write],
+      mode: () => "manual",
+      approver: { ask: () => Promise.reject(new Error("gone")) },
+    });
     expect(last(events).reason).toBe("denied");
   });
 
@@ -63,6 +81,12 @@ describe("a call that needs consent", () => {
     const model = createScriptedModel([{ calls: [scriptedCall("write", { text: "x" })] }, { text: "Fine." }]);
     const { events } = await collect({ model, tools: [write], mode: () => "manual" });
     const order = events.map(({ type }) => type).filter((type) => /approval|tool/.test(type));
-    expect(order).toEqual(["tool_proposed", "approval_requested", "approval_resolved", "tool_started", "tool_finished"]);
+    expect(order).toEqual([
+      "tool_proposed",
+      "approval_requested",
+      "approval_resolved",
+      "tool_started",
+      "tool_finished",
+    ]);
   });
 });

@@ -6,20 +6,26 @@ const bytes = (text: string): number => Buffer.byteLength(text);
 
 describe("a capped text", () => {
   it("is the text itself when it fits", () => {
-    fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 200 }), (text) => capText(text, 1_000) === text));
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 200 }), (text) => capText(text, 1_000) === text),
+    );
   });
 
   it("never takes much more than its budget, keeps head and tail, and splits no character", () => {
     fc.assert(
-      fc.property(fc.string({ unit: "grapheme", minLength: 300, maxLength: 2_000 }), fc.integer({ min: 50, max: 200 }), (text, budget) => {
-        const capped = capText(text, budget);
-        expect(bytes(capped)).toBeLessThanOrEqual(budget + 60);
-        expect(capped).toMatch(/bytes left out/);
-        expect(Buffer.from(capped, "utf8").toString("utf8")).toBe(capped.toWellFormed());
-        const [head = "", tail = ""] = capped.split(/\n\[… \d+ bytes left out …\]\n/);
-        expect(text.startsWith(head)).toBe(true);
-        expect(text.endsWith(tail)).toBe(true);
-      }),
+      fc.property(
+        fc.string({ unit: "grapheme", minLength: 300, maxLength: 2_000 }),
+        fc.integer({ min: 50, max: 200 }),
+        (text, budget) => {
+          const capped = capText(text, budget);
+          expect(bytes(capped)).toBeLessThanOrEqual(budget + 60);
+          expect(capped).toMatch(/bytes left out/);
+          expect(Buffer.from(capped, "utf8").toString("utf8")).toBe(capped.toWellFormed());
+          const [head = "", tail = ""] = capped.split(/\n\[… \d+ bytes left out …\]\n/);
+          expect(text.startsWith(head)).toBe(true);
+          expect(text.endsWith(tail)).toBe(true);
+        },
+      ),
     );
   });
 
@@ -31,10 +37,19 @@ describe("a capped text", () => {
 });
 
 describe("a result for the model", () => {
+  it("has only the fields that its profile knows", () => {
+    const result = { ok: true, output: "hi", exit_code: 0, sandbox: "bubblewrap" } as const;
+    expect(toResultText(result, { maxBytes: 500, fields: ["ok", "output", "error"] })).toBe(
+      '{"ok":true,"output":"hi"}',
+    );
+  });
+
   it("stays valid JSON within its budget", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary", maxLength: 5_000 }), fc.boolean(), (output, ok) => {
-        const text = toResultText(ok ? { ok, output, note: "kept" } : { ok, error: output, exit_code: 3 }, 500);
+        const text = toResultText(ok ? { ok, output, note: "kept" } : { ok, error: output, exit_code: 3 }, {
+          maxBytes: 500,
+        });
         const parsed = JSON.parse(text) as Record<string, unknown>;
         expect(parsed["ok"]).toBe(ok);
         expect(parsed[ok ? "note" : "exit_code"]).toBe(ok ? "kept" : 3);

@@ -62,7 +62,11 @@ export async function runAgent(args: readonly string[], options: RunOptions): Pr
 }
 
 export function spawnAgent(args: readonly string[], options: RunOptions): ChildProcess {
-  return spawn(process.execPath, [BIN, ...args], { cwd: options.place.workspace, env: toEnvironment(options), stdio: ["pipe", "pipe", "pipe"] });
+  return spawn(process.execPath, [BIN, ...args], {
+    cwd: options.place.workspace,
+    env: toEnvironment(options),
+    stdio: ["pipe", "pipe", "pipe"],
+  });
 }
 
 function parseEvents(stdout: string): AgentEvent[] {
@@ -72,7 +76,11 @@ function parseEvents(stdout: string): AgentEvent[] {
     .map((line) => JSON.parse(line) as AgentEvent);
 }
 
-export function lastEvent({ events, stdout, stderr }: AgentRun): Extract<AgentEvent, { type: "run_finished" }> {
+export function lastEvent({
+  events,
+  stdout,
+  stderr,
+}: AgentRun): Extract<AgentEvent, { type: "run_finished" }> {
   const event = events.at(-1);
   if (event?.type !== "run_finished") throw new Error(`the run did not finish:\n${stdout}\n${stderr}`);
   return event;
@@ -80,9 +88,12 @@ export function lastEvent({ events, stdout, stderr }: AgentRun): Extract<AgentEv
 
 /** Whether a program is there; a test that needs it is skipped without, and fails in CI. */
 export async function hasProgram(name: string): Promise<boolean> {
-  const found = await new Promise<boolean>((done) => execFile("sh", ["-c", `command -v ${name}`], (error) => done(error === null)));
+  const found = await new Promise<boolean>((done) =>
+    execFile("sh", ["-c", `command -v ${name}`], (error) => done(error === null)),
+  );
   if (found) return true;
-  if (process.env["CI"] === "true") throw new Error(`\`${name}\` is missing, and in CI nothing may be skipped.`);
+  if (process.env["CI"] === "true")
+    throw new Error(`\`${name}\` is missing, and in CI nothing may be skipped.`);
   process.stderr.write(`skipped: \`${name}\` is not installed\n`);
   return false;
 }

@@ -1,5 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -61,8 +70,15 @@ describe("a wrong command line", () => {
 
   it("with an unknown mode in the environment asks for everything", async () => {
     using place = createPlace();
-    await using server = await startScriptedServer([callReply([{ name: "ls", arguments: {} }]), textReply("ok")]);
-    const run = await runAgent(["--json", "look"], { place, url: server.url, env: { PERMISSION_MODE: "yolo" } });
+    await using server = await startScriptedServer([
+      callReply([{ name: "ls", arguments: {} }]),
+      textReply("ok"),
+    ]);
+    const run = await runAgent(["--json", "look"], {
+      place,
+      url: server.url,
+      env: { PERMISSION_MODE: "yolo" },
+    });
     expect(lastEvent(run)).toMatchObject({ reason: "denied", denied: ["ls"] });
     expect(run.code).toBe(3);
   });
@@ -105,7 +121,8 @@ describe("a session", () => {
     await using server = await startScriptedServer([textReply("On.")]);
     const run = await runAgent(["--json", "--continue", "go on"], { place, url: server.url });
     expect(run.code, run.stderr).toBe(0);
-    for (const line of readFileSync(file, "utf8").trimEnd().split("\n")) expect(() => JSON.parse(line) as unknown).not.toThrow();
+    for (const line of readFileSync(file, "utf8").trimEnd().split("\n"))
+      expect(() => JSON.parse(line) as unknown).not.toThrow();
   });
 
   it("with a foreign line in the middle is refused, named by line, and left as it is", async () => {
@@ -156,7 +173,9 @@ describe("a file that is hard to read", () => {
     writeFileSync(big, "first line\n");
     truncateSync(big, 2 ** 31);
     const run = await runAgent(["tool", "run", "read", "--args", '{"path":"big.log","limit":1}'], { place });
-    expect((JSON.parse(run.stdout) as { output?: string; error?: string }).output ?? "binary").toMatch(/first line|binary/);
+    expect((JSON.parse(run.stdout) as { output?: string; error?: string }).output ?? "binary").toMatch(
+      /first line|binary/,
+    );
   });
 
   it("is refused outside the workspace", async () => {
@@ -170,28 +189,34 @@ describe("a file that is hard to read", () => {
 });
 
 describe("a full disk", () => {
-  it.skipIf(process.getuid?.() !== 0)("ends the run with one clear error and keeps what was there", async () => {
-    using place = createPlace();
-    const mount = mkdtempSync(join(tmpdir(), "lmagent-full-"));
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", mount]);
-    try {
-      mkdirSync(join(mount, "work"));
-      const small = { ...place, workspace: join(mount, "work") };
-      await makeSession(small as Place);
-      const before = readFileSync(sessionFile(small as Place), "utf8");
+  it.skipIf(process.getuid?.() !== 0)(
+    "ends the run with one clear error and keeps what was there",
+    async () => {
+      using place = createPlace();
+      const mount = mkdtempSync(join(tmpdir(), "lmagent-full-"));
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", mount]);
       try {
-        writeFileSync(join(mount, "filler"), Buffer.alloc(1_000_000));
-      } catch {
-        // Full now.
+        mkdirSync(join(mount, "work"));
+        const small = { ...place, workspace: join(mount, "work") };
+        await makeSession(small as Place);
+        const before = readFileSync(sessionFile(small as Place), "utf8");
+        try {
+          writeFileSync(join(mount, "filler"), Buffer.alloc(1_000_000));
+        } catch {
+          // Full now.
+        }
+        await using server = await startScriptedServer([textReply("x".repeat(10_000))]);
+        const run = await runAgent(["--json", "--continue", `go on ${"y".repeat(8_000)}`], {
+          place: small as Place,
+          url: server.url,
+        });
+        expect(run.code).toBe(1);
+        expect(run.stderr + run.stdout).toMatch(/space|disk|full/i);
+        expect(readFileSync(sessionFile(small as Place), "utf8").startsWith(before)).toBe(true);
+      } finally {
+        execFileSync("umount", [mount]);
+        rmSync(mount, { recursive: true, force: true });
       }
-      await using server = await startScriptedServer([textReply("x".repeat(10_000))]);
-      const run = await runAgent(["--json", "--continue", `go on ${"y".repeat(8_000)}`], { place: small as Place, url: server.url });
-      expect(run.code).toBe(1);
-      expect(run.stderr + run.stdout).toMatch(/space|disk|full/i);
-      expect(readFileSync(sessionFile(small as Place), "utf8").startsWith(before)).toBe(true);
-    } finally {
-      execFileSync("umount", [mount]);
-      rmSync(mount, { recursive: true, force: true });
-    }
-  });
+    },
+  );
 });

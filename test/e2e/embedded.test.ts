@@ -9,7 +9,10 @@ const EMBEDDED = { url: "embedded" };
 describe("the embedded model", () => {
   it("creates a file with the text it is given", async () => {
     using place = createPlace();
-    const run = await runAgent(["Create a file called hello.txt containing hello world"], { place, ...EMBEDDED });
+    const run = await runAgent(["Create a file called hello.txt containing hello world"], {
+      place,
+      ...EMBEDDED,
+    });
     expect(run.code, run.stderr).toBe(0);
     expect(readFileSync(join(place.workspace, "hello.txt"), "utf8")).toBe("hello world");
     expect(run.stdout).toContain("hello.txt");
@@ -19,7 +22,10 @@ describe("the embedded model", () => {
     using place = createPlace();
     writeFileSync(join(place.workspace, "notes.txt"), "buy green paint");
     const run = await runAgent(["--json", "What is in notes.txt?"], { place, ...EMBEDDED });
-    expect(lastEvent(run)).toMatchObject({ reason: "done", text: expect.stringContaining("buy green paint") });
+    expect(lastEvent(run)).toMatchObject({
+      reason: "done",
+      text: expect.stringContaining("buy green paint"),
+    });
   });
 
   it("finds which file contains a word", async () => {
@@ -34,7 +40,10 @@ describe("the embedded model", () => {
   it("goes on in a session that was stored", async () => {
     using place = createPlace();
     await runAgent(["Create a file called one.txt containing first"], { place, ...EMBEDDED });
-    const run = await runAgent(["--continue", "--json", "Create a file called two.txt containing second"], { place, ...EMBEDDED });
+    const run = await runAgent(["--continue", "--json", "Create a file called two.txt containing second"], {
+      place,
+      ...EMBEDDED,
+    });
     expect(lastEvent(run).reason).toBe("done");
     expect(readFileSync(join(place.workspace, "two.txt"), "utf8")).toBe("second");
   });

@@ -11,7 +11,9 @@ const TURNS = 20;
 /** Twenty turns with one or two calls each, then an answer. */
 function script(_request: RecordedRequest, chat: number): ReturnType<typeof textReply> {
   if (chat > TURNS) return textReply("All done.");
-  const calls = [{ name: "write", arguments: { path: `file-${chat}.txt`, content: `turn ${chat}` }, id: `w${chat}` }];
+  const calls = [
+    { name: "write", arguments: { path: `file-${chat}.txt`, content: `turn ${chat}` }, id: `w${chat}` },
+  ];
   const shell = { name: "shell", arguments: { command: `echo turn ${chat}` }, id: `s${chat}` };
   return callReply(chat % 3 === 0 ? [...calls, shell] : calls);
 }
@@ -49,7 +51,10 @@ async function killAndResume(afterMs: number): Promise<void> {
     return;
   }
   await using resumedServer = await startScriptedServer([textReply("Resumed.")]);
-  const run = await runAgent(["--permission", "auto", "--json", "--continue", "go on"], { place, url: resumedServer.url });
+  const run = await runAgent(["--permission", "auto", "--json", "--continue", "go on"], {
+    place,
+    url: resumedServer.url,
+  });
   expect(run.code, `${run.stderr}\nkilled after ${afterMs} ms`).toBe(0);
   const messages = readMessages(place, files[0] as string);
   expectComplete(messages, seen);
@@ -58,7 +63,10 @@ async function killAndResume(afterMs: number): Promise<void> {
 }
 
 /** The messages that the process had told of before it was killed. */
-async function runUntilKilled(place: Place, { url, afterMs }: { url: string; afterMs: number }): Promise<Message[]> {
+async function runUntilKilled(
+  place: Place,
+  { url, afterMs }: { url: string; afterMs: number },
+): Promise<Message[]> {
   const child = spawnAgent(["--permission", "auto", "--json", "work"], { place, url });
   let stdout = "";
   child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text));
@@ -75,7 +83,9 @@ async function runUntilKilled(place: Place, { url, afterMs }: { url: string; aft
 
 function expectComplete(messages: readonly Message[], seen: readonly Message[]): void {
   for (const message of seen) expect(messages).toContainEqual(message);
-  const calls = messages.flatMap((message) => (message.role === "assistant" ? (message.tool_calls ?? []).map(({ id }) => id) : []));
+  const calls = messages.flatMap((message) =>
+    message.role === "assistant" ? (message.tool_calls ?? []).map(({ id }) => id) : [],
+  );
   const results = messages.flatMap((message) => (message.role === "tool" ? [message.tool_call_id] : []));
   expect(results).toEqual(calls);
 }
@@ -91,6 +101,9 @@ function sessionFiles(place: Place): string[] {
 function readMessages(place: Place, file: string): Message[] {
   const text = readFileSync(join(place.workspace, ".lmagent/sessions", file), "utf8");
   expect(text.endsWith("\n")).toBe(true);
-  const records = text.trimEnd().split("\n").map((line) => JSON.parse(line) as { type: string; message: Message });
+  const records = text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { type: string; message: Message });
   return records.flatMap((record) => (record.type === "message" ? [record.message] : []));
 }

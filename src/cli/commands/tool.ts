@@ -61,7 +61,7 @@ async function callTool(
     tools,
     mode: () => ground.settings.mode,
     approver: createAttendedApprover(),
-    resultBytes: RESULT_BYTES,
+    results: { maxBytes: RESULT_BYTES },
     signal,
     now: () => Date.now(),
   });
