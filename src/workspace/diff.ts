@@ -1,5 +1,5 @@
-/** Texts that differ in more places than this are shown as replaced whole. */
-const MAX_EDITS = 4_000;
+/** Texts so different that comparing them takes longer are shown as replaced whole. */
+const MAX_COMPARE_MS = 500;
 
 /** A unified diff of two texts without file headers; empty when they are the same. */
 export async function unifiedDiff(
@@ -10,16 +10,20 @@ export async function unifiedDiff(
   const { structuredPatch } = await import("diff");
   const patch = structuredPatch("", "", before, after, undefined, undefined, {
     context,
-    maxEditLength: MAX_EDITS,
+    timeout: MAX_COMPARE_MS,
   });
-  if (!patch)
-    return `@@ the whole text @@\n-${before.split("\n").length} lines\n+${after.split("\n").length} lines\n`;
+  if (!patch) return replacedWhole(before.split("\n"), after.split("\n"));
   return patch.hunks
     .map(
       ({ oldStart, oldLines, newStart, newLines, lines }) =>
         `@@ -${oldStart},${oldLines} +${newStart},${newLines} @@\n${lines.join("\n")}\n`,
     )
     .join("");
+}
+
+function replacedWhole(before: readonly string[], after: readonly string[]): string {
+  const lines = [...before.map((line) => `-${line}`), ...after.map((line) => `+${line}`)];
+  return `@@ -1,${before.length} +1,${after.length} @@\n${lines.join("\n")}\n`;
 }
 
 export async function fileDiff(path: string, before: string | undefined, after: string): Promise<string> {

@@ -11,7 +11,7 @@ export function describeNearest(content: string, old: string): string {
   const lines = content.split("\n");
   if (lines.at(-1) === "") lines.pop();
   if (lines.length === 0) return "The file is empty.";
-  const wanted = old.replace(/^\s*\n|\n\s*$/g, "").split("\n");
+  const wanted = withoutBlankEnds(old.split("\n"));
   const at = nearestLine(lines.slice(0, MAX_COMPARED_LINES).map(lineKey), wanted.map(lineKey));
   if (at === undefined) return `Nothing in its ${lines.length} lines looks like it; read the file.`;
   const from = Math.max(0, at - 1);
@@ -19,7 +19,12 @@ export function describeNearest(content: string, old: string): string {
   return `Nearest lines:\n${numbered(lines.slice(from, to), from + 1)}${firstDifference(lines, wanted, at)}`;
 }
 
-export function numbered(lines: readonly string[], first: number): string {
+function withoutBlankEnds(lines: readonly string[]): readonly string[] {
+  const first = lines.findIndex((line) => line.trim() !== "");
+  return first === -1 ? [""] : lines.slice(first, lines.findLastIndex((line) => line.trim() !== "") + 1);
+}
+
+function numbered(lines: readonly string[], first: number): string {
   return lines.map((line, offset) => `${first + offset}: ${shorten(line)}`).join("\n");
 }
 

@@ -47,7 +47,7 @@ function describeDifference(file: readonly string[], old: readonly string[]): st
     old.some((line, at) => view(line) !== view(file[at] as string));
   const found: string[] = [];
   if (differs((line) => (line.trim() === "" ? "" : indentOf(line)))) found.push(INDENTATION);
-  if (differs((line) => /\s*$/.exec(line)?.[0] ?? "")) found.push("trailing spaces");
+  if (differs((line) => line.slice(line.trimEnd().length))) found.push("trailing spaces");
   if (differs((line) => line.replaceAll(/[^\u2010-\u201f\u2032\u2033\u2212\u00a0]/g, "")))
     found.push("typographic characters");
   if (differs((line) => toPlain(line).trim()) || found.length === 0) found.push("spacing");

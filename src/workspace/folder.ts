@@ -22,8 +22,8 @@ export interface Folder {
 
 /** Holds the root of a workspace; `path` has its links resolved. */
 export function holdFolder(path: string): Folder {
-  if (process.platform !== "linux" || !existsSync("/proc/self/fd/0")) return pathFolder(path);
-  return descriptorFolder(path);
+  const hasDescriptorPaths = process.platform === "linux" && existsSync("/proc/self/fd");
+  return hasDescriptorPaths ? descriptorFolder(path) : holdByPath(path);
 }
 
 function descriptorFolder(at: string): Folder {
@@ -37,12 +37,13 @@ function descriptorFolder(at: string): Folder {
   };
 }
 
-function pathFolder(path: string, parent?: Folder): Folder {
+/** For systems without descriptor paths. */
+export function holdByPath(path: string, parent?: Folder): Folder {
   const held = lstatSync(path, { bigint: true });
   if (!held.isDirectory()) throw Object.assign(new Error(`not a folder: ${path}`), { code: "ENOTDIR" });
   const folder: Folder = {
     path,
-    open: (name) => pathFolder(`${path}/${name}`, folder),
+    open: (name) => holdByPath(`${path}/${name}`, folder),
     confirm: () => {
       parent?.confirm();
       const now = lstatSync(path, { bigint: true, throwIfNoEntry: false });

@@ -205,18 +205,18 @@ function toLines(change: TextChange): LineChange {
   return { old, new: text };
 }
 
+/** Drops blank lines at both ends of `old`, and as many at most from `new`. */
 function withoutBlankEnds({ old, new: text }: LineChange): LineChange {
-  const isBlank = (line: string | undefined) => line !== undefined && line.trim() === "";
-  const result = { old: [...old], new: [...text] };
-  while (isBlank(result.old[0])) {
-    result.old.shift();
-    if (isBlank(result.new[0])) result.new.shift();
-  }
-  while (isBlank(result.old.at(-1))) {
-    result.old.pop();
-    if (isBlank(result.new.at(-1))) result.new.pop();
-  }
-  return result;
+  const isBlank = (line: string) => line.trim() === "";
+  const leading = (lines: readonly string[]) => lines.findIndex((line) => !isBlank(line));
+  const trailing = (lines: readonly string[]) =>
+    lines.length - 1 - lines.findLastIndex((line) => !isBlank(line));
+  const [before, after] = [leading(old), trailing(old)];
+  if (before === -1) return { old: [], new: text };
+  const isAllBlank = leading(text) === -1;
+  const skipped = isAllBlank ? text.length : Math.min(before, leading(text));
+  const dropped = isAllBlank ? 0 : Math.min(after, trailing(text));
+  return { old: old.slice(before, old.length - after), new: text.slice(skipped, text.length - dropped) };
 }
 
 /** Line indexes where all keys stand in a row. Blank lines alone match nothing. */
@@ -224,7 +224,9 @@ export function windowsOf(keys: readonly string[], wanted: readonly string[]): n
   if (wanted.every((key) => key === "")) return [];
   const found: number[] = [];
   for (let at = 0; at + wanted.length <= keys.length; at += 1) {
-    if (wanted.every((key, offset) => keys[at + offset] === key)) found.push(at);
+    let same = wanted.length;
+    while (same > 0 && keys[at + same - 1] === wanted[same - 1]) same -= 1;
+    if (same === 0) found.push(at);
   }
   return found;
 }
