@@ -33,7 +33,11 @@ export async function* readFrames(body: AsyncIterable<Uint8Array>): AsyncGenerat
     }
   }
   if (whole) yield wholeFrame(whole.text());
-  else yield* toFrames(parser.end());
+  if (!streaming) return;
+  yield* toFrames(parser.end());
+  const text = toText(start).trimStart();
+  // Lines that are no fields of an event leave no trace in the parser.
+  if (!/^(?:data|event|id|retry)?:/.test(text)) yield { type: "garbage", text: text.slice(0, GARBAGE_CHARS) };
 }
 
 interface WholeBody {
@@ -53,9 +57,12 @@ function createWholeBody(): WholeBody {
 }
 
 function firstCharacter(chunks: readonly Uint8Array[]): string | undefined {
+  return toText(chunks).trimStart()[0];
+}
+
+function toText(chunks: readonly Uint8Array[]): string {
   const decoder = new TextDecoder();
-  const text = chunks.map((bytes) => decoder.decode(bytes, { stream: true })).join("");
-  return text.trimStart()[0];
+  return chunks.map((bytes) => decoder.decode(bytes, { stream: true })).join("");
 }
 
 function wholeFrame(text: string): Frame {

@@ -9,7 +9,7 @@ export interface RetryLimits {
   loadingMs: number;
 }
 
-export interface Retry {
+interface Retry {
   delayMs: number;
   why: string;
 }

@@ -299,7 +299,13 @@ describe("the request", () => {
     expect(events.some((event) => event.type === "retry")).toBe(false);
     await runModel(model, { request });
     expect(server.chats.map((chat) => chat.body.includes(`"${field}":`))).toEqual([true, false, false]);
-    if (field === "max_tokens") expect(server.chats[1]?.json).toMatchObject({ max_completion_tokens: 10 });
+  });
+
+  it("uses the newer name of a field where the server asks for it", async () => {
+    const message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.";
+    const url = await start([errorReply(400, message), textReply("ok")]);
+    await runModel(createModel(url), { request: { ...REQUEST, maxTokens: 10 } });
+    expect(server.chats[1]?.json).toMatchObject({ max_completion_tokens: 10 });
   });
 
   it("does not go again for a field that it did not carry", async () => {
