@@ -34,9 +34,16 @@ export interface ProcessRow {
   session: number;
 }
 
-/** Every process that can be seen; dead ones that nobody has collected are left out. */
-export function readProcesses(): ProcessRow[] {
-  return list("/proc").flatMap((name) => (/^\d+$/.test(name) ? readRow(Number(name)) : []));
+/** Ids of every process that can be seen. */
+export function readProcessIds(): number[] {
+  return list("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
+
+/** Every process that can be seen; left out are those of `except` and dead ones that nobody has collected. */
+export function readProcesses(except?: ReadonlySet<number>): ProcessRow[] {
+  return readProcessIds().flatMap((pid) => (except?.has(pid) ? [] : readRow(pid)));
 }
 
 function readRow(pid: number): ProcessRow[] {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import type { Sandbox, SandboxRunOptions } from "../core/sandbox.ts";
 import { toCleanEnvironment } from "./environment.ts";
-import { hasInEnvironment, readProcesses, type ProcessRow } from "./process-tree.ts";
+import { hasInEnvironment, readProcesses, readProcessIds, type ProcessRow } from "./process-tree.ts";
 import { MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
 import { supervise, type ChildPlan } from "./supervise.ts";
 import { openWorkspaceRoot, toWorkingFolder, type RunAs, type WorkspaceRoot } from "./workspace-root.ts";
@@ -12,8 +12,9 @@ import { openWorkspaceRoot, toWorkingFolder, type RunAs, type WorkspaceRoot } fr
 /** Marks every process of a command, also one that has left its session and lost its parent. */
 const MARK = "LMAGENT_COMMAND";
 
-/** Rounds of looking for processes that were made while others were being ended. */
-const SWEEP_ROUNDS = 5;
+/** How long what is left of a command is looked for, and how often. */
+const SWEEP_MS = 1_000;
+const SWEEP_PAUSE_MS = 2;
 
 export interface ProcessSandboxOptions {
   /** Absolute path of the workspace on the host. */
@@ -66,7 +67,9 @@ function toPlan(
 ): ChildPlan {
   const limits = toRunLimits(wanted);
   const mark = randomUUID();
-  const everyone = (pid: number): number[] => findMembers(pid, `${MARK}=${mark}`);
+  // What runs already is none of ours.
+  const strangers = new Set(readProcessIds());
+  const everyone = (pid: number): number[] => findMembers(readProcesses(strangers), pid, `${MARK}=${mark}`);
   return {
     backend: "process",
     argv: toLimitedCommand(command, { memoryMb: limits.memoryMb }),
@@ -75,19 +78,27 @@ function toPlan(
     user: user.spawn,
     ...limits,
     maxProcesses: MAX_PROCESSES,
-    members: (pid) => [...findBelow(pid, readProcesses())],
-    kill: (pid) => killAll(pid, everyone),
-    sweep: async (pid) => killAll(pid, everyone),
+    members: (pid) => [...findBelow(readProcesses(strangers), pid)],
+    kill: (pid) => void killAll(pid, everyone),
+    sweep: (pid) => sweep(pid, everyone),
   };
 }
 
-/** The whole group at once first: it cannot outrun that. Then whatever has left the group. */
-function killAll(pid: number, members: (pid: number) => readonly number[]): void {
+/** The whole group at once first: it cannot outrun that. Then whatever has left the group. Returns how many those were. */
+function killAll(pid: number, members: (pid: number) => readonly number[]): number {
   kill(-pid);
-  for (let round = 0; round < SWEEP_ROUNDS; round += 1) {
-    const left = members(pid);
-    if (left.length === 0) return;
-    for (const each of left) kill(each);
+  const left = members(pid);
+  for (const each of left) kill(each);
+  return left.length;
+}
+
+/** Until nothing is left: new processes may be made while others are ended. */
+async function sweep(pid: number, members: (pid: number) => readonly number[]): Promise<void> {
+  const deadline = performance.now() + SWEEP_MS;
+  while (killAll(pid, members) > 0 && performance.now() < deadline) {
+    await new Promise((resolve) => {
+      setTimeout(resolve, SWEEP_PAUSE_MS);
+    });
   }
 }
 
@@ -99,14 +110,13 @@ function kill(pid: number): void {
   }
 }
 
-function findMembers(pid: number, assignment: string): number[] {
-  const rows = readProcesses();
-  const below = findBelow(pid, rows);
+function findMembers(rows: readonly ProcessRow[], pid: number, assignment: string): number[] {
+  const below = findBelow(rows, pid);
   return rows.map((row) => row.pid).filter((each) => below.has(each) || hasInEnvironment(each, assignment));
 }
 
 /** Processes of the command's session and all that descend from them. */
-function findBelow(pid: number, rows: readonly ProcessRow[]): Set<number> {
+function findBelow(rows: readonly ProcessRow[], pid: number): Set<number> {
   const found = new Set<number>();
   const isBelow = ({ session, parent, pid: own }: ProcessRow): boolean =>
     own === pid || session === pid || found.has(parent);

@@ -2,6 +2,9 @@
 import type { ToolContext } from "../core/tool.ts";
 
 const PAUSE_MS = 30;
+/** Between parts of a flood, which nobody can read. */
+const FLOOD_PAUSE_MS = 500;
+const FLOOD_CHARACTERS = 200_000;
 /** Most characters told about at once; a screen cannot show more, and a log should not hold more. */
 const MAX_CHARACTERS = 16_000;
 
@@ -15,6 +18,7 @@ export function createLiveOutput(context: Pick<ToolContext, "emit">): LiveOutput
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
   let waiting = "";
   let skipped = 0;
+  let told = 0;
   let timer: NodeJS.Timeout | undefined;
 
   const take = (text: string): void => {
@@ -28,12 +32,13 @@ export function createLiveOutput(context: Pick<ToolContext, "emit">): LiveOutput
     const text = skipped === 0 ? waiting : `\n… ${skipped} characters not shown …\n${waiting}`;
     waiting = "";
     skipped = 0;
+    told += text.length;
     if (text !== "") context.emit({ type: "output", text });
   };
   return {
     append(chunk, stream) {
       take(decoders[stream].decode(chunk, { stream: true }));
-      timer ??= setTimeout(tell, PAUSE_MS);
+      timer ??= setTimeout(tell, told < FLOOD_CHARACTERS ? PAUSE_MS : FLOOD_PAUSE_MS);
     },
     end() {
       clearTimeout(timer);

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, chown, mkdir, mkdtemp, realpath, rm, stat } from "node:fs/promises";
+import { chmod, chown, mkdir, mkdtemp, realpath, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -35,6 +35,23 @@ it("works on this machine, or is missed out loud", ({ skip }) => {
   if (reason !== "") console.warn(`bubblewrap is not tested: ${reason}`);
   skip(reason !== "" && process.env["CI"] !== "true", reason);
   expect(probed).toEqual({ usable: true });
+});
+
+describe.runIf(probed.usable)("a toolchain outside the system's folders", () => {
+  it("can be run and not be changed", async () => {
+    const toolchain = join(folder, "toolchain");
+    const workspaceRoot = join(folder, "with-toolchain");
+    await mkdir(join(toolchain, "bin"), { recursive: true });
+    await mkdir(workspaceRoot);
+    await writeFile(join(toolchain, "bin/own-tool"), "#!/bin/sh\necho own\n", { mode: 0o755 });
+    const sandbox = createBubblewrapSandbox({ workspaceRoot, bwrapPath, toolchains: [toolchain] });
+    let said = "";
+    const { exitCode } = await sandbox.run(`own-tool; echo x >> ${toolchain}/bin/own-tool`, {
+      onOutput: (chunk) => (said += Buffer.from(chunk).toString()),
+    });
+    expect(exitCode).not.toBe(0);
+    expect(said).toMatch(/^own\n/);
+  });
 });
 
 describe.runIf(probed.usable)("bubblewrap of an agent in a process of its own", () => {
