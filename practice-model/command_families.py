@@ -30,6 +30,7 @@ _COMMANDS = [
     "env",
     "npm run build",
 ]
+_PROGRAMS = ["cat", "head", "python3", "node", "bash", "git", "npm", "du", "sort"]
 _COMMIT = (
     "Commit with the message @|Commit the changes with the message @|Make a commit with message @"
     "|Commit everything with the message @|Git commit with message @|Commit my work as @"
@@ -80,9 +81,7 @@ def _command_with_output(phrases: Phrases) -> tuple[str, str]:
         command = rng.choice(_COMMANDS)
         return command, phrases.lines(rng.choice([1, 1, 2]))
     if kind < 0.8:
-        program = rng.choice(
-            [phrases.word(), phrases.letters(2, 5), "cat", "head", "python3", "node", "bash", "git", "npm", "du", "sort"]
-        )
+        program = rng.choice([phrases.word(), phrases.letters(2, 5), *_PROGRAMS])
         command = " ".join([program] + [_command_argument(phrases) for _ in range(rng.randint(0, 3))])
         return command, phrases.lines(rng.choice([1, 1, 2]))
     command = f"{rng.choice(['node', 'python3', 'bash', 'sh'])} {phrases.path()}"
