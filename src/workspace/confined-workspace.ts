@@ -24,6 +24,7 @@ import { findFilesIn } from "./find-files.ts";
 import type { Folder } from "./folder.ts";
 import { listFolder } from "./list-folder.ts";
 import { findNearName } from "./near-names.ts";
+import { giveToOwner } from "./owner.ts";
 import { parsePath } from "./paths.ts";
 import { pathConcerns, refuseStateFolder, STATE_FOLDER } from "./protect.ts";
 import type { createQuota } from "./quota.ts";
@@ -127,6 +128,7 @@ export class ConfinedWorkspace implements Workspace {
         throw fileFailed(relative, `cannot make the folder ${relative}: a file has this name`);
       try {
         mkdirSync(place.path);
+        giveToOwner(place.folder, place.name);
       } catch (error) {
         throw systemFailure(relative, "make the folder", error);
       }

@@ -8,12 +8,12 @@ import {
   lstatSync,
   openSync,
   renameSync,
-  type Stats,
   unlinkSync,
   write,
 } from "node:fs";
 import { promisify } from "node:util";
 import { fileFailed, pathRefused, systemFailure } from "./failures.ts";
+import { ownerIn } from "./owner.ts";
 import type { Place } from "./walk.ts";
 
 const writeAsync = promisify(write);
@@ -41,7 +41,7 @@ export async function replaceFile(
     fd = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, place.stats ? 0o600 : NEW_FILE_MODE);
     place.folder.confirm();
     await writeAll(fd, bytes);
-    if (place.stats) keepOwnerAndMode(fd, place.stats);
+    keepOwnerAndMode(fd, place);
     await fsyncAsync(fd);
     stillOurs();
     place.folder.confirm();
@@ -73,9 +73,10 @@ async function writeAll(fd: number, bytes: Uint8Array): Promise<void> {
   }
 }
 
-function keepOwnerAndMode(fd: number, { uid, gid, mode }: Stats): void {
-  if (process.geteuid?.() === 0) fchownSync(fd, uid, gid);
-  fchmodSync(fd, mode & PERMISSIONS);
+function keepOwnerAndMode(fd: number, { folder, stats }: Place): void {
+  const owner = stats && process.geteuid?.() === 0 ? stats : ownerIn(folder);
+  if (owner) fchownSync(fd, owner.uid, owner.gid);
+  if (stats) fchmodSync(fd, stats.mode & PERMISSIONS);
 }
 
 /** Somebody wrote the file between our look at it and now: theirs stays. */

@@ -1,6 +1,7 @@
 import { lstatSync, mkdirSync, readlinkSync, type Stats } from "node:fs";
 import { errnoOf, fileFailed, pathRefused, systemFailure } from "./failures.ts";
 import type { Folder } from "./folder.ts";
+import { giveToOwner } from "./owner.ts";
 import { SANDBOX_ROOT } from "./paths.ts";
 import { refuseStateFolder } from "./protect.ts";
 
@@ -116,6 +117,7 @@ function makeNext(walk: Walk): boolean {
   refuseStateFolder([...walk.names, name].join("/"));
   try {
     mkdirSync(`${walk.folder.path}/${name}`);
+    giveToOwner(walk.folder, name);
   } catch (error) {
     if (errnoOf(error) !== "EEXIST") throw systemFailure(walk.options.shown, "make a folder for", error);
   }

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { failureOf, namesBelow, openTemporary, read } from "./_fixture.ts";
@@ -53,6 +53,19 @@ describe("writing a whole file", () => {
     expect((await written("latin.txt", "thé\n")).toString("latin1")).toBe("thé\n");
     expect((await written("latin.txt", "日本\n")).toString()).toBe("日本\n");
     expect((await written("mixed.txt", "x\ny\n")).toString()).toBe("x\ny\n");
+  });
+
+  test("started as root, leaves everything to the owner of the folder", async ({ skip }) => {
+    if (process.geteuid?.() !== 0) skip("giving files away needs root");
+    await using temporary = await openTemporary({ "theirs.txt": "a" });
+    const { workspace, root } = temporary;
+    for (const path of [root, join(root, "theirs.txt")]) chownSync(path, 1234, 1235);
+    await workspace.writeText("a/b/new.txt", "x");
+    await workspace.writeText("theirs.txt", "x");
+    await workspace.makeFolder("c");
+    for (const path of ["a", "a/b", "a/b/new.txt", "theirs.txt", "c"]) {
+      expect(statSync(join(root, path))).toMatchObject({ uid: 1234, gid: 1235 });
+    }
   });
 
   test("may replace a binary file", async () => {
