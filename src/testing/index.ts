@@ -15,3 +15,4 @@ export { startScriptedServer } from "./scripted-server.ts";
 export type { RecordedRequest, Script, ScriptedServer, ScriptedServerOptions } from "./scripted-server.ts";
 export { describeSandbox } from "./sandbox.ts";
 export type { SandboxSubject, TestRunner } from "./sandbox.ts";
+export { describeSessionStore } from "./session-store.ts";

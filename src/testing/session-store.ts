@@ -1,36 +1,53 @@
-/** The conformance suite of session stores: what every implementation of `SessionStore` must do. */
+/**
+ * What every session store must do. Give it the functions of your test runner and a way to make an empty store:
+ *
+ *     describeSessionStore("in memory", () => createMemorySessionStore({ … }), { describe, it });
+ */
 import assert from "node:assert/strict";
 import type { Message } from "../core/message.ts";
 import type { Session, SessionEntry, SessionStore } from "../core/session.ts";
+import type { TestRunner } from "./sandbox.ts";
 
-export interface SessionStoreCase {
-  /** Reads as a sentence after the name of the store. */
-  name: string;
-  run: (store: SessionStore) => Promise<void>;
+interface SessionStoreCase {
+  title: string;
+  check: (store: SessionStore) => Promise<void>;
 }
 
-/** Each case gets an empty store of its own. */
-export const sessionStoreCases: readonly SessionStoreCase[] = [
-  { name: "starts with an empty list", run: async (store) => assert.deepEqual(await store.list(), []) },
-  { name: "lists a session without messages as new", run: listsNewSessions },
-  { name: "restores messages, todos, mode and the last reason", run: restoresEverything },
-  { name: "keeps the state of an open session as it was at the start", run: keepsOpeningState },
-  { name: "keeps messages exactly, unknown fields and key order included", run: keepsMessagesExactly },
-  { name: "opens by a unique beginning or end of the id", run: opensByPartOfId },
-  { name: "names an unknown id and how to list", run: refusesUnknownIds },
-  { name: "refuses ids with characters of paths", run: refusesPaths },
-  { name: "has one writer at a time", run: hasOneWriter },
-  { name: "gives every interrupted call exactly one result, in source order", run: repairsInterruptedCalls },
-  { name: "answers interrupted calls only once", run: repairsOnlyOnce },
-  { name: "leaves out results without a call", run: dropsStrayResults },
-  { name: "puts late results behind their calls", run: placesLateResults },
-  { name: "lists newest change first, with task, count and status", run: listsNewestFirst },
-  { name: "keeps the first request as the task", run: keepsFirstTask },
-  { name: "forks into a new session and leaves the old one alone", run: forks },
-  { name: "forks at a record, answering the calls it cuts off", run: forksAtRecord },
-  { name: "forks a session that is being written", run: forksOpenSession },
-  { name: "refuses to append after it was closed", run: refusesAfterClose },
-  { name: "stores appends in the order they were made, waited for or not", run: keepsOrder },
+/** `create` is called for each case and must give an empty store. */
+export function describeSessionStore(
+  name: string,
+  create: () => Promise<SessionStore> | SessionStore,
+  { describe, it }: TestRunner,
+): void {
+  describe(`session store ${name}`, () => {
+    for (const { title, check } of CASES) it(title, async () => check(await create()));
+  });
+}
+
+const CASES: readonly SessionStoreCase[] = [
+  { title: "starts with an empty list", check: async (store) => assert.deepEqual(await store.list(), []) },
+  { title: "lists a session without messages as new", check: listsNewSessions },
+  { title: "restores messages, todos, mode and the last reason", check: restoresEverything },
+  { title: "keeps the state of an open session as it was at the start", check: keepsOpeningState },
+  { title: "keeps messages exactly, unknown fields and key order included", check: keepsMessagesExactly },
+  { title: "opens by a unique beginning or end of the id", check: opensByPartOfId },
+  { title: "names an unknown id and how to list", check: refusesUnknownIds },
+  { title: "refuses ids with characters of paths", check: refusesPaths },
+  { title: "has one writer at a time", check: hasOneWriter },
+  {
+    title: "gives every interrupted call exactly one result, in source order",
+    check: repairsInterruptedCalls,
+  },
+  { title: "answers interrupted calls only once", check: repairsOnlyOnce },
+  { title: "leaves out results without a call", check: dropsStrayResults },
+  { title: "puts late results behind their calls", check: placesLateResults },
+  { title: "lists newest change first, with task, count and status", check: listsNewestFirst },
+  { title: "keeps the first request as the task", check: keepsFirstTask },
+  { title: "forks into a new session and leaves the old one alone", check: forks },
+  { title: "forks at a record, answering the calls it cuts off", check: forksAtRecord },
+  { title: "forks a session that is being written", check: forksOpenSession },
+  { title: "refuses to append after it was closed", check: refusesAfterClose },
+  { title: "stores appends in the order they were made, waited for or not", check: keepsOrder },
 ];
 
 const CALL = {
