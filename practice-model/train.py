@@ -4,8 +4,8 @@
 
 The loss counts what the assistant says. Matrices are trained with Muon, embedding and norms with AdamW. The learning
 rate follows the clock (a cosine that ends at `--minutes`), so that a run always ends annealed however fast the machine
-is; two runs of one seed therefore differ a little. Products run in bfloat16: where torch has only a reference BLAS, that is a
-hundred times faster than float32.
+is; two runs of one seed therefore differ a little. Products run in bfloat16: where torch has only a reference BLAS,
+that is a hundred times faster than float32.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A simulated workspace that executes the tool calls of the generated dialogues.
 
-Every tool result in the data is what this simulator returns, so a dialogue can never claim something that did not happen.
+Every tool result in the data is what this simulator returns, so a dialogue can never claim what did not happen.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def failure(error: str) -> Result:
 class SimulatedWorkspace:
     """Files and folders by relative path.
 
-    `style` picks the wording of confirmations, since the real agent's may differ. `canned` maps commands to their output;
-    `failures` maps tools to errors that their next calls return.
+    `style` picks the wording of confirmations, since the real agent's may differ. `canned` maps commands to their
+    output; `failures` maps tools to errors that their next calls return.
     """
 
     def __init__(
