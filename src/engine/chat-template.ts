@@ -15,7 +15,7 @@ export interface ChatTemplateOptions {
   eosToken: string;
 }
 
-export interface RenderRequest {
+interface RenderRequest {
   messages: readonly Message[];
   tools: readonly ToolSchema[];
   /** `chat_template_kwargs` of the request, such as `enable_thinking`. */

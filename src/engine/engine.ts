@@ -20,7 +20,7 @@ const BACKOFF_LIMIT_MS = 10_000;
 /** A child that lived this long before it died is started again at once. */
 const STABLE_MS = 60_000;
 
-export interface EngineOptions {
+interface EngineOptions {
   /** Absolute path of the built `child.js`. */
   childEntry: string;
   load: LoadOptions;

@@ -85,7 +85,7 @@ export interface Timings {
 export type StopReason = "end" | "stop_string" | "call_complete" | "length" | "cancelled";
 
 /** Why a request failed; the child itself lives on. */
-export type EngineFailureCode =
+type EngineFailureCode =
   | "context_overflow"
   | "invalid_request"
   | "queue_full"

@@ -64,7 +64,9 @@ function addModels(app: App, { models }: AppOptions): void {
       ? respond(c, modelNotFound(models, c.req.param("id")))
       : c.json(await toModelObject(model));
   });
-  refuseOtherMethods(app, ["/v1/models", "/v1/models/:id"], "GET");
+  // As llama.cpp's server has it: the place where clients look for the number of slots.
+  app.get("/props", async (c) => c.json(await toProps(models[0])));
+  refuseOtherMethods(app, ["/v1/models", "/v1/models/:id", "/props"], "GET");
 }
 
 /** Every client looks for the window under another name. */
@@ -84,6 +86,12 @@ async function toModelObject(model: ServedModel): Promise<Record<string, unknown
     meta: { n_ctx: contextTokens, n_ctx_train: trainContextTokens, n_params: parameters, size: sizeBytes },
     quantization,
   };
+}
+
+async function toProps(model: ServedModel | undefined): Promise<Record<string, unknown>> {
+  if (model === undefined) return { total_slots: 0 };
+  const { contextTokens, slots } = await model.outline();
+  return { default_generation_settings: { n_ctx: contextTokens }, total_slots: slots, model_alias: model.id };
 }
 
 function addChat(app: App, { models, now }: AppOptions): void {

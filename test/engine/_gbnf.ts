@@ -2,7 +2,7 @@
  * A second reading of GBNF for tests: parses a grammar, accepts or refuses texts by it, and writes random texts that it allows.
  * Knows literals, character classes, groups, alternatives and the repetitions `*`, `+`, `?`, `{m,n}`.
  */
-export type Node =
+type Node =
   | { kind: "literal"; text: string }
   | { kind: "class"; negated: boolean; ranges: [number, number][] }
   | { kind: "reference"; name: string }

@@ -341,6 +341,10 @@ describe("the other routes", () => {
         },
       ],
     });
+    expect((await ask(`${root()}/props`, { headers: authorized() })).json).toMatchObject({
+      total_slots: 2,
+      default_generation_settings: { n_ctx: 2048 },
+    });
     expect(
       (await ask(`${engine.baseUrl}/models/lmagent-practice`, { headers: authorized() })).json,
     ).toMatchObject({ id: "lmagent-practice" });
