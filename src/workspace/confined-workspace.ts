@@ -34,6 +34,9 @@ import { searchTextIn } from "./search-text.ts";
 import { createOutputLog, openStateFolder } from "./state.ts";
 import { type Place, type WalkOptions, type WalkRoot, walkTo } from "./walk.ts";
 
+/** A larger file that is named is not searched: one line of it could fill the memory. */
+const MAX_SEARCH_BYTES = 1024 * 1024 * 1024;
+
 export interface HeldRoot extends WalkRoot {
   readonly path: string;
 }
@@ -146,6 +149,12 @@ export class ConfinedWorkspace implements Workspace {
   async searchText(pattern: string, options: SearchTextOptions): Promise<TextSearch> {
     const relative = this.toRelative(options.path ?? ".");
     const entry = await this.stat(relative);
+    if (entry?.kind === "file" && entry.sizeBytes > MAX_SEARCH_BYTES) {
+      throw fileFailed(
+        relative,
+        `cannot search ${relative}: ${entry.sizeBytes} bytes; read parts of it instead`,
+      );
+    }
     if (entry?.kind === "file") return searchTextIn(this.#held, { files: [relative] }, pattern, options);
     return this.#inFolder(relative, (folder) =>
       searchTextIn(this.#held, { folder: { folder, relative } }, pattern, options),

@@ -1,6 +1,11 @@
 import { findIndentMap, type IndentMap, indentOf, indentUnit } from "./indent.ts";
 import { toFileSpelling, toPlain } from "./lookalikes.ts";
-import type { LineChange } from "./match.ts";
+
+/** An edit as whole lines. */
+export interface LineChange {
+  old: string[];
+  new: string[];
+}
 
 /** The part of a note that says so. */
 export const INDENTATION = "indentation (new was re-indented to fit)";

@@ -4,8 +4,9 @@
  * only one: a block that is merely similar is never taken. Texts have `\n` line ends here.
  */
 import type { TextChange } from "../core/workspace.ts";
+import { withoutLineNumbers } from "./line-numbers.ts";
 import { lineKey, toFileSpelling, toPlain } from "./lookalikes.ts";
-import { fitLines, INDENTATION } from "./fit-lines.ts";
+import { fitLines, INDENTATION, type LineChange } from "./fit-lines.ts";
 
 /** Larger texts are only matched exactly. */
 const MAX_LOOSE_CHARACTERS = 8_000_000;
@@ -74,30 +75,6 @@ function withoutOverlap(offsets: readonly number[], length: number): number[] {
     if (offset >= (kept.at(-1) ?? -Infinity) + length) kept.push(offset);
   }
   return kept;
-}
-
-/** After the number: a separator of a listing, and the text. */
-const NUMBERED: readonly RegExp[] = [/^[ \t]*(\d{1,7})(?:: | ?\| |\t|→)(.*)$/, /^[ \t]*(\d{1,7})[:|](.*)$/];
-
-/** Takes off the numbers that a listing put before each line; both readings where a space may belong to the text or not. */
-function withoutLineNumbers(change: TextChange): TextChange[] {
-  return NUMBERED.flatMap((form) => {
-    const old = stripNumbers(change.old, form);
-    return old === undefined ? [] : [{ ...change, old, new: stripNumbers(change.new, form) ?? change.new }];
-  });
-}
-
-function stripNumbers(text: string, form: RegExp): string | undefined {
-  let last = -1;
-  const bare: string[] = [];
-  for (const line of text.split("\n")) {
-    const [, digits, rest] = form.exec(line) ?? /^[ \t]*(\d{1,7})[:|]?()$/.exec(line) ?? [];
-    if (digits === undefined && line.trim() !== "") return undefined;
-    if (digits !== undefined && Number(digits) <= last) return undefined;
-    last = digits === undefined ? last : Number(digits);
-    bare.push(rest ?? "");
-  }
-  return bare.every((line) => line.trim() === "") ? undefined : bare.join("\n");
 }
 
 /** What the model did not change stays as the file spells it. */
@@ -187,11 +164,6 @@ function toReplacement(
   if (lines.length > 0) return { start, end, text: lines.join("\n") };
   if (end < content.length) return { start, end: end + 1, text: "" };
   return { start: Math.max(0, start - 1), end, text: "" };
-}
-
-export interface LineChange {
-  old: string[];
-  new: string[];
 }
 
 /** A line end at the end of both is no line of its own, so nothing after the block is touched. */

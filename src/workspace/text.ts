@@ -50,7 +50,7 @@ export function encodeText({ text, encoding, mark }: DecodedText): Buffer | unde
   return /[^\0-\u00ff]/.test(text) ? undefined : Buffer.from(text, "latin1");
 }
 
-export function decodeUtf8(bytes: Uint8Array): string | undefined {
+function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
@@ -59,7 +59,7 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
 }
 
 /** UTF-16 with the other byte order; a copy. */
-export function swapped(bytes: Uint8Array): Buffer {
+function swapped(bytes: Uint8Array): Buffer {
   const copy = Buffer.from(bytes.subarray(0, bytes.length - (bytes.length % 2)));
   return copy.swap16();
 }

@@ -111,6 +111,10 @@ describe("large files cost little memory", () => {
     expect(await failureOf(workspace.editText("line", { old: "x", new: "y" }))).toMatch(
       /2000000000 bytes, more than/,
     );
+    expect(await failureOf(workspace.searchText("x+", { path: "line", maxBytes: 1_000 }))).toMatch(
+      /cannot search line/,
+    );
+    expect((await workspace.searchText("xx", { maxBytes: 1_000 })).text).toBe("");
     expect(process.memoryUsage().rss - before).toBeLessThan(50_000_000);
   });
 
