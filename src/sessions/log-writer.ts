@@ -73,6 +73,8 @@ export class LogWriter {
   }
 
   async #drain(): Promise<void> {
+    // Lines that are appended together are flushed together.
+    await Promise.resolve();
     while (this.#pending.length > 0) {
       const batch = this.#pending;
       this.#pending = [];

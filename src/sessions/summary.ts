@@ -16,7 +16,7 @@ import type { StateFolder } from "./state-folder.ts";
 /** How far into a file the first request is looked for. */
 const HEAD_BYTES = 4 * 1024 * 1024;
 const TAIL_BYTES = 64 * 1024;
-const AT_ONCE = 8;
+const AT_ONCE = 4;
 
 /** Newest change first. A file that cannot be read is listed with status `error` and the reason in place of its task. */
 export async function listSummaries(folder: StateFolder): Promise<SessionSummary[]> {
@@ -94,7 +94,7 @@ async function readTail(file: FileHandle): Promise<Tail> {
   for (let bytes = TAIL_BYTES; ; bytes *= 4) {
     const start = Math.max(0, size - bytes);
     const tail = toTail(await readRange(file, start, size), start > 0);
-    if (tail.last !== undefined || start === 0 || bytes > LOG_LIMITS.recordBytes) return tail;
+    if (tail.last !== undefined || start === 0 || bytes >= LOG_LIMITS.recordBytes) return tail;
   }
 }
 

@@ -1,6 +1,8 @@
 import { appendFile, copyFile, readFile, stat, truncate, writeFile } from "node:fs/promises";
-import { assert, asyncProperty, integer } from "fast-check";
+import { array, assert, asyncProperty, integer, record } from "fast-check";
 import { describe, expect, it } from "vitest";
+import { AgentError } from "../../src/core/errors.ts";
+import type { SessionState } from "../../src/core/session.ts";
 import { assistant, findUnpaired, result, user, write } from "./_entries.ts";
 import { createPlace } from "./_setup.ts";
 import type { Place } from "./_setup.ts";
@@ -26,6 +28,45 @@ async function writeRun({ store }: Place): Promise<string> {
 function toLines(bytes: Buffer): string[] {
   return bytes.toString().split("\n");
 }
+
+describe("a session file", () => {
+  it("gives back any text as it was", async () => {
+    const place = await createPlace();
+    const text = array(integer({ min: 0, max: 0xffff })).map((units) => String.fromCharCode(...units));
+    await assert(
+      asyncProperty(array(text), async (texts) => {
+        const id = await write(await place.store.create(), ...texts.map(user));
+        expect((await place.state(id)).messages.map(({ content }) => content)).toEqual(texts);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("never gives anything but a state or a clear refusal, whatever lies in it", async () => {
+    const place = await createPlace();
+    const id = await writeRun(place);
+    const whole = await readFile(place.file(id));
+    const change = record({
+      at: integer({ min: 0, max: whole.length - 1 }),
+      byte: integer({ min: 0, max: 255 }),
+    });
+    await assert(
+      asyncProperty(array(change, { minLength: 1, maxLength: 3 }), async (changes) => {
+        const damaged = Buffer.from(whole);
+        for (const { at, byte } of changes) damaged[at] = byte;
+        await writeFile(place.file(id), damaged);
+        expect(await place.store.list()).toHaveLength(1);
+        const outcome = await place.state(id).catch((error: unknown) => error);
+        const refused = AgentError.is(outcome, "session_corrupt");
+        const fine = refused || findUnpaired((outcome as SessionState).messages).length === 0;
+        expect(fine).toBe(true);
+        const untouched = (await readFile(place.file(id))).equals(damaged);
+        expect(untouched || !refused).toBe(true);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
 
 describe("a session file that was cut off", () => {
   it("opens at every byte with all complete records and one result for each call", async () => {
@@ -111,7 +152,7 @@ describe("a session file that was cut off", () => {
 });
 
 describe("a session file that is damaged", () => {
-  const record = (id: string, parent: string | null, more = '"type":"mode","mode":"auto"') =>
+  const line = (id: string, parent: string | null, more = '"type":"mode","mode":"auto"') =>
     `{"id":"${id}","parent":${JSON.stringify(parent)},"at":"2026-02-20T14:35:12.000Z",${more}}`;
 
   it.each([
@@ -119,21 +160,21 @@ describe("a session file that is damaged", () => {
     ["JSON that is no record", '{"hello":1}', "its `id` cannot be used"],
     ["a number", "42", "is not a record"],
     ["a list", "[]", "is not a record"],
-    ["a duplicate id", record("1", null), "there is a record `1` before it"],
-    ["a missing parent", record("7", "6"), "the record `6` that it follows is missing"],
-    ["a known record of the wrong shape", record("7", "1", '"type":"mode","mode":"yolo"'), "its `mode`"],
-    ["a message without a role", record("7", "1", '"type":"message","message":{}'), "its `message.role`"],
+    ["a duplicate id", line("1", null), "there is a record `1` before it"],
+    ["a missing parent", line("7", "6"), "the record `6` that it follows is missing"],
+    ["a known record of the wrong shape", line("7", "1", '"type":"mode","mode":"yolo"'), "its `mode`"],
+    ["a message without a role", line("7", "1", '"type":"message","message":{}'), "its `message.role`"],
     [
       "a message with numbers",
-      record("7", "1", '"type":"message","message":{"role":"user","content":7}'),
+      line("7", "1", '"type":"message","message":{"role":"user","content":7}'),
       "message.content",
     ],
-    ["a date that is none", record("7", "1").replace("2026-02-20", "yesterday"), "its `at`"],
+    ["a date that is none", line("7", "1").replace("2026-02-20", "yesterday"), "its `at`"],
     ["a second header", '{"type":"session","format":1}', "its `id`"],
-  ])("is refused for %s, named by its line, and left as it is", async (_name, line, why) => {
+  ])("is refused for %s, named by its line, and left as it is", async (_name, text, why) => {
     const place = await createPlace();
     const id = await write(await place.store.create(), user("go"));
-    await appendFile(place.file(id), `${line}\n${record("9", "1")}\n`);
+    await appendFile(place.file(id), `${text}\n${line("9", "1")}\n`);
     const before = await readFile(place.file(id));
     await expect(place.store.open(id)).rejects.toMatchObject({
       code: "session_corrupt",
@@ -149,10 +190,7 @@ describe("a session file that is damaged", () => {
   it("is refused for a hole of NUL bytes with good records behind it", async () => {
     const place = await createPlace();
     const id = await write(await place.store.create(), user("go"));
-    await appendFile(
-      place.file(id),
-      Buffer.concat([Buffer.alloc(10), Buffer.from(`\n${record("9", "1")}\n`)]),
-    );
+    await appendFile(place.file(id), Buffer.concat([Buffer.alloc(10), Buffer.from(`\n${line("9", "1")}\n`)]));
     await expect(place.store.open(id)).rejects.toMatchObject({ code: "session_corrupt", data: { line: 3 } });
   });
 
