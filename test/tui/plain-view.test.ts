@@ -154,6 +154,26 @@ describe("on a terminal", () => {
     expect(settled(stderr)).toContain("Let me look.\n✓ read notes.txt (12 ms)\n");
   });
 
+  test("the line of a question is left alone", async () => {
+    const { stderr } = await show(
+      [
+        { type: "tool_started", callId: "a", name: "read" },
+        {
+          type: "approval_requested",
+          request: {
+            callId: "c",
+            tool: "shell",
+            arguments: {},
+            preview: { kind: "command", text: "ls", concerns: [] },
+            why: "",
+          },
+        },
+      ],
+      { tty: true },
+    );
+    expect(stderr.endsWith("running read\r\u001b[K")).toBe(true);
+  });
+
   test("the diff of a change is shown", async () => {
     const diff = "--- a/n.txt\n+++ b/n.txt\n@@ -1 +1 @@\n-old\n+new\n";
     const { stderr } = await show(

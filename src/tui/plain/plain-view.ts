@@ -82,6 +82,8 @@ class PlainView {
     const before = this.#phase.text;
     const phase = this.#phase.update(event);
     await this.#show(event);
+    // While a question is asked the last line is the user's.
+    if (event.type === "approval_requested") return this.#err.write(this.#status.clear());
     if (this.#open !== "none" || phase === "") return;
     await this.#err.write(this.#status.show(phase, { force: phase !== before }));
   }

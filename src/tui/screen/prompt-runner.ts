@@ -1,0 +1,132 @@
+import { errorMessage } from "../../core/index.ts";
+import type { QueuedText } from "./bottom.ts";
+import { findClosest, isLeaveWord, parseCommandLine, type CommandLine } from "./commands.ts";
+import type { ScreenController, ScreenOutput } from "./controller.ts";
+import { createQueue, parseQueued } from "./queue.ts";
+import type { RunView } from "./run-view.ts";
+import type { Transcript } from "./transcript.ts";
+
+export interface PromptRunnerOptions {
+  controller: ScreenController;
+  view: RunView;
+  transcript: Transcript;
+  /** Clears the transcript and shows the controller's. */
+  reload: () => void;
+  /** Something that is shown has changed. */
+  changed: () => void;
+  /** What a run did not take: the user's again. */
+  returnTexts: (texts: readonly string[]) => void;
+  leave: () => void;
+}
+
+/** How long a run may take to end when the user leaves. */
+const RUN_END_MS = 3_000;
+
+/** Decides what a sent line is: a command, a prompt, or something for the run that is going. One run at a time. */
+export class PromptRunner {
+  readonly #options: PromptRunnerOptions;
+  readonly #queue = createQueue();
+  #run: Promise<void> | undefined;
+
+  constructor(options: PromptRunnerOptions) {
+    this.#options = options;
+  }
+
+  get isRunning(): boolean {
+    return this.#run !== undefined;
+  }
+
+  get queued(): readonly QueuedText[] {
+    return this.#queue.texts;
+  }
+
+  /** A queued text reached the agent. */
+  taken(text: string): void {
+    this.#queue.take(text);
+  }
+
+  send(text: string): void {
+    const { controller, leave } = this.#options;
+    if (isLeaveWord(text)) return leave();
+    const command = parseCommandLine(text);
+    if (command !== undefined) return void this.#runCommand(command, text);
+    if (!this.isRunning) return this.#start(text);
+    const queued = parseQueued(text);
+    if (queued === undefined) return;
+    if (queued.when === "next") controller.steer(queued.text);
+    else controller.followUp(queued.text);
+    this.#queue.add(queued);
+  }
+
+  /** Lets a run end in order, but not for ever. */
+  async stop(): Promise<void> {
+    if (this.#run === undefined) return;
+    this.#options.controller.interrupt();
+    const timeout = new Promise<void>((resolve) => setTimeout(resolve, RUN_END_MS).unref());
+    await Promise.race([this.#run, timeout]);
+  }
+
+  #start(text: string): void {
+    const { view, changed, returnTexts } = this.#options;
+    view.begin(text);
+    this.#run = this.#consume(text).finally(() => {
+      this.#run = undefined;
+      view.end();
+      returnTexts(this.#queue.drain());
+      changed();
+    });
+    changed();
+  }
+
+  async #consume(text: string): Promise<void> {
+    const { controller, view, transcript, changed } = this.#options;
+    try {
+      for await (const event of controller.submit(text)) {
+        view.onEvent(event);
+        changed();
+      }
+    } catch (error) {
+      transcript.fail(errorMessage(error));
+    }
+  }
+
+  async #runCommand({ name, args }: CommandLine, text: string): Promise<void> {
+    const { controller, transcript, changed, leave } = this.#options;
+    transcript.echo(text);
+    const command = controller.commands.find((candidate) => candidate.name === name);
+    if (command === undefined) return this.#warn(toAdvice(name, controller));
+    if (this.isRunning && command.whileRunning !== true) {
+      return this.#warn(`${name} has to wait until the run ends: press Esc to interrupt it.`);
+    }
+    try {
+      if ((await command.run(args, this.#output())) === "quit") leave();
+    } catch (error) {
+      transcript.fail(errorMessage(error));
+    }
+    changed();
+  }
+
+  #output(): ScreenOutput {
+    const { transcript, reload, changed } = this.#options;
+    const shown = (show: (text: string) => void) => (text: string) => {
+      show(text);
+      changed();
+    };
+    return {
+      print: shown(transcript.print),
+      markdown: shown(transcript.markdown),
+      warn: shown(transcript.warn),
+      reload,
+    };
+  }
+
+  #warn(text: string): void {
+    this.#options.transcript.warn(text);
+    this.#options.changed();
+  }
+}
+
+function toAdvice(name: string, { commands }: ScreenController): string {
+  const closest = findClosest(name, commands);
+  return `There is no command ${name}. ${closest === undefined ? "/help lists them." : `Did you mean ${closest}?`}`;
+}
