@@ -3,6 +3,7 @@ import { AgentError, errorMessage } from "../core/errors.ts";
 import type { Sandbox, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
 import { toAccountFiles, toBubblewrapArguments } from "./bubblewrap-arguments.ts";
 import { toCleanEnvironment } from "./environment.ts";
+import { createOutputPipes } from "./output-pipes.ts";
 import { isRunning, readChildren, readTree } from "./process-tree.ts";
 import { MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
 import { supervise, type ChildEnd, type ChildPlan } from "./supervise.ts";
@@ -29,14 +30,16 @@ export interface BubblewrapOptions {
  */
 export function createBubblewrapSandbox(options: BubblewrapOptions): Sandbox {
   const root = openWorkspaceRoot(options.workspaceRoot);
+  const outputs = createOutputPipes();
   return {
     backend: "bubblewrap",
     isolated: true,
     async run(command, runOptions = {}) {
-      const end = await supervise(toPlan(root, options, { command, ...runOptions }), runOptions);
+      const plan = toPlan(root, options, { command, ...runOptions });
+      const end = await supervise({ ...plan, outputs }, runOptions);
       return toResult(end, options.bwrapPath);
     },
-    [Symbol.asyncDispose]: async () => {},
+    [Symbol.asyncDispose]: async () => outputs.close(),
   };
 }
 
@@ -44,7 +47,7 @@ function toPlan(
   root: WorkspaceRoot,
   { bwrapPath, toolchains = [] }: BubblewrapOptions,
   { command, cwd, env, ...wanted }: SandboxRunOptions & { command: string | readonly string[] },
-): ChildPlan {
+): Omit<ChildPlan, "outputs"> {
   const user = root.check();
   const limits = toRunLimits(wanted);
   ensureStateFolder(`${root.path}/${STATE_FOLDER}`, user);
@@ -130,7 +133,8 @@ export type ProbeResult = { usable: true } | { usable: false; reason: string };
 export async function probeBubblewrap(options: BubblewrapOptions): Promise<ProbeResult> {
   let said = "";
   try {
-    const { exitCode } = await createBubblewrapSandbox(options).run("true", {
+    await using sandbox = createBubblewrapSandbox(options);
+    const { exitCode } = await sandbox.run("true", {
       timeoutMs: 5_000,
       onOutput: (chunk) => {
         said += Buffer.from(chunk).toString();

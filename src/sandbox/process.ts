@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import type { Sandbox, SandboxRunOptions } from "../core/sandbox.ts";
 import { toCleanEnvironment } from "./environment.ts";
+import { createOutputPipes } from "./output-pipes.ts";
 import { hasInEnvironment, readProcesses, readProcessIds, type ProcessRow } from "./process-tree.ts";
 import { MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
 import { supervise, type ChildPlan } from "./supervise.ts";
@@ -29,6 +30,7 @@ export interface ProcessSandboxOptions {
  */
 export function createProcessSandbox({ workspaceRoot, toolchains = [] }: ProcessSandboxOptions): Sandbox {
   const root = openWorkspaceRoot(workspaceRoot);
+  const outputs = createOutputPipes();
   let home: string | undefined;
   return {
     backend: "process",
@@ -37,10 +39,11 @@ export function createProcessSandbox({ workspaceRoot, toolchains = [] }: Process
       const user = root.check();
       home ??= makeHome(user);
       const plan = toPlan(root, { ...options, command, home, user, toolchains });
-      const { report: _, ...result } = await supervise(plan, options);
+      const { report: _, ...result } = await supervise({ ...plan, outputs }, options);
       return result;
     },
     async [Symbol.asyncDispose]() {
+      outputs.close();
       if (home !== undefined) rmSync(home, { recursive: true, force: true });
       home = undefined;
     },
@@ -64,7 +67,7 @@ interface ProcessRun extends SandboxRunOptions {
 function toPlan(
   root: WorkspaceRoot,
   { command, home, user, toolchains, cwd, env, ...wanted }: ProcessRun,
-): ChildPlan {
+): Omit<ChildPlan, "outputs"> {
   const limits = toRunLimits(wanted);
   const mark = randomUUID();
   // What runs already is none of ours.

@@ -10,6 +10,7 @@ import type { Readable, Writable } from "node:stream";
 import { AgentError, errorMessage } from "../core/errors.ts";
 import type { SandboxBackend, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
 import { inheritedDescriptors } from "./inherited-descriptors.ts";
+import type { OutputPipes } from "./output-pipes.ts";
 import { watchTree } from "./watch-tree.ts";
 
 /** How long output may still come after the end of everything that could write it. */
@@ -24,6 +25,7 @@ export interface ChildPlan {
   env: Record<string, string>;
   cwd: string;
   user: { uid?: number; gid?: number };
+  outputs: OutputPipes;
   /** Texts the child reads from descriptors 4, 5 and so on; with them it may write a report to descriptor 3. */
   inputs?: readonly string[];
   timeoutMs: number;
@@ -46,24 +48,18 @@ export async function supervise(plan: ChildPlan, options: SandboxRunOptions): Pr
   const started = performance.now();
   if (options.signal?.aborted)
     return { exitCode: 137, signal: "SIGKILL", stopped: "aborted", durationMs: 0, report: "" };
-  const child = await start(plan);
+  const { child, streams, release } = await start(plan);
   const pid = child.pid!;
   const report: Buffer[] = [];
-  const onOutput = options.onOutput;
-  if (onOutput) {
-    child.stdout!.on("data", (chunk: Buffer) => onOutput(chunk, "stdout"));
-    child.stderr!.on("data", (chunk: Buffer) => onOutput(chunk, "stderr"));
-  } else {
-    child.stdout!.resume();
-    child.stderr!.resume();
-  }
+  listen(streams, options.onOutput);
   (child.stdio[3] as Readable | null)?.on("data", (chunk: Buffer) => report.push(chunk));
   const guard = guardChild(plan, pid, options.signal);
-  const closed = once(child, "close");
+  const closed = Promise.all([once(child, "close"), ...streams.map((stream) => once(stream, "close"))]);
   const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
   guard.release();
   await plan.sweep(pid, toText(report));
-  await drained(child, closed);
+  await drained(closed);
+  release();
   return {
     exitCode: code ?? 128 + (constants.signals[signal!] ?? 0),
     ...(signal === null ? {} : { signal }),
@@ -73,34 +69,61 @@ export async function supervise(plan: ChildPlan, options: SandboxRunOptions): Pr
   };
 }
 
-async function start(plan: ChildPlan): Promise<ChildProcess> {
+function listen([stdout, stderr]: OutputStreams, onOutput: SandboxRunOptions["onOutput"]): void {
+  stdout.on("data", (chunk: Buffer) => onOutput?.(chunk, "stdout"));
+  stderr.on("data", (chunk: Buffer) => onOutput?.(chunk, "stderr"));
+}
+
+type OutputStreams = readonly [Readable, Readable];
+
+interface StartedChild {
+  child: ChildProcess;
+  streams: OutputStreams;
+  /** Closes whatever is still open of the child's. */
+  release: () => void;
+}
+
+async function start(plan: ChildPlan): Promise<StartedChild> {
+  const pair = await plan.outputs.take(plan.user);
   const nowhere = openSync("/dev/null", "r");
+  let child: ChildProcess | undefined;
+  const release = (): void => {
+    const atEnd = pair?.readers.every((reader) => reader.readableEnded) ?? false;
+    for (const stream of [...(child?.stdio ?? []), ...(pair?.readers ?? [])]) stream?.destroy();
+    pair?.release(atEnd);
+  };
   try {
-    const [program, ...rest] = plan.argv as [string, ...string[]];
-    const { env, cwd, user } = plan;
-    const child = spawn(program, rest, { env, cwd, ...user, detached: true, stdio: toStdio(plan, nowhere) });
-    await new Promise<void>((resolve, reject) => {
-      child.once("spawn", resolve);
-      child.once("error", reject);
-    });
-    for (const [index, text] of (plan.inputs ?? []).entries()) feed(child.stdio[index + 4] as Writable, text);
-    return child;
+    child = await spawnChild(plan, toStdio(plan, { nowhere, writers: pair?.writers ?? ["pipe", "pipe"] }));
+    return { child, streams: pair?.readers ?? [child.stdout!, child.stderr!], release };
   } catch (thrown) {
-    throw new AgentError(
-      "sandbox_unavailable",
-      `\`${plan.argv[0]}\` could not be started: ${errorMessage(thrown)}.`,
-      {
-        cause: thrown,
-        data: { backend: plan.backend },
-      },
-    );
+    release();
+    const why = `\`${plan.argv[0]}\` could not be started: ${errorMessage(thrown)}.`;
+    throw new AgentError("sandbox_unavailable", why, { cause: thrown, data: { backend: plan.backend } });
   } finally {
     closeSync(nowhere);
+    pair?.handOver();
   }
 }
 
-function toStdio({ inputs }: ChildPlan, nowhere: number): StdioOptions {
-  const stdio: ("ignore" | "pipe" | number)[] = ["ignore", "pipe", "pipe"];
+async function spawnChild(plan: ChildPlan, stdio: StdioOptions): Promise<ChildProcess> {
+  const [program, ...rest] = plan.argv as [string, ...string[]];
+  const { env, cwd, user } = plan;
+  const child = spawn(program, rest, { env, cwd, ...user, detached: true, stdio });
+  await new Promise<void>((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", reject);
+  });
+  for (const [index, text] of (plan.inputs ?? []).entries()) feed(child.stdio[index + 4] as Writable, text);
+  return child;
+}
+
+interface Descriptors {
+  nowhere: number;
+  writers: readonly ["pipe" | number, "pipe" | number];
+}
+
+function toStdio({ inputs }: ChildPlan, { nowhere, writers }: Descriptors): StdioOptions {
+  const stdio: ("ignore" | "pipe" | number)[] = ["ignore", ...writers];
   for (const descriptor of inheritedDescriptors()) stdio[descriptor] = nowhere;
   if (inputs) stdio[3] = "pipe";
   for (const index of (inputs ?? []).keys()) stdio[index + 4] = "pipe";
@@ -143,14 +166,13 @@ function guardChild(plan: ChildPlan, pid: number, signal: AbortSignal | undefine
 }
 
 /** Waits for the rest of the output; a process that escaped with our pipe in its hands cannot hold the result up. */
-async function drained(child: ChildProcess, closed: Promise<unknown>): Promise<void> {
+async function drained(closed: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise((resolve) => {
     timer = setTimeout(resolve, DRAIN_MS);
   });
   await Promise.race([closed, late]);
   clearTimeout(timer);
-  for (const stream of child.stdio) stream?.destroy();
 }
 
 function toText(chunks: readonly Buffer[]): string {

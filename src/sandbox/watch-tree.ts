@@ -2,6 +2,8 @@ import { measureMemory } from "./process-tree.ts";
 
 const LONGEST_PAUSE_MS = 100;
 const SHORTEST_PAUSE_MS = 5;
+/** A pause lasts so many times as long as a look. */
+const LOOK_SHARE = 4;
 /** A processor fills memory about this quickly; the pause ends before the rest could be filled. */
 const FILL_BYTES_PER_MS = 4 * 1_024 * 1_024;
 
@@ -28,8 +30,8 @@ export function watchTree({
     const used = measureMemory(pids, memoryBytes);
     if (used > memoryBytes) return onExceeded("memory");
     // Looking must not itself become the load.
-    const cost = (performance.now() - started) * 10;
-    timer = setTimeout(look, Math.max(cost, pauseMs(memoryBytes - used, processes)));
+    const shortest = (performance.now() - started) * LOOK_SHARE;
+    timer = setTimeout(look, Math.max(shortest, pauseMs(memoryBytes - used, processes)));
   }
   return () => clearTimeout(timer);
 }

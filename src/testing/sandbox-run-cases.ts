@@ -69,6 +69,20 @@ const RESULT_CASES: readonly SandboxCase[] = [
     },
   },
   {
+    title: "lets a command open its output by name",
+    async check({ run }) {
+      const said = await run("echo a > /dev/stdout; echo b > /dev/stderr; echo c | tee /dev/stderr");
+      assert.deepEqual([said.exitCode, said.stdout, said.stderr], [0, "a\nc\n", "b\nc\n"]);
+    },
+  },
+  {
+    title: "is not kept from running by what a command did to its output",
+    async check({ run }) {
+      await run("chmod 0 /proc/self/fd/1 /proc/self/fd/2");
+      assert.equal((await run("echo still here")).stdout, "still here\n");
+    },
+  },
+  {
     title: "gives bytes that are no text unchanged",
     async check({ run }) {
       const said = await run("printf '\\377\\376\\000\\303'");
@@ -238,7 +252,7 @@ const LOAD_CASES: readonly SandboxCase[] = [
     title: "bounds a storm of processes and answers the next command",
     async check({ run }) {
       const sleep = uniqueSleep();
-      const storm = `i=0; while [ $i -lt 1000 ]; do ${sleep} & i=$((i+1)); done; echo all of them; wait`;
+      const storm = `i=0; while [ $i -lt 5000 ]; do ${sleep} & i=$((i+1)); done; echo all of them; wait`;
       const said = await run(storm, { timeoutMs: 10_000 });
       assert.doesNotMatch(said.stdout, /all of them/);
       await assertGone(sleep);
