@@ -1,3 +1,4 @@
+import { AgentError } from "../core/errors.ts";
 import type { Model, ModelEvent, ModelInfo, ModelRequest } from "../core/model.ts";
 import type { ServerUrl } from "./base-url.ts";
 import { parseBaseUrl } from "./base-url.ts";
@@ -38,7 +39,7 @@ export interface ChatModelOptions {
 
 const DEFAULTS = { silenceMs: 560_000, maxRetries: 4, loadingMs: 600_000 };
 
-/** A model behind `/v1/chat/completions`. Throws `AgentError` `config_invalid` for a base URL that is none. */
+/** A model behind `/v1/chat/completions`. Throws `AgentError` `config_invalid` for a base URL or a key that is none. */
 export function createChatModel(options: ChatModelOptions): Model {
   return new ChatModel(options);
 }
@@ -55,7 +56,7 @@ class ChatModel implements Model {
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
     this.#options = { ...DEFAULTS, ...given } as ChatModelOptions & typeof DEFAULTS;
     this.#server = parseBaseUrl(options.baseUrl);
-    this.#headers = options.apiKey ? { authorization: `Bearer ${options.apiKey}` } : {};
+    this.#headers = toAuthorization(options.apiKey);
   }
 
   get id(): string {
@@ -167,6 +168,20 @@ class ChatModel implements Model {
     });
     return "value" in answer ? listOf(answer.value, "data").map((model) => String(model["id"])) : [];
   }
+}
+
+/** A key with a line end or a letter beyond ASCII cannot be a header; it is never shown. */
+function toAuthorization(apiKey: string | undefined): Record<string, string> {
+  const key = apiKey?.trim() ?? "";
+  if (key === "") return {};
+  if (/^[\x21-\x7e]+$/.test(key)) return { authorization: `Bearer ${key}` };
+  throw new AgentError(
+    "config_invalid",
+    "The API key holds characters that a key cannot have. Check `LLM_API_KEY`.",
+    {
+      data: { field: "LLM_API_KEY" },
+    },
+  );
 }
 
 /** vLLM words "max_tokens is too large" as an overflow; without the field the request fits. */

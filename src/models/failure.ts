@@ -15,6 +15,8 @@ export interface ServerError {
 }
 
 const SHOWN_CHARS = 400;
+/** Patterns are looked for in so much of an answer; a hostile one may be endless. */
+const READ_CHARS = 4_000;
 
 /** Reads the bodies of OpenAI, llama-server, LM Studio (strings), vLLM, Ollama and Anthropic, and pages of HTML. */
 export function parseServerError(
@@ -24,7 +26,12 @@ export function parseServerError(
   const document = typeof body === "string" ? parseJson(body) : body;
   if (!document) {
     const text = body as string;
-    return { status, message: toLine(text) || `HTTP status ${status}`, kind: "", ...countsIn(text) };
+    return {
+      status,
+      message: toLine(text, READ_CHARS) || `HTTP status ${status}`,
+      kind: "",
+      ...countsIn(text),
+    };
   }
   const inner = document["error"] ?? document["detail"] ?? document;
   const error = toObject(inner);
@@ -35,7 +42,7 @@ export function parseServerError(
   const code = typeof error["code"] === "number" && status === 200 ? error["code"] : status;
   return {
     status: code,
-    message: toLine(message),
+    message: toLine(message, READ_CHARS),
     kind: [error["type"], error["code"]]
       .filter((part) => typeof part === "string")
       .join(" ")
@@ -63,7 +70,7 @@ export function isLoading({ status, message, kind }: ServerError): boolean {
 
 /** Will be the same next time, whatever the status says. */
 const PERMANENT =
-  /failed to parse (?:grammar|tools|messages)|grammar|jinja|template|system (?:message|role)|roles must alternate|requires more system memory|not support|unknown model|model .{0,80}not found|failed to load/i;
+  /failed to parse (?:grammar|tools|messages)|grammar|jinja|template|unexpected endpoint|system (?:message|role)|roles must alternate|requires more system memory|not support|unknown model|model .{0,80}not found|failed to load/i;
 
 export function isRetryable(error: ServerError): boolean {
   const { status, message } = error;
@@ -94,7 +101,8 @@ export function isUnknownModel({ status, message, kind }: ServerError): boolean 
 
 /** The error that a caller sees when nothing can be done about it here. */
 export function toAgentError(error: ServerError, { url, model }: { url: string; model: string }): AgentError {
-  const { status, message, promptTokens, contextTokens } = error;
+  const { status, promptTokens, contextTokens } = error;
+  const message = toLine(error.message);
   const data = { url, status, body: message };
   if (isContextOverflow(error)) {
     const counts = { ...(promptTokens ? { promptTokens } : {}), ...(contextTokens ? { contextTokens } : {}) };
@@ -124,12 +132,13 @@ export function toAgentError(error: ServerError, { url, model }: { url: string; 
 }
 
 /** One line without tags, short enough to show. */
-export function toLine(text: string): string {
+export function toLine(whole: string, maxChars = SHOWN_CHARS): string {
+  const text = whole.slice(0, 2 * READ_CHARS);
   const plain = /^\s*</.test(text)
     ? text.replace(/<(script|style)[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]*>/g, " ")
     : text;
   const line = plain.replace(/\s+/g, " ").trim();
-  return line.length > SHOWN_CHARS ? `${line.slice(0, SHOWN_CHARS)}…` : line;
+  return line.length > maxChars ? `${line.slice(0, maxChars)}…` : line;
 }
 
 function parseJson(text: string): Readonly<Record<string, unknown>> | undefined {

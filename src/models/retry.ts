@@ -1,4 +1,4 @@
-import { isLoading, isRetryable } from "./failure.ts";
+import { isLoading, isRetryable, toLine } from "./failure.ts";
 import { ServerRefusal } from "./exchange.ts";
 import { ConnectionFailure } from "./transport.ts";
 
@@ -39,7 +39,7 @@ export function createRetryPolicy({ maxRetries, loadingMs }: RetryLimits): Retry
         waitedMs += delayMs;
         return waitedMs > loadingMs
           ? undefined
-          : { delayMs, why: `the server is not ready: ${thrown.message}` };
+          : { delayMs, why: `the server is not ready: ${toLine(thrown.message)}` };
       }
       const why = describe(thrown);
       if (why === undefined || failures >= maxRetries) return undefined;
@@ -57,7 +57,7 @@ export function createRetryPolicy({ maxRetries, loadingMs }: RetryLimits): Retry
 
 function describe(thrown: unknown): string | undefined {
   if (thrown instanceof ServerRefusal) {
-    return isRetryable(thrown.error) ? `status ${thrown.error.status}: ${thrown.message}` : undefined;
+    return isRetryable(thrown.error) ? `status ${thrown.error.status}: ${toLine(thrown.message)}` : undefined;
   }
   return ConnectionFailure.is(thrown) && thrown.kind === "dropped" ? thrown.message : undefined;
 }

@@ -1,4 +1,5 @@
 import { createCodeContext } from "./code-context.ts";
+import { MARKED_FORMS, OPENERS } from "./rescue/forms.ts";
 
 /**
  * Thinking written into the text. One state machine for all tag families, for tags split over chunks, for tags that never
@@ -40,7 +41,7 @@ const FAMILIES: readonly Family[] = [
   },
 ];
 
-/** Frames of the Harmony format around text that is meant for the user; they carry nothing. */
+/** Frames of the Harmony format around text that is meant for the user, and ends of turns; they carry nothing. */
 const FRAMES: readonly string[] = [
   ...["final", "commentary"].flatMap((channel) => [
     `<|channel|>${channel}<|message|>`,
@@ -48,14 +49,21 @@ const FRAMES: readonly string[] = [
   ]),
   "<|return|>",
   "<|end|>",
+  "<|im_end|>",
+  "<|eot_id|>",
+  "<|endoftext|>",
+  "<|end_of_text|>",
+  "<end_of_turn>",
 ];
 
 interface Token {
-  kind: "open" | "close" | "frame";
+  kind: "open" | "close" | "frame" | "call";
   text: string;
   lower: string;
   /** Of what it opens. */
   family?: Family;
+  /** Ends of the call that it opens. */
+  closers?: readonly string[];
 }
 
 const CLOSES = FAMILIES.flatMap(({ closes }) => closes).filter((text) => !FRAMES.includes(text));
@@ -64,9 +72,15 @@ const OUTSIDE: readonly Token[] = [
   ...FAMILIES.flatMap((family) => family.opens.map((text) => toToken("open", text, family))),
   ...FRAMES.map((text) => toToken("frame", text)),
   ...CLOSES.map((text) => toToken("close", text)),
+  ...OPENERS.map((text) => ({ ...toToken("call", text), closers: closersOf(text) })),
 ];
 
 const LONGEST_TOKEN = Math.max(...OUTSIDE.map(({ text }) => text.length));
+
+function closersOf(opener: string): string[] {
+  const forms = MARKED_FORMS.filter(({ openers }) => openers.includes(opener));
+  return forms.flatMap(({ closers }) => closers.map(lowerCase));
+}
 
 function toToken(kind: Token["kind"], text: string, family?: Family): Token {
   return { kind, text, lower: lowerCase(text), ...(family ? { family } : {}) };
@@ -78,6 +92,8 @@ export function createThinkingSplitter(): ThinkingSplitter {
   const context = createCodeContext();
   let pending = "";
   let inside: Family | undefined;
+  // Tags inside a call that is written as text are content of a file or a command.
+  let call: readonly string[] | undefined;
   let seenThinking = false;
 
   const takeText = (text: string): ThinkingSegment[] => {
@@ -88,6 +104,10 @@ export function createThinkingSplitter(): ThinkingSplitter {
   const takeToken = (token: Token): ThinkingSegment[] => {
     pending = pending.slice(token.text.length);
     if (token.kind === "frame") return [];
+    if (token.kind === "call") {
+      call = token.closers;
+      return takeText(token.text);
+    }
     if (token.kind === "close") {
       if (seenThinking) return [];
       seenThinking = true;
@@ -106,7 +126,7 @@ export function createThinkingSplitter(): ThinkingSplitter {
     const match = matchToken(pending, OUTSIDE);
     if (match === "partial" && !final) return segments.length > 0 ? segments : undefined;
     if (typeof match === "object" && isMeant(match, context)) return [...segments, ...takeToken(match)];
-    const literal = typeof match === "object" ? match.text : pending.slice(0, 1);
+    const literal = pending.slice(0, typeof match === "object" ? match.text.length : 1);
     pending = pending.slice(literal.length);
     return [...segments, ...takeText(literal)];
   };
@@ -118,10 +138,17 @@ export function createThinkingSplitter(): ThinkingSplitter {
     if (text === "" && !found.ends) return undefined;
     return text === "" ? [] : [{ type: "thinking", text }];
   };
+  const stepCall = (closers: readonly string[], final: boolean): ThinkingSegment[] | undefined => {
+    const found = findEnd(pending, { opens: [], closes: [], endsBefore: closers }, final);
+    const text = pending.slice(0, found.at);
+    pending = pending.slice(found.at);
+    if (found.ends) call = undefined;
+    return text === "" && !found.ends ? undefined : takeText(text);
+  };
   const run = (final: boolean): ThinkingSegment[] => {
     const all: ThinkingSegment[] = [];
     while (pending !== "") {
-      const segments = inside ? stepInside(inside, final) : stepOutside(final);
+      const segments = inside ? stepInside(inside, final) : call ? stepCall(call, final) : stepOutside(final);
       if (segments === undefined) break;
       all.push(...segments);
     }
@@ -146,6 +173,7 @@ function matchToken(text: string, tokens: readonly Token[]): Token | "partial" |
 /** A tag inside code, in quotes, or in the middle of a sentence is being talked about. */
 function isMeant(token: Token, { inCode, line }: { inCode: boolean; line: string }): boolean {
   if (inCode) return false;
+  if (token.kind === "call") return true;
   const before = line.trimEnd();
   if (token.kind === "open") return before === "" || /[.!?:>\]。！？：]$/.test(before);
   return !/["'`“‘«]$/.test(line);
@@ -162,7 +190,7 @@ function findEnd(text: string, family: Family, final: boolean): { at: number; sk
     .sort((one, other) => one.at - other.at);
   if (hits[0]) return hits[0];
   if (final) return { at: text.length, skip: 0, ends: false };
-  const partial = Math.min(...marks.map((mark) => partialTail(lower, mark)));
+  const partial = Math.min(text.length, ...marks.map((mark) => partialTail(lower, mark)));
   return { at: partial, skip: 0, ends: false };
 }
 

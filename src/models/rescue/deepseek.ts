@@ -24,6 +24,7 @@ export const deepseek: CallForm = {
     "<|tool_call_begin|>",
     "<｜tool calls begin｜>",
   ],
+  closers: ["<｜tool▁calls▁end｜>", "<|tool_calls_end|>"],
   read(text, at, scope) {
     const start = at + (matchAt(BEGIN_ALL, text, at)?.[0].length ?? 0);
     const block = readAll(text, start, scope);

@@ -9,6 +9,8 @@ export interface CallForm {
   name: string;
   /** Literal beginnings; no other text can be a call of this form. Also what the live view holds back. */
   openers: readonly string[];
+  /** What ends a block, for readers that must leave its inside alone; none: nothing marks the end. */
+  closers: readonly string[];
   /** Reads the block that begins with an opener at `at`; `undefined` when it is not this form after all. */
   read(text: string, at: number, scope: FormScope): FoundBlock | undefined;
 }

@@ -14,22 +14,27 @@ export interface TextGate {
   readonly heldName: string;
 }
 
+export interface TextGateOptions {
+  /** Whether there is anything to call. */
+  calls: boolean;
+}
+
 /** What is held longest before it is shown after all; a call of this size would be a whole large file. */
 const MAX_HELD_CHARS = 256 * 1024;
+/** A name comes early or not at all. */
+const NAME_CHARS = 400;
 const STARTS = /[<[`{f]/;
 
 /** Holds back text that is or may become a call, so that the user never sees one that runs. */
-export function createTextGate({
-  calls,
-}: {
-  /** Whether there is anything to call. */ calls: boolean;
-}): TextGate {
+export function createTextGate({ calls }: TextGateOptions): TextGate {
   const context = createCodeContext();
   let held = "";
   // Shown only with what follows it: at the end of a reply, and before a call, it is dropped.
   let space = "";
   let begun = false;
   let open = false;
+  let name = "";
+  let until: Hold["until"] = "more";
 
   const show = (text: string): string => {
     const shown = (begun ? space : "") + text;
@@ -50,13 +55,18 @@ export function createTextGate({
     if (held === "") return undefined;
     const start = calls ? held.search(STARTS) : -1;
     if (start !== 0) return show((start < 0 ? held : held.slice(0, start)).trimEnd());
-    const verdict = judge(held, { begun, context });
-    return verdict === "hold" ? undefined : show(held.slice(0, verdict));
+    const verdict = judge(held, context);
+    if (typeof verdict === "number") return show(held.slice(0, verdict));
+    until = verdict.until;
+    return undefined;
   };
   return {
     push(text) {
       if (open) return text;
       held += text;
+      // What is held to the end needs no second look at every piece, which would cost its whole length.
+      const decided = until === "end" || (until === "tick" && !text.includes("`"));
+      if (decided && held.length <= MAX_HELD_CHARS) return "";
       let shown = "";
       for (let part = step(); part !== undefined; part = step()) shown += part;
       if (held.length <= MAX_HELD_CHARS) return shown;
@@ -67,54 +77,63 @@ export function createTextGate({
       return held.length;
     },
     get heldName() {
-      return (
-        /"name"\s*:\s*"([\w.-]+)"|<function=([\w.-]+)/.exec(held.slice(0, 400))?.slice(1).find(Boolean) ?? ""
-      );
+      if (name === "" && held.length < NAME_CHARS) {
+        name = /"name"\s*:\s*"([\w.-]+)"|<function=([\w.-]+)/.exec(held)?.slice(1).find(Boolean) ?? "";
+      }
+      return name;
     },
   };
 }
 
-interface GateState {
-  begun: boolean;
-  context: CodeContext;
+/** Until when nothing needs to be looked at again: the next piece, a backtick, or the end of the reply. */
+interface Hold {
+  until: "more" | "tick" | "end";
 }
 
-/** `hold`, or how many characters may be shown. */
-function judge(held: string, { begun, context }: GateState): "hold" | number {
+const MORE: Hold = { until: "more" };
+const TO_THE_END: Hold = { until: "end" };
+
+/** Hold, or how many characters may be shown. */
+function judge(held: string, context: CodeContext): Hold | number {
   const lineStart = context.line.trim() === "";
   if (held.startsWith("`") && lineStart && !context.fenced) return judgeFence(held);
-  if (held.startsWith("{") || held.startsWith("[")) {
-    if (!begun && couldBeginCall(held)) return "hold";
+  if (/^[{[]/.test(held) && lineStart && !context.fenced) {
+    const verdict = judgeJson(held);
+    if (verdict) return verdict;
   }
   if (context.inCode || isQuoted(context.line)) return 1;
   if (held.startsWith("f") && !lineStart) return 1;
-  const isMark = OPENERS.some((opener) => opener.startsWith(held.slice(0, opener.length)));
-  return isMark ? "hold" : 1;
+  const mark = OPENERS.find((opener) => opener.startsWith(held.slice(0, opener.length)));
+  if (mark === undefined) return 1;
+  return mark.length <= held.length ? TO_THE_END : MORE;
 }
 
-function judgeFence(held: string): "hold" | number {
+function judgeFence(held: string): Hold | number {
   const head = /^(`+)[ \t]*([\w-]*)([ \t]*\n?\s*)/.exec(held);
   const [whole = "", ticks = "", language = "", space = ""] = head ?? [];
   if (whole.length === held.length && space === "") {
     const possible = CALL_FENCES.some((name) => name.startsWith(language.toLowerCase()));
-    return possible && ticks.length <= 3 ? "hold" : ticks.length;
+    return possible && ticks.length <= 3 ? MORE : ticks.length;
   }
   if (ticks.length < 3 || !CALL_FENCES.includes(language.toLowerCase())) return ticks.length;
   const body = held.slice(whole.length);
-  if (body === "") return "hold";
-  const possible = language === "tool_code" || body.startsWith("<") || couldBeginCall(body);
-  if (!possible) return ticks.length;
-  // Words after the fence make it an answer.
+  if (body === "") return MORE;
+  const verdict = language === "tool_code" || body.startsWith("<") ? TO_THE_END : judgeJson(body);
+  if (!verdict) return ticks.length;
   const close = held.indexOf(`\n${ticks}`, whole.length);
-  const after = close < 0 ? "" : held.slice(close + 1 + ticks.length).trim();
-  return after === "" || after.startsWith("`") || "```".startsWith(after) ? "hold" : close + 1 + ticks.length;
+  if (close < 0) return verdict === MORE ? MORE : { until: "tick" };
+  // Words after the fence make it an answer.
+  const end = close + 1 + ticks.length;
+  const after = held.slice(end).trim();
+  return after === "" || after.startsWith("`") || "```".startsWith(after) ? MORE : end;
 }
 
 /** The first key decides early that JSON is no call. */
-function couldBeginCall(text: string): boolean {
+function judgeJson(text: string): Hold | undefined {
   const head = /^\s*(?:\[\s*)?(?:\{\s*(?:(["'])([A-Za-z_]*)(\1?))?)?/.exec(text);
   const [whole = "", quote, key = "", end] = head ?? [];
-  if (quote === undefined) return whole.length === text.length;
-  if (end === quote) return FIRST_KEYS.includes(key);
-  return whole.length === text.length && FIRST_KEYS.some((name) => name.startsWith(key));
+  const open = whole.length === text.length ? MORE : undefined;
+  if (quote === undefined) return open;
+  if (end === quote) return FIRST_KEYS.includes(key) ? TO_THE_END : undefined;
+  return FIRST_KEYS.some((name) => name.startsWith(key)) ? open : undefined;
 }

@@ -9,6 +9,7 @@ const PAIR = /\s*<arg_key>([\s\S]*?)<\/arg_key>\s*<arg_value>([\s\S]*?)<\/arg_va
 export const glm: CallForm = {
   name: "<arg_key> in text",
   openers: ["<tool_call>"],
+  closers: ["</tool_call>"],
   read(text, at, { tools }) {
     OPEN.lastIndex = at;
     const open = OPEN.exec(text);

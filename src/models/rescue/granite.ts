@@ -9,6 +9,7 @@ const ENDS = ["<|/tool_call|>", "<|end|>", "<|end_of_text|>"];
 export const granite: CallForm = {
   name: "<|tool_call|> in text",
   openers: OPENERS,
+  closers: ["<|/tool_call|>"],
   read(text, at, scope) {
     const opener = OPENERS.find((one) => text.startsWith(one, at)) ?? "";
     const start = skipSpace(text, at + opener.replace("[", "").length);

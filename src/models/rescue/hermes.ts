@@ -17,6 +17,7 @@ const OPENERS = ["<tool_call>", "<tool_calls>", "<function_call>"];
 export const hermes: CallForm = {
   name: "<tool_call> in text",
   openers: OPENERS,
+  closers: CLOSE,
   read(text, at, scope) {
     const opener = OPENERS.find((one) => text.startsWith(one, at)) ?? "";
     const start = skipSpace(

@@ -10,6 +10,7 @@ const END = "<|tool_call_end|>";
 export const kimi: CallForm = {
   name: "<|tool_calls_section_begin|> in text",
   openers: [BEGIN_ALL, "<|tool_call_begin|>"],
+  closers: [END_ALL],
   read(text, at, scope) {
     const calls: WrittenCall[] = [];
     let end = skipMark(text, at, [BEGIN_ALL]) ?? at;

@@ -9,6 +9,7 @@ const ENDS = ["<|eom_id|>", "<|eot_id|>"];
 export const llama: CallForm = {
   name: "<|python_tag|> in text",
   openers: [OPENER],
+  closers: ENDS,
   read(text, at, scope) {
     const calls: WrittenCall[] = [];
     let end = at + OPENER.length;

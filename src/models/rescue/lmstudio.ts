@@ -8,6 +8,7 @@ const END = "[END_TOOL_REQUEST]";
 export const lmstudio: CallForm = {
   name: "[TOOL_REQUEST] in text",
   openers: [OPENER],
+  closers: [END],
   read(text, at, scope) {
     const block = readJsonCalls(text, at + OPENER.length, scope, [END, OPENER]);
     return { end: skipMark(text, block.end, [END]) ?? block.end, calls: block.calls };

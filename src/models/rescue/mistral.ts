@@ -9,6 +9,7 @@ const NAME = /\s*([\w.:-]+)(?:\[CALL_ID\][\w-]*)?\s*(?:\[ARGS\])?\s*(?=\{)/y;
 export const mistral: CallForm = {
   name: "[TOOL_CALLS] in text",
   openers: [OPENER],
+  closers: [],
   read(text, at, scope) {
     const start = skipSpace(text, at + OPENER.length);
     if (text[start] === "[" || text[start] === "{")

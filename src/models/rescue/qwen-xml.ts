@@ -13,6 +13,7 @@ const END_FUNCTION = ["</function>", "</tool_call>"];
 export const qwenXml: CallForm = {
   name: "<function=…> in text",
   openers: ["<function=", "<tool_call>"],
+  closers: END_FUNCTION,
   read(text, at, scope) {
     OPEN.lastIndex = at;
     const open = OPEN.exec(text);

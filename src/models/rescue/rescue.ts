@@ -1,7 +1,7 @@
 import type { FormScope } from "./form.ts";
 import type { FormedCall, MarkedBlock } from "./marked.ts";
 import { findMarkedBlocks, hasProseAfter, stripLeftovers } from "./marked.ts";
-import { readBareCalls, readFencedCalls } from "./unmarked.ts";
+import { readAnnouncedCalls, readBareCalls, readFencedCalls } from "./unmarked.ts";
 
 export interface Rescue {
   /** What is left for the user. */
@@ -17,7 +17,7 @@ export function rescueFromText(text: string, scope: FormScope): Rescue {
     return { text: removeBlocks(text, blocks), calls: blocks.flatMap(({ calls }) => calls) };
   const bare = readBareCalls(text, scope);
   if (bare) return { text: "", calls: bare };
-  return readFencedCalls(text, scope) ?? { text, calls: [] };
+  return readFencedCalls(text, scope) ?? readAnnouncedCalls(text, scope) ?? { text, calls: [] };
 }
 
 /**

@@ -44,6 +44,18 @@ export function readBareCalls(text: string, scope: FormScope): FormedCall[] | un
   return calls.length > 0 ? calls : undefined;
 }
 
+/** The same at the end of an answer, on lines of its own after the announcement of an action. */
+export function readAnnouncedCalls(
+  text: string,
+  scope: FormScope,
+): { text: string; calls: FormedCall[] } | undefined {
+  const first = text.search(/^[ \t]*(?:\[\s*)?\{/m);
+  if (first <= 0) return undefined;
+  const before = text.slice(0, first).trim();
+  const calls = announcesAction(before) ? readBareCalls(text.slice(first), scope) : undefined;
+  return calls && { text: before, calls };
+}
+
 /** Fenced calls that end the answer, with nothing before them but the announcement of an action. */
 export function readFencedCalls(
   text: string,
