@@ -52,6 +52,8 @@ function toPhase(event: AgentEvent, state: PhaseState): string {
       return `preparing ${toTerminalLine(event.name) || "a call"} · ${formatBytes(event.bytes)}`;
     case "approval_requested":
       return "waiting for your answer";
+    case "approval_resolved":
+      return "working";
     case "tool_started":
       state.running.set(event.callId, toTerminalLine(event.name));
       return formatRunning(state.running);

@@ -37,6 +37,7 @@ describe("typing and sending", () => {
     screen.terminal.press(KEY.enter);
     await expect.poll(() => screen.controller.submitted, POLL).toHaveLength(1);
     expect(screen.controller.submitted).toEqual([pasted]);
+    await expect.poll(screen.text, POLL).toContain("  line 19\n  …\n");
   });
 
   test("earlier inputs come back with the arrow up", async () => {

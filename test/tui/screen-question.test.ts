@@ -105,6 +105,19 @@ describe("asking", () => {
     expect(screen.terminal.everything.filter((line) => /\+39\b/.test(line))).toHaveLength(1);
   });
 
+  test("what is too long to be shown is named as missing", async () => {
+    const text = `echo ${"x".repeat(70_000)}`;
+    const screen = await openScreen(() => [
+      turn,
+      propose,
+      { ask: { ...ask, preview: { kind: "command", text, concerns: [] } } },
+      done(),
+    ]);
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("… 10,005 more characters are not shown");
+  });
+
   test("without a screen the answer is no", async () => {
     const { approver } = createScreen({ banner: [] });
     expect(await approver.ask(ask, { signal: new AbortController().signal })).toEqual({

@@ -60,6 +60,7 @@ export function createScreen(options: ScreenOptions): InteractiveScreen {
 /** Pressing Ctrl-C twice within this time leaves. */
 const LEAVE_MS = 2_000;
 const SPINNER_MS = 100;
+const FRAME_MS = 40;
 /** Long enough for the screen library to draw the last frame. */
 const LAST_FRAME_MS = 40;
 const QUESTION_GUARD_MS = 150;
@@ -83,6 +84,7 @@ class Screen {
   #ctrlCAt = Number.NEGATIVE_INFINITY;
   #typedAt = Number.NEGATIVE_INFINITY;
   #spinnerFrame = 0;
+  #renderTimer: NodeJS.Timeout | undefined;
   #leave: () => void = () => {};
 
   constructor(controller: ScreenController, options: ScreenOptions) {
@@ -121,6 +123,7 @@ class Screen {
       await this.#runner.stop();
     } finally {
       clearInterval(ticker);
+      clearTimeout(this.#renderTimer);
       await this.#giveBack();
       release?.();
     }
@@ -180,7 +183,7 @@ class Screen {
       view: this.#view,
       transcript: this.#transcript,
       leave: () => this.#leave(),
-      changed: () => this.#tui.requestRender(),
+      changed: () => this.#renderSoon(),
       reload: () => {
         this.#view.clear();
         this.#frame.clear();
@@ -200,6 +203,14 @@ class Screen {
     } catch (error) {
       this.#transcript.warn(`The input history could not be read: ${errorMessage(error)}`);
     }
+  }
+
+  /** Events come faster than anybody reads, and the model may need the processor. */
+  #renderSoon(): void {
+    this.#renderTimer ??= setTimeout(() => {
+      this.#renderTimer = undefined;
+      this.#tui.requestRender();
+    }, FRAME_MS);
   }
 
   #onSubmit(text: string): void {

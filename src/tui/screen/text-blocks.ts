@@ -8,6 +8,8 @@ import type { TextBlock } from "./markdown.ts";
 export const INDENT = "  ";
 const TAB = "    ";
 const THINKING_LINES = 3;
+const REQUEST_LINES = 20;
+const MOST_REQUEST_LINES = 400;
 
 /** Safe text on lines that fit, styled and indented. */
 export function wrapText(
@@ -21,12 +23,15 @@ export function wrapText(
     .flatMap((line) => wrapTextWithAnsi(line, room).map((part) => indent + paint(part)));
 }
 
-/** What the user said; `tag` says how it reached the agent. */
-export function createRequestBlock(text: string, { style, tag }: { style: Style; tag?: string }): Block {
-  return createBlock("request", (width) => {
-    const lines = wrapText(text, { width, paint: style.bold });
+/** What the user said; of a long paste its beginning. */
+export function createRequestBlock(text: string, { style }: { style: Style }): Block {
+  return createBlock("request", (width, { expanded }) => {
+    const most = expanded ? MOST_REQUEST_LINES : REQUEST_LINES;
+    const all = wrapText(text.slice(0, most * width), { width, paint: style.bold });
+    const lines = all.slice(0, most);
+    const isCut = lines.length < all.length || text.length > most * width;
     const first = `${style.cyan(style.bold("›"))} ${(lines[0] ?? "").slice(INDENT.length)}`;
-    return [first, ...lines.slice(1), ...(tag === undefined ? [] : [style.dim(`${INDENT}${tag}`)])];
+    return [first, ...lines.slice(1), ...(isCut ? [style.dim(`${INDENT}…`)] : [])];
   });
 }
 

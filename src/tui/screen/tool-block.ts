@@ -1,7 +1,7 @@
 import { truncateToWidth, visibleWidth, wrapTextWithAnsi } from "@mariozechner/pi-tui";
 import type { CallPreview, ToolResult } from "../../core/index.ts";
 import { formatDiffSize, toDiffLines } from "../diff-lines.ts";
-import { formatDuration, toCallSummary } from "../format.ts";
+import { formatDuration, shorten, toCallSummary } from "../format.ts";
 import { toPreviewLines } from "../preview.ts";
 import type { Style } from "../style.ts";
 import { toTerminalText } from "../terminal-text.ts";
@@ -28,6 +28,8 @@ const DIFF_LINES = 24;
 const ERROR_LINES = 3;
 const DETAIL_LINES = 300;
 const LONG_BODY_LINES = 12;
+/** More than any terminal is wide: a line of a megabyte is not measured to its end. */
+const LINE_CHARACTERS = 2_000;
 const TAB = "    ";
 const BAR_COLUMNS = 4;
 
@@ -142,10 +144,15 @@ function drawChange(call: Call, options: BodyOptions): string[] {
   }
   const diff = toDiff(call.result);
   if (diff === undefined) return [];
-  return bar(
-    head(toDiffLines(withoutNames(diff), style), expanded ? DETAIL_LINES : DIFF_LINES, style),
-    style,
-  );
+  const lines = toDiffLines(shortenLines(withoutNames(diff)), style);
+  return bar(head(lines, expanded ? DETAIL_LINES : DIFF_LINES, style), style);
+}
+
+function shortenLines(text: string): string {
+  return text
+    .split("\n")
+    .map((line) => shorten(line, LINE_CHARACTERS))
+    .join("\n");
 }
 
 /** The call says which file it is. */
@@ -165,13 +172,20 @@ function drawQuestion(preview: CallPreview, { width, style }: BodyOptions): stri
 function drawOutput({ state, tail, result }: Call, { width, style, expanded }: BodyOptions): string[] {
   if (state === "asking") return [];
   if (result !== undefined && !result.ok) {
-    const lines = wrapText(result.error, { width: width - BAR_COLUMNS, paint: style.red, indent: "" });
+    const lines = wrapText(shorten(result.error, TAIL_CHARACTERS), {
+      width: width - BAR_COLUMNS,
+      paint: style.red,
+      indent: "",
+    });
     return bar(head(lines, expanded ? DETAIL_LINES : ERROR_LINES, style), style);
   }
   const text = toTerminalText(result?.output ?? tail).trimEnd();
   if (text === "" || (state !== "running" && !expanded)) return [];
-  const lines = text.split("\n").map((line) => style.dim(line));
-  return bar(expanded ? head(lines, DETAIL_LINES, style) : lines.slice(-TAIL_LINES), style);
+  const lines = text.split("\n").map((line) => style.dim(shorten(line, LINE_CHARACTERS)));
+  const latest = lines.slice(-TAIL_LINES);
+  if (!expanded) return bar(latest, style);
+  const isCut = state === "running" && lines.length > DETAIL_LINES;
+  return bar([...head(lines, DETAIL_LINES, style), ...(isCut ? latest : [])], style);
 }
 
 function head(lines: readonly string[], most: number, style: Style): string[] {
