@@ -42,7 +42,7 @@ export function createScriptedModel(
     requests,
     describe: async () => info,
     async *stream(request, { signal }) {
-      requests.push(structuredClone(request) as ModelRequest);
+      requests.push(structuredClone<ModelRequest>(request));
       const reply =
         replies[requests.length - 1] ?? new Error(`The script ends before request ${requests.length}.`);
       if (reply instanceof Error) throw reply;

@@ -110,7 +110,7 @@ describe("a run", () => {
     };
     const model = createScriptedModel([{ calls: [broken] }, { text: "Sorry." }]);
     await collect({ model, tools: [echo] });
-    const [, , assistant, tool] = model.requests[1]?.messages as Message[];
+    const [, , assistant, tool] = model.requests[1]?.messages ?? [];
     expect(assistant).toMatchObject({
       tool_calls: [{ id: "c1", function: { name: "echo", arguments: "{}" } }],
     });

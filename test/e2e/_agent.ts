@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { AgentEvent } from "../../src/core/events.ts";
+import type { ScriptedServer } from "../../src/testing/index.ts";
 
 export const BIN = resolve(import.meta.dirname, "../../dist/bin/lmagent.js");
 
@@ -84,6 +85,13 @@ export function lastEvent({
   const event = events.at(-1);
   if (event?.type !== "run_finished") throw new Error(`the run did not finish:\n${stdout}\n${stderr}`);
   return event;
+}
+
+/** The body of the chat request with this number, counted from 0. */
+export function chatBody<Body>(server: ScriptedServer, index: number): Body {
+  const chat = server.chats[index];
+  if (chat === undefined) throw new Error(`only ${server.chats.length} chat requests came`);
+  return chat.json as Body;
 }
 
 /** Whether a program is there; a test that needs it is skipped without, and fails in CI. */

@@ -198,8 +198,8 @@ describe("a full disk", () => {
       try {
         mkdirSync(join(mount, "work"));
         const small = { ...place, workspace: join(mount, "work") };
-        await makeSession(small as Place);
-        const before = readFileSync(sessionFile(small as Place), "utf8");
+        await makeSession(small);
+        const before = readFileSync(sessionFile(small), "utf8");
         try {
           writeFileSync(join(mount, "filler"), Buffer.alloc(1_000_000));
         } catch {
@@ -207,12 +207,12 @@ describe("a full disk", () => {
         }
         await using server = await startScriptedServer([textReply("x".repeat(10_000))]);
         const run = await runAgent(["--json", "--continue", `go on ${"y".repeat(8_000)}`], {
-          place: small as Place,
+          place: small,
           url: server.url,
         });
         expect(run.code).toBe(1);
         expect(run.stderr + run.stdout).toMatch(/space|disk|full/i);
-        expect(readFileSync(sessionFile(small as Place), "utf8").startsWith(before)).toBe(true);
+        expect(readFileSync(sessionFile(small), "utf8").startsWith(before)).toBe(true);
       } finally {
         execFileSync("umount", [mount]);
         rmSync(mount, { recursive: true, force: true });

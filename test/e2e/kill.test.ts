@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Message } from "../../src/core/message.ts";
 import { callReply, startScriptedServer, textReply, type RecordedRequest } from "../../src/testing/index.ts";
-import { createPlace, runAgent, spawnAgent, type Place } from "./_agent.ts";
+import { chatBody, createPlace, runAgent, spawnAgent, type Place } from "./_agent.ts";
 
 const KILLS = 50;
 const TURNS = 20;
@@ -58,7 +58,7 @@ async function killAndResume(afterMs: number): Promise<void> {
   expect(run.code, `${run.stderr}\nkilled after ${afterMs} ms`).toBe(0);
   const messages = readMessages(place, files[0] as string);
   expectComplete(messages, seen);
-  const { messages: sent } = resumedServer.chats[0]?.json as { messages: Message[] };
+  const { messages: sent } = chatBody<{ messages: Message[] }>(resumedServer, 0);
   expect(sent.map(({ role }) => role)).toEqual(messages.slice(0, -1).map(({ role }) => role));
 }
 

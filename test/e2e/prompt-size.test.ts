@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { startScriptedServer, textReply } from "../../src/testing/index.ts";
-import { createPlace, runAgent } from "./_agent.ts";
+import { chatBody, createPlace, runAgent } from "./_agent.ts";
 
 describe("the first request", () => {
   it("keeps system message and tool schemas below 7,000 bytes, with room for ten more tools", async () => {
     using place = createPlace();
     await using server = await startScriptedServer([textReply("Hello.")]);
     await runAgent(["--json", "say hi"], { place, url: server.url });
-    const { messages, tools } = server.chats[0]?.json as { messages: { role: string }[]; tools: unknown[] };
+    const { messages, tools } = chatBody<{ messages: { role: string }[]; tools: unknown[] }>(server, 0);
     const bytes = Buffer.byteLength(JSON.stringify(messages[0])) + Buffer.byteLength(JSON.stringify(tools));
     expect(messages.map(({ role }) => role)).toEqual(["system", "user"]);
     expect(tools.length).toBeGreaterThanOrEqual(18);
