@@ -11,7 +11,7 @@ interface Turn {
   results: (ToolMessage | undefined)[];
 }
 
-export interface PairedConversation {
+interface PairedConversation {
   messages: Message[];
   /** Ids of calls without a result, in source order. */
   unanswered: string[];
@@ -21,7 +21,7 @@ export interface PairedConversation {
  * Puts each result behind its call, in source order. A result whose call is not there, or already has one, is left out: a strict
  * server would refuse the whole conversation. Ids may repeat across turns, as some servers number calls per reply.
  */
-export function pairCalls(messages: readonly Message[]): PairedConversation {
+function pairCalls(messages: readonly Message[]): PairedConversation {
   const items: (Message | Turn)[] = [];
   const turns: Turn[] = [];
   for (const message of messages) {
@@ -59,7 +59,7 @@ function toMessages({ assistant, results }: Turn): Message[] {
 }
 
 /** What the model is told about a call whose result was never stored. */
-export function toInterruptedResult(callId: string): ToolMessage {
+function toInterruptedResult(callId: string): ToolMessage {
   const error =
     "interrupted: the agent was stopped during this call, so it may have partly happened. Check before repeating it.";
   return { role: "tool", tool_call_id: callId, content: JSON.stringify({ ok: false, error }) };

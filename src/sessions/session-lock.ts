@@ -79,7 +79,7 @@ export function describeThisProcess(): ProcessIdentity {
  * Whether the owner may still be writing. Another host name is another machine or container, whose processes cannot be seen from
  * here: that counts as held. Under our own host name, another boot or process space is one that has ended.
  */
-export function isHeld(owner: ProcessIdentity): boolean {
+function isHeld(owner: ProcessIdentity): boolean {
   const self = describeThisProcess();
   if (owner.host !== self.host) return true;
   if (owner.boot !== self.boot || owner.space !== self.space) return false;

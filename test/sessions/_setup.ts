@@ -80,7 +80,7 @@ export async function bundleWriter(folder: string): Promise<string> {
   return outfile;
 }
 
-export interface Report {
+interface Report {
   opened?: string;
   interrupted?: string[];
   stored?: number;
