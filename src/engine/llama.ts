@@ -71,11 +71,16 @@ export async function loadLlamaModel(options: LoadOptions): Promise<LlamaModel> 
     logger: (level, message) => process.stderr.write(`llama.cpp ${level}: ${message.trimEnd()}\n`),
   });
   const backendMs = clock();
-  const model = await llama.loadModel({ modelPath: options.modelPath });
+  const model = await llama.loadModel({
+    modelPath: options.modelPath,
+    ignoreMemorySafetyChecks: !options.shrinkToFit,
+  });
   const modelMs = clock();
+  const contextTokens = Math.min(options.contextTokens, model.trainContextSize);
   const context = await model.createContext({
     sequences: options.slots,
-    contextSize: { max: Math.min(options.contextTokens, model.trainContextSize) },
+    contextSize: options.shrinkToFit ? { max: contextTokens } : contextTokens,
+    ignoreMemorySafetyChecks: !options.shrinkToFit,
     batchSize: options.sliceTokens,
     threads: options.threads,
   });

@@ -58,6 +58,7 @@ export async function planLoad({ modelPath, ...settings }: LoadSettings): Promis
     contextTokens:
       settings.contextTokens ??
       (isPracticeModel(modelPath) ? PRACTICE_CONTEXT_TOKENS : DEFAULT_CONTEXT_TOKENS),
+    shrinkToFit: !tiny,
     // A context belongs to one slot, so each one more costs as much memory again.
     slots: settings.slots ?? (tiny ? 2 : 1),
     threads: settings.threads ?? chooseThreads(sizeBytes),

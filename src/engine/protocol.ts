@@ -6,6 +6,8 @@ export interface LoadOptions {
   modelPath: string;
   /** Tokens of context per slot. */
   contextTokens: number;
+  /** Whether the context may be made smaller to fit the memory; the memory of a tiny model is not worth looking at. */
+  shrinkToFit: boolean;
   /** KV sequences, each with its own context: how many requests run at once. */
   slots: number;
   /** Most threads to compute with; see `threads.ts`. */
