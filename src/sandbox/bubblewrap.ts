@@ -1,4 +1,4 @@
-import { chownSync, lstatSync, mkdirSync } from "node:fs";
+import { chownSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
 import { AgentError, errorMessage } from "../core/errors.ts";
 import type { Sandbox, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
 import { toAccountFiles, toBubblewrapArguments } from "./bubblewrap-arguments.ts";
@@ -89,6 +89,8 @@ function ensureStateFolder(path: string, { spawn }: RunAs): void {
     );
   }
   mkdirSync(path, { mode: 0o700 });
+  // Like everywhere this folder is made: git does not list it.
+  writeFileSync(`${path}/.gitignore`, "*\n", { flag: "wx", mode: 0o644 });
   if (spawn.uid !== undefined && spawn.gid !== undefined) chownSync(path, spawn.uid, spawn.gid);
 }
 

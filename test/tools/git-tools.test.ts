@@ -83,6 +83,14 @@ describe("git in the workspace", () => {
     expect(said).toBe("LMAgent <lmagent@localhost>\n");
   });
 
+  it("does not see the agent's own folder", async () => {
+    await initialise();
+    await commands.sandbox.run("true");
+    expect(await callTool(tools.status, {})).toMatchObject({
+      output: "nothing to commit, working tree clean",
+    });
+  });
+
   it("uses the identity that the repository names", async () => {
     await initialise();
     await commands.sandbox.run("git config user.name Ann && git config user.email ann@example.org");
