@@ -44,7 +44,7 @@ export function last(events: readonly AgentEvent[]): Extract<AgentEvent, { type:
 export function textTool(
   name: string,
   execute: (text: string, context: ToolContext) => Promise<ToolResult> | ToolResult,
-  { access = "read" } = {},
+  { access = "read" }: { access?: ToolAccess } = {},
 ): Tool {
   return defineTool({
     name,

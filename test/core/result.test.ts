@@ -20,7 +20,7 @@ describe("a capped text", () => {
           const capped = capText(text, budget);
           expect(bytes(capped)).toBeLessThanOrEqual(budget + 60);
           expect(capped).toMatch(/bytes left out/);
-          expect(Buffer.from(capped, "utf8").toString("utf8")).toBe(capped.toWellFormed());
+          expect(Buffer.from(capped, "utf8").toString("utf8")).toBe(capped);
           const [head = "", tail = ""] = capped.split(/\n\[… \d+ bytes left out …\]\n/);
           expect(text.startsWith(head)).toBe(true);
           expect(text.endsWith(tail)).toBe(true);

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { AgentEvent } from "../../src/core/events.ts";
+import type { Message } from "../../src/core/message.ts";
 import type { ScriptedServer } from "../../src/testing/index.ts";
 
 export const BIN = resolve(import.meta.dirname, "../../dist/bin/lmagent.js");
@@ -87,11 +88,16 @@ export function lastEvent({
   return event;
 }
 
+interface ChatBody {
+  messages: Message[];
+  tools: unknown[];
+}
+
 /** The body of the chat request with this number, counted from 0. */
-export function chatBody<Body>(server: ScriptedServer, index: number): Body {
+export function chatBody(server: ScriptedServer, index: number): ChatBody {
   const chat = server.chats[index];
   if (chat === undefined) throw new Error(`only ${server.chats.length} chat requests came`);
-  return chat.json as Body;
+  return chat.json as ChatBody;
 }
 
 /** Whether a program is there; a test that needs it is skipped without, and fails in CI. */
