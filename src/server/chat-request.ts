@@ -110,7 +110,6 @@ export function isApiError(value: ChatRequest | ApiError): value is ApiError {
 }
 
 function describeIssue(issue: z.core.$ZodIssue | undefined, body: unknown): ApiError {
-  // A union reports the whole field; the innermost issue of its closest branch says more.
   const path = (issue?.path ?? []).map(String);
   const param = path.join(".") || null;
   const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], body);

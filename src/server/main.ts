@@ -21,6 +21,9 @@ import { createServedModel } from "./served-model.ts";
 /** Whoever started us takes its lease at once; this is for one that died in between. */
 const START_GRACE_MS = 10_000;
 
+/** Longer than most tools run, so that the next turn's request does not meet a connection that is just being closed. */
+const KEEP_ALIVE_MS = 300_000;
+
 function log(line: string): void {
   process.stdout.write(`${new Date().toISOString()} ${line}\n`);
 }
@@ -38,7 +41,7 @@ async function start(settings: ServerSettings): Promise<void> {
   const plan = await planLoad(settings);
   const engine = createEngine({ childEntry: settings.engineChild, load: plan, log });
   engine.start();
-  const server = createServer();
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS });
   await listen(server);
   const path = runFilePath(settings.home, settings);
 

@@ -1,0 +1,88 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { isApiError, parseChatRequest } from "../../src/server/chat-request.ts";
+import type { ChatRequest } from "../../src/server/chat-request.ts";
+
+function parse(body: Record<string, unknown>): ChatRequest {
+  const request = parseChatRequest(JSON.stringify({ messages: [{ role: "user", content: "x" }], ...body }));
+  if (isApiError(request)) throw new Error(request.body.error.message);
+  return request;
+}
+
+describe("the body of a chat request", () => {
+  test("may have assistant messages with null, missing or divided content", () => {
+    const calls = [{ id: "c", type: "function", function: { name: "f", arguments: "{}" } }];
+    const { messages } = parse({
+      messages: [
+        { role: "assistant", content: null, tool_calls: calls },
+        { role: "assistant", tool_calls: calls },
+        {
+          role: "assistant",
+          content: [
+            { type: "text", text: "a" },
+            { type: "text", text: "b" },
+          ],
+        },
+        { role: "tool", tool_call_id: "c", content: [{ type: "text", text: "done" }] },
+      ],
+    });
+    expect(messages.map(({ content }) => content)).toEqual(["", "", "ab", "done"]);
+  });
+
+  test("may have arguments as an object, and no type or id on a call", () => {
+    const { messages } = parse({
+      messages: [{ role: "assistant", tool_calls: [{ function: { name: "f", arguments: { a: 1 } } }] }],
+    });
+    expect(messages[0]).toEqual({
+      role: "assistant",
+      content: "",
+      tool_calls: [{ id: "", type: "function", function: { name: "f", arguments: '{"a":1}' } }],
+    });
+  });
+
+  test("may call the system developer, and thinking by either name", () => {
+    const { messages } = parse({
+      messages: [
+        { role: "developer", content: "be brief" },
+        { role: "assistant", content: "a", reasoning: "hm" },
+      ],
+    });
+    expect(messages).toEqual([
+      { role: "system", content: "be brief" },
+      { role: "assistant", content: "a", reasoning_content: "hm" },
+    ]);
+  });
+
+  test("may have null and unknown fields, and -1 for no limit", () => {
+    expect(
+      parse({ max_tokens: -1, stop: null, tools: null, seed: null, cache_prompt: true, user: "me" }),
+    ).toMatchObject({ max_tokens: -1, tools: [] });
+  });
+
+  test("is never answered with anything but a request or an error", () => {
+    const anything = fc.record(
+      {
+        messages: fc.jsonValue(),
+        tools: fc.jsonValue(),
+        tool_choice: fc.jsonValue(),
+        stop: fc.jsonValue(),
+        max_tokens: fc.jsonValue(),
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          anything.map((body) => JSON.stringify(body)),
+          fc.json(),
+          fc.string(),
+        ),
+        (text) => {
+          const request = parseChatRequest(text);
+          expect(isApiError(request) ? request.status : request.messages.length).toBeGreaterThan(0);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
