@@ -37,6 +37,9 @@ export interface ChatModelOptions {
   loadingMs?: number;
 }
 
+/** `describe` cannot say that it waits; past this the first request does, which can. */
+const DESCRIBE_LOADING_MS = 60_000;
+
 const DEFAULTS = { silenceMs: 560_000, maxRetries: 4, loadingMs: 600_000 };
 
 /** A model behind `/v1/chat/completions`. Throws `AgentError` `config_invalid` for a base URL or a key that is none. */
@@ -65,7 +68,7 @@ class ChatModel implements Model {
 
   async describe({ signal }: { signal?: AbortSignal }): Promise<ModelInfo> {
     if (this.#info) return this.#info;
-    const { id, transport, profiles = PROFILES } = this.#options;
+    const { id, transport, loadingMs, profiles = PROFILES } = this.#options;
     const { info, provisional } = await describeModel({
       id,
       server: this.#server,
@@ -73,6 +76,7 @@ class ChatModel implements Model {
       transport,
       profiles,
       signal,
+      loadingMs: Math.min(loadingMs, DESCRIBE_LOADING_MS),
     });
     if (!provisional) this.#info = info;
     return info;

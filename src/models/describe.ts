@@ -14,6 +14,7 @@ import {
 } from "./identify.ts";
 import type { ProfileRule } from "./profile.ts";
 import { findProfile } from "./profile.ts";
+import { sleep } from "./retry.ts";
 import type { Transport } from "./transport.ts";
 import { toUnavailable } from "./unavailable.ts";
 
@@ -25,6 +26,8 @@ export interface DescribeOptions {
   transport: Transport;
   profiles: readonly ProfileRule[];
   signal: AbortSignal | undefined;
+  /** Longest wait for a server that is loading its model, for until then it knows no window. */
+  loadingMs: number;
 }
 
 export interface Description {
@@ -35,6 +38,7 @@ export interface Description {
 
 /** Long enough for a busy machine, short enough not to be felt when a server ignores a route. */
 const PROBE_MS = 1_500;
+const ASK_AGAIN_MS = 500;
 
 const ROUTES = {
   models: "",
@@ -47,7 +51,7 @@ const ROUTES = {
 
 /** Asks all routes at once what this server is and what it has loaded; what it does not know it refuses quickly. */
 export async function describeModel(options: DescribeOptions): Promise<Description> {
-  const answers = await askAll(options);
+  const { answers, loading } = await askUntilLoaded(options);
   const kind = identifyServer(answers);
   const id = options.id ?? chooseModel(kind, answers) ?? "default";
   checkListed(kind, id, { answers, options });
@@ -60,10 +64,27 @@ export async function describeModel(options: DescribeOptions): Promise<Descripti
     ...facts,
     profile: findProfile(id, options.profiles),
   };
-  return { info, provisional: kind === "ollama" && readFacts(kind, id, answers).contextTokens === undefined };
+  const guessed = kind === "ollama" && readFacts(kind, id, answers).contextTokens === undefined;
+  return { info, provisional: guessed || loading };
 }
 
-async function askAll(options: DescribeOptions): Promise<ServerAnswers> {
+interface Asked {
+  answers: ServerAnswers;
+  /** Some route said 503: ask again later. */
+  loading: boolean;
+}
+
+/** A server that is still reading its model from disk answers 503 on all routes. */
+async function askUntilLoaded(options: DescribeOptions): Promise<Asked> {
+  let asked = await askAll(options);
+  for (let waitedMs = 0; asked.loading && waitedMs < options.loadingMs; waitedMs += ASK_AGAIN_MS) {
+    await sleep(ASK_AGAIN_MS, options.signal);
+    asked = await askAll(options);
+  }
+  return asked;
+}
+
+async function askAll(options: DescribeOptions): Promise<Asked> {
   const { server, transport, headers, signal } = options;
   const names = Object.keys(ROUTES) as (keyof ServerAnswers)[];
   const ask = (name: keyof ServerAnswers) =>
@@ -74,9 +95,8 @@ async function askAll(options: DescribeOptions): Promise<ServerAnswers> {
     });
   const answers = await Promise.all(names.map(ask));
   await checkReachable(answers, options);
-  return Object.fromEntries(
-    names.map((name, at) => [name, toValue(answers[at])]),
-  ) as unknown as ServerAnswers;
+  const values = Object.fromEntries(names.map((name, at) => [name, toValue(answers[at])])) as unknown;
+  return { answers: values as ServerAnswers, loading: answers.some((answer) => answer.status === 503) };
 }
 
 function toValue(answer: JsonAnswer | undefined): Json {

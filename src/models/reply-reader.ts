@@ -9,7 +9,7 @@ import type { TextGate } from "./rescue/gate.ts";
 import { createTextGate } from "./rescue/gate.ts";
 import { rescueFromText, rescueFromThinking } from "./rescue/rescue.ts";
 import type { ThinkingSegment } from "./thinking.ts";
-import { createThinkingSplitter } from "./thinking.ts";
+import { ThinkingSplitter } from "./thinking.ts";
 
 export type ReplyReaderOptions = Omit<CallScope, "complete">;
 
@@ -22,7 +22,7 @@ const SHOWN_CALL_CHARS = 80;
  */
 export class ReplyReader {
   readonly #options: ReplyReaderOptions;
-  readonly #splitter = createThinkingSplitter();
+  readonly #splitter = new ThinkingSplitter();
   readonly #assembler: CallAssembler;
   #gate: TextGate;
   #text = "";

@@ -11,11 +11,6 @@ export type ThinkingSegment =
   /** All text so far was thinking. */
   | { type: "reclassify" };
 
-export interface ThinkingSplitter {
-  push(text: string): ThinkingSegment[];
-  end(): ThinkingSegment[];
-}
-
 interface Family {
   opens: readonly string[];
   /** Ends the thinking and disappears. */
@@ -88,79 +83,88 @@ function toToken(kind: Token["kind"], text: string, family?: Family): Token {
 
 const STARTS = /[<[◁]/;
 
-export function createThinkingSplitter(): ThinkingSplitter {
-  const context = createCodeContext();
-  let pending = "";
-  let inside: Family | undefined;
-  // Tags inside a call that is written as text are content of a file or a command.
-  let call: readonly string[] | undefined;
-  let seenThinking = false;
+/** Feed it text in pieces; the segments together are the same for any pieces. */
+export class ThinkingSplitter {
+  readonly #context = createCodeContext();
+  #pending = "";
+  #inside: Family | undefined;
+  /** Ends of the call we are in: tags inside a call that is written as text are content of a file or a command. */
+  #call: readonly string[] | undefined;
+  #seenThinking = false;
 
-  const takeText = (text: string): ThinkingSegment[] => {
-    if (text === "") return [];
-    context.feed(text);
-    return [{ type: "text", text }];
-  };
-  const takeToken = (token: Token): ThinkingSegment[] => {
-    pending = pending.slice(token.text.length);
-    if (token.kind === "frame") return [];
-    if (token.kind === "call") {
-      call = token.closers;
-      return takeText(token.text);
-    }
-    if (token.kind === "close") {
-      if (seenThinking) return [];
-      seenThinking = true;
-      return [{ type: "reclassify" }];
-    }
-    seenThinking = true;
-    inside = token.family;
-    return [];
-  };
-  const stepOutside = (final: boolean): ThinkingSegment[] | undefined => {
-    const start = pending.search(STARTS);
-    const before = start < 0 ? pending : pending.slice(0, start);
-    pending = pending.slice(before.length);
-    const segments = takeText(before);
-    if (pending === "") return segments.length > 0 ? segments : undefined;
-    const match = matchToken(pending, OUTSIDE);
-    if (match === "partial" && !final) return segments.length > 0 ? segments : undefined;
-    if (typeof match === "object" && isMeant(match, context)) return [...segments, ...takeToken(match)];
-    const literal = pending.slice(0, typeof match === "object" ? match.text.length : 1);
-    pending = pending.slice(literal.length);
-    return [...segments, ...takeText(literal)];
-  };
-  const stepInside = (family: Family, final: boolean): ThinkingSegment[] | undefined => {
-    const found = findEnd(pending, family, final);
-    const text = pending.slice(0, found.at);
-    pending = pending.slice(found.at + found.skip);
-    if (found.ends) inside = undefined;
-    if (text === "" && !found.ends) return undefined;
-    return text === "" ? [] : [{ type: "thinking", text }];
-  };
-  const stepCall = (closers: readonly string[], final: boolean): ThinkingSegment[] | undefined => {
-    const found = findEnd(pending, { opens: [], closes: [], endsBefore: closers }, final);
-    const text = pending.slice(0, found.at);
-    pending = pending.slice(found.at);
-    if (found.ends) call = undefined;
-    return text === "" && !found.ends ? undefined : takeText(text);
-  };
-  const run = (final: boolean): ThinkingSegment[] => {
+  push(text: string): ThinkingSegment[] {
+    this.#pending += text;
+    return this.#run({ final: false });
+  }
+
+  end(): ThinkingSegment[] {
+    return this.#run({ final: true });
+  }
+
+  #run({ final }: { final: boolean }): ThinkingSegment[] {
     const all: ThinkingSegment[] = [];
-    while (pending !== "") {
-      const segments = inside ? stepInside(inside, final) : call ? stepCall(call, final) : stepOutside(final);
+    while (this.#pending !== "") {
+      const segments = this.#step(final);
       if (segments === undefined) break;
       all.push(...segments);
     }
     return all;
-  };
-  return {
-    push(text) {
-      pending += text;
-      return run(false);
-    },
-    end: () => run(true),
-  };
+  }
+
+  /** `undefined`: nothing more can be said without more text. */
+  #step(final: boolean): ThinkingSegment[] | undefined {
+    if (this.#inside) return this.#stepInside(this.#inside, final);
+    return this.#call ? this.#stepCall(this.#call, final) : this.#stepOutside(final);
+  }
+
+  #stepOutside(final: boolean): ThinkingSegment[] | undefined {
+    const start = this.#pending.search(STARTS);
+    const segments = this.#takeText(start < 0 ? this.#pending : this.#pending.slice(0, start));
+    if (this.#pending === "") return segments;
+    const match = matchToken(this.#pending, OUTSIDE);
+    if (match === "partial" && !final) return segments.length > 0 ? segments : undefined;
+    if (typeof match === "object" && isMeant(match, this.#context))
+      return [...segments, ...this.#takeToken(match)];
+    const length = typeof match === "object" ? match.text.length : 1;
+    return [...segments, ...this.#takeText(this.#pending.slice(0, length))];
+  }
+
+  #stepInside(family: Family, final: boolean): ThinkingSegment[] | undefined {
+    const found = findEnd(this.#pending, family, final);
+    const text = this.#pending.slice(0, found.at);
+    this.#pending = this.#pending.slice(found.at + found.skip);
+    if (found.ends) this.#inside = undefined;
+    if (text === "") return found.ends ? [] : undefined;
+    return [{ type: "thinking", text }];
+  }
+
+  #stepCall(closers: readonly string[], final: boolean): ThinkingSegment[] | undefined {
+    const found = findEnd(this.#pending, { opens: [], closes: [], endsBefore: closers }, final);
+    if (found.ends) this.#call = undefined;
+    const segments = this.#takeText(this.#pending.slice(0, found.at));
+    return segments.length > 0 || found.ends ? segments : undefined;
+  }
+
+  /** Moves the first part of what is pending to the text. */
+  #takeText(text: string): ThinkingSegment[] {
+    if (text === "") return [];
+    this.#pending = this.#pending.slice(text.length);
+    this.#context.feed(text);
+    return [{ type: "text", text }];
+  }
+
+  #takeToken(token: Token): ThinkingSegment[] {
+    if (token.kind === "call") {
+      this.#call = token.closers;
+      return this.#takeText(this.#pending.slice(0, token.text.length));
+    }
+    this.#pending = this.#pending.slice(token.text.length);
+    if (token.kind === "frame") return [];
+    const first = !this.#seenThinking;
+    this.#seenThinking = true;
+    if (token.kind === "open") this.#inside = token.family;
+    return token.kind === "close" && first ? [{ type: "reclassify" }] : [];
+  }
 }
 
 function matchToken(text: string, tokens: readonly Token[]): Token | "partial" | undefined {

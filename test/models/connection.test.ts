@@ -107,6 +107,20 @@ describe("a server that is not there", () => {
   });
 });
 
+describe("a key that is none", () => {
+  it.each(["two\nlines", "schlüssel", "a b"])("is refused without being shown: `%s`", (apiKey) => {
+    const made = () => createModel("http://127.0.0.1:1", { apiKey });
+    expect(made).toThrow(expect.objectContaining({ code: "config_invalid" }));
+    expect(made).not.toThrow(apiKey);
+  });
+
+  it("is sent without the space around it", async () => {
+    const url = await start([textReply("ok")]);
+    await runModel(createModel(url, { apiKey: " sk-1\n" }));
+    expect(server?.chats[0]?.headers.authorization).toBe("Bearer sk-1");
+  });
+});
+
 describe("a base URL that is none", () => {
   it.each([
     "",

@@ -243,6 +243,29 @@ describe("what a server is and has loaded", () => {
     expect(performance.now() - began).toBeLessThan(4_000);
   });
 
+  it("is waited for while the server loads its model", async () => {
+    const loading = errorReply(503, "Loading model", { type: "unavailable_error" });
+    const loaded = jsonReply({ default_generation_settings: { n_ctx: 4_096 }, total_slots: 1 });
+    const routes: Record<string, ScriptedReply> = { "GET /v1/models": loading, "GET /props": loading };
+    const server = await start(routes);
+    const asked = createModel(server.url).describe({});
+    await expect.poll(() => server.requests.length).toBeGreaterThan(5);
+    Object.assign(routes, {
+      "GET /v1/models": models({ id: "m", owned_by: "llamacpp" }),
+      "GET /props": loaded,
+    });
+    expect(await asked).toMatchObject({ server: "llama-server", contextTokens: 4_096 });
+  });
+
+  it("is asked again when the server was still loading at the end of the wait", async () => {
+    const routes: Record<string, ScriptedReply> = { "GET /props": errorReply(503, "Loading model") };
+    const server = await start(routes);
+    const model = createModel(server.url, { loadingMs: 0 });
+    expect((await model.describe({})).contextTokens).toBeUndefined();
+    routes["GET /props"] = jsonReply({ default_generation_settings: { n_ctx: 4_096 } });
+    expect((await model.describe({})).contextTokens).toBe(4_096);
+  });
+
   it("is asked once", async () => {
     const server = await start(LMSTUDIO);
     const model = createModel(server.url, { id: undefined });

@@ -1,70 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { CALL, FORMS, TOUCH } from "./call-forms.ts";
 import { readReply, readText } from "./read-reply.ts";
-
-const TOUCH = { command: "touch ran_a" };
-const CALL = JSON.stringify({ name: "shell", arguments: TOUCH });
-
-/** Every form, each saying `shell {"command": "touch ran_a"}`. */
-const FORMS: Record<string, string> = {
-  Hermes: `<tool_call>\n${CALL}\n</tool_call>`,
-  "Hermes on one line": `<tool_call>${CALL}</tool_call>`,
-  "Hermes without its closing tag": `<tool_call>\n${CALL}`,
-  "Hermes closed by an end-of-turn token": `<tool_call>\n${CALL}<|im_end|>`,
-  "Hermes with `parameters`": `<tool_call>{"name": "shell", "parameters": ${JSON.stringify(TOUCH)}}</tool_call>`,
-  "Hermes with arguments as a string": `<tool_call>${JSON.stringify({ name: "shell", arguments: JSON.stringify(TOUCH) })}</tool_call>`,
-  "Hermes with an OpenAI call inside": `<tool_call>${JSON.stringify({ type: "function", function: { name: "shell", arguments: TOUCH } })}</tool_call>`,
-  "Hermes with flat parameters": `<tool_call>{"name": "shell", "command": "touch ran_a"}</tool_call>`,
-  "Hermes with a list": `<tool_call>[${CALL}]</tool_call>`,
-  "Hermes with broken JSON": `<tool_call>{'name': 'shell', 'arguments': {'command': 'touch ran_a',},}</tool_call>`,
-  "Hermes with a missing brace": `<tool_call>{"name": "shell", "arguments": {"command": "touch ran_a"}</tool_call>`,
-  "Hermes with a fence inside": `<tool_call>\n\`\`\`json\n${CALL}\n\`\`\`\n</tool_call>`,
-  "function_call tag": `<function_call>${CALL}</function_call>`,
-  "Qwen XML":
-    "<tool_call>\n<function=shell>\n<parameter=command>\ntouch ran_a\n</parameter>\n</function>\n</tool_call>",
-  "Qwen XML without the outer tag":
-    "<function=shell>\n<parameter=command>\ntouch ran_a\n</parameter>\n</function>",
-  "Qwen XML on one line": "<function=shell><parameter=command>touch ran_a</parameter></function>",
-  "Qwen XML without the end of a parameter":
-    "<function=shell>\n<parameter=command>\ntouch ran_a\n</function>\n</tool_call>",
-  "Llama's function tag": `<function=shell>${JSON.stringify(TOUCH)}</function>`,
-  "fenced JSON": `\`\`\`json\n${CALL}\n\`\`\``,
-  "fenced JSON without a language": `\`\`\`\n${CALL}\n\`\`\``,
-  "fenced tool_call": `\`\`\`tool_call\n${CALL}\n\`\`\``,
-  "fenced JSON without its end": `\`\`\`json\n${CALL}`,
-  "fenced JSON on one line": `\`\`\`json ${CALL}\`\`\``,
-  "fenced Hermes": `\`\`\`xml\n<tool_call>${CALL}</tool_call>\n\`\`\``,
-  "announced fenced JSON": `I'll create the file now:\n\n\`\`\`json\n${CALL}\n\`\`\`\n`,
-  "bare JSON": CALL,
-  "bare JSON with white space": `\n  ${JSON.stringify({ name: "shell", parameters: TOUCH }, null, 2)}\n`,
-  "bare JSON of Llama": JSON.stringify({ type: "function", name: "shell", parameters: TOUCH }),
-  "bare JSON of OpenAI": JSON.stringify({
-    tool_calls: [
-      { id: "1", type: "function", function: { name: "shell", arguments: JSON.stringify(TOUCH) } },
-    ],
-  }),
-  "Mistral's list": `[TOOL_CALLS][${CALL}]`,
-  "Mistral's list with a space": `[TOOL_CALLS] [${CALL}]</s>`,
-  "Mistral's name and arguments": `[TOOL_CALLS]shell${JSON.stringify(TOUCH)}`,
-  "Mistral with [ARGS]": `[TOOL_CALLS]shell[CALL_ID]abc123def[ARGS]${JSON.stringify(TOUCH)}`,
-  "Llama's python tag": `<|python_tag|>${JSON.stringify({ type: "function", name: "shell", parameters: TOUCH })}<|eom_id|>`,
-  "DeepSeek V3": `<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>shell\n\`\`\`json\n${JSON.stringify(TOUCH)}\n\`\`\`<｜tool▁call▁end｜><｜tool▁calls▁end｜>`,
-  "DeepSeek V3.1": `<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>shell<｜tool▁sep｜>${JSON.stringify(TOUCH)}<｜tool▁call▁end｜><｜tool▁calls▁end｜>`,
-  GLM: "<tool_call>shell\n<arg_key>command</arg_key>\n<arg_value>touch ran_a</arg_value>\n</tool_call>",
-  "GLM on one line":
-    "<tool_call>shell<arg_key>command</arg_key><arg_value>touch ran_a</arg_value></tool_call>",
-  Kimi: `<|tool_calls_section_begin|><|tool_call_begin|>functions.shell:0<|tool_call_argument_begin|>${JSON.stringify(TOUCH)}<|tool_call_end|><|tool_calls_section_end|>`,
-  Harmony: `<|channel|>commentary to=functions.shell <|constrain|>json<|message|>${JSON.stringify(TOUCH)}<|call|>`,
-  "Harmony with its role": `<|start|>assistant<|channel|>commentary to=functions.shell json<|message|>${JSON.stringify(TOUCH)}<|call|>`,
-  "Harmony with the recipient first": `<|start|>assistant to=functions.shell<|channel|>commentary json<|message|>${JSON.stringify(TOUCH)}<|call|>`,
-  "Harmony after thinking": `<|channel|>analysis<|message|>I must run it.<|end|><|start|>assistant<|channel|>commentary to=functions.shell <|constrain|>json<|message|>${JSON.stringify(TOUCH)}<|call|>`,
-  "LM Studio": `[TOOL_REQUEST]${CALL}[END_TOOL_REQUEST]`,
-  Gemma: '```tool_code\nshell(command="touch ran_a")\n```',
-  "Gemma with print and a name space": "```tool_code\nprint(default_api.shell(command='touch ran_a'))\n```",
-  Granite: `<|tool_call|>[${CALL}]`,
-  Phi: `<|tool_call|>[${CALL}]<|/tool_call|>`,
-  "Phi before 4": `functools[${CALL}]`,
-};
 
 describe("calls written as text", () => {
   it.each(Object.entries(FORMS))("recovers %s, whole and in pieces", (_name, text) => {
@@ -85,7 +22,7 @@ describe("calls written as text", () => {
     }
   });
 
-  it.each(Object.entries(FORMS).filter(([name]) => !/fenced|bare|Gemma/.test(name)))(
+  it.each(Object.entries(FORMS).filter(([name]) => !/fenced|fence$|bare|Gemma/.test(name)))(
     "keeps the words before %s",
     (_name, text) => {
       const reply = readText(`I will run it.\n\n${text}`, { size: 5 });
@@ -220,6 +157,8 @@ describe("text meant for the user", () => {
       '{"name": "shell", "arguments": {"command": "ls", "sudo": true}}',
     ],
     ["a package.json", '```json\n{"name": "shell", "version": "1.0.0", "scripts": {}}\n```'],
+    ["JSON on its own line with words after it", `I'll run it:\n${CALL}\nand then we see.`],
+    ["JSON on its own line that is offered", `Your call could be:\n${CALL}`],
     ["bare JSON with words after it", `${CALL}\n\nThis is the call.`],
     ["a tag on its own", "The <tool_call> tag opens a call and </tool_call> closes it."],
     ["Python code", '```python\nshell(command="ls")\n```'],
@@ -278,6 +217,35 @@ describe("a call that cannot be used", () => {
       "<function=write>\n<parameter=path>\na.txt\n</parameter>\n<parameter=content>\nline one\nli",
     );
     expect(calls).toMatchObject([{ name: "write", arguments: undefined }]);
+  });
+});
+
+describe("the content of a call written as text", () => {
+  const content = "<think>a</think>\n</think>\n<|im_end|>\n<|end|>\n```json\n{}\n```\n[THINK]\n";
+  it.each([
+    [
+      "Hermes",
+      `<tool_call>${JSON.stringify({ name: "write", arguments: { path: "a", content } })}</tool_call>`,
+    ],
+    [
+      "Qwen XML",
+      `<function=write>\n<parameter=path>\na\n</parameter>\n<parameter=content>\n${content}\n</parameter>\n</function>`,
+    ],
+    ["Mistral", `[TOOL_CALLS]write${JSON.stringify({ path: "a", content })}`],
+  ])("is kept to the letter in %s", (_name, text) => {
+    for (const size of [text.length, 1, 3]) {
+      expect(readText(`Here it comes.\n${text}`, { size }).calls).toMatchObject([
+        { arguments: { path: "a", content } },
+      ]);
+    }
+  });
+
+  it("may be long", () => {
+    const long = "0123456789abcde\n".repeat(12_000);
+    const text = `<tool_call>${JSON.stringify({ name: "write", arguments: { path: "a", content: long } })}</tool_call>`;
+    const reply = readText(text, { size: 4 });
+    expect(reply.calls).toMatchObject([{ arguments: { content: long } }]);
+    expect(reply.shown).toBe("");
   });
 });
 
