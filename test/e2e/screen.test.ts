@@ -1,0 +1,146 @@
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import {
+  callReply,
+  hangingReply,
+  startScriptedServer,
+  textReply,
+  type ScriptedReply,
+} from "../../src/testing/index.ts";
+import { BIN, createPlace, hasProgram, type Place } from "./_agent.ts";
+
+/** The screen as a person sees it, in a terminal of its own. */
+class Terminal implements Disposable {
+  readonly #name = `lmagent-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
+
+  constructor(place: Place, { url, args = [] }: { url: string; args?: readonly string[] }) {
+    const env = {
+      HOME: join(place.home, ".."),
+      LMAGENT_HOME: place.home,
+      LLM_URL: url,
+      TERM: "xterm-256color",
+    };
+    const words = Object.entries(env).map(([name, value]) => `${name}='${value}'`);
+    const command = [
+      "cd",
+      `'${place.workspace}'`,
+      "&&",
+      ...words,
+      `'${process.execPath}'`,
+      `'${BIN}'`,
+      ...args,
+      "; echo left with $?; cat",
+    ].join(" ");
+    this.#tmux("new-session", "-d", "-x", "100", "-y", "40", command);
+  }
+
+  type(...keys: readonly string[]): void {
+    this.#tmux("send-keys", ...keys);
+  }
+
+  screen(): string {
+    return this.#tmux("capture-pane", "-p", "-S", "-200");
+  }
+
+  /** Waits until the screen shows it. */
+  async sees(text: string | RegExp): Promise<string> {
+    for (let round = 0; round < 100; round += 1) {
+      const screen = this.screen();
+      if (typeof text === "string" ? screen.includes(text) : text.test(screen)) return screen;
+      await delay(100);
+    }
+    throw new Error(`never saw ${String(text)}:\n${this.screen()}`);
+  }
+
+  [Symbol.dispose](): void {
+    this.#tmux("kill-server");
+  }
+
+  #tmux(...args: readonly string[]): string {
+    return execFileSync("tmux", ["-L", this.#name, ...args], { encoding: "utf8" });
+  }
+}
+
+const touch = (file: string): ScriptedReply =>
+  callReply([{ name: "shell", arguments: { command: `touch ${file}` } }]);
+
+describe.runIf(await hasProgram("tmux"))("the interactive screen", () => {
+  it("takes a request, asks before a command, runs it when allowed and shows the answer", async () => {
+    using place = createPlace();
+    await using server = await startScriptedServer([touch("allowed"), textReply("It is **there** now.")]);
+    using terminal = new Terminal(place, { url: server.url });
+    await terminal.sees("LMAgent");
+    terminal.type("make a file", "Enter");
+    await terminal.sees("touch allowed");
+    await terminal.sees("allow once");
+    expect(existsSync(join(place.workspace, "allowed"))).toBe(false);
+    await delay(300);
+    terminal.type("y");
+    await terminal.sees("It is there now.");
+    expect(existsSync(join(place.workspace, "allowed"))).toBe(true);
+    terminal.type("quit", "Enter");
+    await terminal.sees("left with 0");
+  });
+
+  it("does not run what is denied", async () => {
+    using place = createPlace();
+    await using server = await startScriptedServer([touch("denied"), textReply("Then not.")]);
+    using terminal = new Terminal(place, { url: server.url });
+    await terminal.sees("LMAgent");
+    terminal.type("make a file", "Enter");
+    await terminal.sees("allow once");
+    await delay(300);
+    terminal.type("n");
+    await terminal.sees("Then not.");
+    expect(existsSync(join(place.workspace, "denied"))).toBe(false);
+    expect(server.chats[1]?.body).toContain("denied by user");
+  });
+
+  it("is interrupted by Ctrl-C, left by a second one, and goes on where it was", async () => {
+    using place = createPlace();
+    await using server = await startScriptedServer([
+      hangingReply(textReply("Thinking about"), 2),
+      textReply("Here I am again."),
+    ]);
+    {
+      using terminal = new Terminal(place, { url: server.url });
+      await terminal.sees("LMAgent");
+      terminal.type("think hard", "Enter");
+      await terminal.sees(/waiting|writing|thinking|reading/i);
+      await delay(500);
+      terminal.type("C-c");
+      await terminal.sees(/interrupted/i);
+      expect(server.chats[0]?.abandoned).toBe(true);
+      terminal.type("C-c");
+      await terminal.sees("left with 0");
+    }
+    using terminal = new Terminal(place, { url: server.url, args: ["--continue"] });
+    await terminal.sees("think hard");
+    terminal.type("and now?", "Enter");
+    await terminal.sees("Here I am again.");
+    expect(server.chats[1]?.body).toContain("think hard");
+  });
+
+  it("completes commands, lists them, and changes the mode", async () => {
+    using place = createPlace();
+    await using server = await startScriptedServer([
+      callReply([{ name: "ls", arguments: {} }]),
+      textReply("Listed."),
+    ]);
+    using terminal = new Terminal(place, { url: server.url });
+    await terminal.sees("LMAgent");
+    terminal.type("/mo");
+    await terminal.sees("/mode");
+    terminal.type("C-c");
+    terminal.type("/mode manual", "Enter");
+    await terminal.sees("The mode is now manual.");
+    terminal.type("look around", "Enter");
+    await terminal.sees("manual mode asks");
+    await delay(300);
+    terminal.type("y");
+    await terminal.sees("Listed.");
+  });
+});
