@@ -134,11 +134,11 @@ describe("while the agent works", () => {
     await expect
       .poll(screen.text, POLL)
       .toContain("● shell rm -r build\n  │ row 7\n  │ row 8\n  │ row 9\n  │ row 10\n  │ row 11\n");
-    await expect.poll(screen.text, POLL).toContain("✓ shell rm -r build  1.2 s\n\n  all good");
+    await expect.poll(screen.text, POLL).toContain("✓ shell rm -r build  1.2 s · 12 lines\n\n  all good");
     screen.terminal.press(KEY.ctrlO);
-    await expect.poll(screen.text, POLL).toContain("✓ shell rm -r build  1.2 s\n  │ row 0\n");
+    await expect.poll(screen.text, POLL).toContain("✓ shell rm -r build  1.2 s · 12 lines\n  │ row 0\n");
     screen.terminal.press(KEY.ctrlO);
-    await expect.poll(screen.text, POLL).toContain("✓ shell rm -r build  1.2 s\n\n  all good");
+    await expect.poll(screen.text, POLL).toContain("✓ shell rm -r build  1.2 s · 12 lines\n\n  all good");
   });
 
   test("thinking is folded away when it ends", async () => {

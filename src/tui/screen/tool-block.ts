@@ -1,7 +1,7 @@
 import { truncateToWidth, visibleWidth, wrapTextWithAnsi } from "@mariozechner/pi-tui";
 import type { CallPreview, ToolResult } from "../../core/index.ts";
 import { formatDiffSize, toDiffLines } from "../diff-lines.ts";
-import { formatDuration, shorten, toCallSummary } from "../format.ts";
+import { formatCount, formatDuration, shorten, toCallSummary } from "../format.ts";
 import { toPreviewLines } from "../preview.ts";
 import type { Style } from "../style.ts";
 import { toTerminalText } from "../terminal-text.ts";
@@ -110,10 +110,20 @@ function toMeta({ state, result, durationMs }: Call): string {
   if (result === undefined) return state === "abandoned" ? "interrupted" : "";
   const diff = toDiff(result);
   // A call that never ran took no time.
-  const parts =
-    durationMs === undefined || (durationMs === 0 && !result.ok) ? [] : [formatDuration(durationMs)];
-  if (diff !== undefined) parts.unshift(formatDiffSize(diff));
-  return parts.join(" · ");
+  const hasRun = durationMs !== undefined && (durationMs > 0 || result.ok);
+  return [
+    diff === undefined ? "" : formatDiffSize(diff),
+    hasRun ? formatDuration(durationMs) : "",
+    toLength(result),
+  ]
+    .filter((part) => part !== "")
+    .join(" · ");
+}
+
+/** How much is behind the details key. */
+function toLength(result: ToolResult): string {
+  const lines = result.ok ? result.output.trimEnd().split("\n").length : 0;
+  return lines > 1 ? `${formatCount(lines)} lines` : "";
 }
 
 function toDiff(result: ToolResult | undefined): string | undefined {
