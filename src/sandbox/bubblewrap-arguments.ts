@@ -6,7 +6,7 @@ import { lstatSync, readlinkSync } from "node:fs";
 import type { RunAs } from "./workspace-root.ts";
 
 /** Where commands see the workspace. */
-export const WORKSPACE_INSIDE = "/workspace";
+const WORKSPACE_INSIDE = "/workspace";
 
 const SYSTEM_LINKS = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] as const;
 

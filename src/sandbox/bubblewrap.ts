@@ -131,17 +131,20 @@ function toResult({ report, ...result }: ChildEnd, bwrapPath: string): SandboxRe
 
 export type ProbeResult = { usable: true } | { usable: false; reason: string };
 
-/** Runs one command in a sandbox as it would be used, because only that tells whether the kernel allows it. */
+/** Tells whether bubblewrap works here. */
 export async function probeBubblewrap(options: BubblewrapOptions): Promise<ProbeResult> {
+  await using sandbox = createBubblewrapSandbox(options);
+  return probeSandbox(sandbox);
+}
+
+/** Runs one command as it would be run later, because only that tells whether the kernel allows it. */
+export async function probeSandbox(sandbox: Sandbox): Promise<ProbeResult> {
   let said = "";
+  const onOutput = (chunk: Uint8Array): void => {
+    said += Buffer.from(chunk).toString();
+  };
   try {
-    await using sandbox = createBubblewrapSandbox(options);
-    const { exitCode } = await sandbox.run("true", {
-      timeoutMs: 5_000,
-      onOutput: (chunk) => {
-        said += Buffer.from(chunk).toString();
-      },
-    });
+    const { exitCode } = await sandbox.run("true", { timeoutMs: 5_000, onOutput });
     if (exitCode === 0) return { usable: true };
     return { usable: false, reason: firstLine(said) ?? `a test command ended with exit code ${exitCode}` };
   } catch (thrown) {

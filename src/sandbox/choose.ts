@@ -1,6 +1,6 @@
 import { AgentError } from "../core/errors.ts";
 import type { Sandbox, SandboxBackend } from "../core/sandbox.ts";
-import { createBubblewrapSandbox, probeBubblewrap } from "./bubblewrap.ts";
+import { createBubblewrapSandbox, probeSandbox } from "./bubblewrap.ts";
 import { createProcessSandbox } from "./process.ts";
 import { findTrustedBinary } from "./trusted-binary.ts";
 
@@ -46,8 +46,11 @@ async function tryBubblewrap({ workspaceRoot, toolchains = [] }: ChooseOptions):
   if (process.platform !== "linux") return "it needs Linux";
   const bwrapPath = findTrustedBinary("bwrap", workspaceRoot);
   if (bwrapPath === undefined) return "it is not installed (Debian, Ubuntu: `apt install bubblewrap`)";
-  const probed = await probeBubblewrap({ workspaceRoot, bwrapPath, toolchains });
-  return probed.usable ? createBubblewrapSandbox({ workspaceRoot, bwrapPath, toolchains }) : probed.reason;
+  const sandbox = createBubblewrapSandbox({ workspaceRoot, bwrapPath, toolchains });
+  const probed = await probeSandbox(sandbox);
+  if (probed.usable) return sandbox;
+  await sandbox[Symbol.asyncDispose]();
+  return probed.reason;
 }
 
 function chooseProcess(

@@ -13,7 +13,7 @@ import { promisify } from "node:util";
 
 const READ = constants.O_RDONLY | constants.O_NONBLOCK;
 
-export interface OutputPair {
+interface OutputPair {
   /** Descriptors for the child: its output and its errors. */
   writers: readonly [number, number];
   readers: readonly [Readable, Readable];

@@ -32,7 +32,7 @@ export interface SandboxBox {
   run: (command: string | readonly string[], options?: SandboxRunOptions) => Promise<SandboxOutput>;
 }
 
-export interface SandboxOutput extends SandboxResult {
+interface SandboxOutput extends SandboxResult {
   stdout: string;
   stderr: string;
   bytes: Buffer;

@@ -44,10 +44,11 @@ export function createShellTool(options: ShellToolOptions): Tool {
 }
 
 async function runShell(
-  call: ShellCall,
+  wanted: ShellCall,
   options: ShellToolOptions,
   context: ToolContext,
 ): Promise<ToolResult> {
+  const call = withoutZeros(wanted);
   const { sandbox, outputLog } = options;
   const kept = createKeptOutput({
     maxBytes: Math.max(context.resultBytes / 2, context.resultBytes - FRAME_BYTES),
@@ -68,6 +69,12 @@ async function runShell(
   } finally {
     live.end();
   }
+}
+
+/** Zero and less mean that nothing was asked for. */
+function withoutZeros({ command, timeout, max_memory_mb }: ShellCall): ShellCall {
+  const positive = (number = 0): number | undefined => (number > 0 ? number : undefined);
+  return { command, timeout: positive(timeout), max_memory_mb: positive(max_memory_mb) };
 }
 
 interface Shown {

@@ -65,6 +65,18 @@ describe("the result of a command", () => {
     expect(result["error"]).toBe("stopped: it took longer than 1 s; `timeout` can be at most 120");
   });
 
+  it("comes within the usual limits when none, less or far too much is asked for", async () => {
+    const { shell } = openShell();
+    for (const number of [0, -1, 1e9, "30"]) {
+      const result = await callTool(shell, {
+        command: "sleep 1.1; echo ok",
+        timeout: number,
+        max_memory_mb: number,
+      });
+      expect(result).toMatchObject({ ok: true, output: "ok\n" });
+    }
+  });
+
   it("says that the memory was used up, and how much it was", async () => {
     const { shell } = openShell();
     const hog = "head -c 60000000 /dev/zero | tail -c 59999999 | sleep 8 &";
