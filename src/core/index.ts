@@ -1,13 +1,60 @@
 /** The door of the core: the contracts, the vocabulary and the loop. */
-export * from "./approval.ts";
-export * from "./define-tool.ts";
-export * from "./errors.ts";
-export * from "./events.ts";
-export * from "./message.ts";
-export * from "./model.ts";
-export * from "./sandbox.ts";
-export * from "./session.ts";
-export * from "./todo.ts";
-export * from "./tool.ts";
-export * from "./output-log.ts";
-export * from "./workspace.ts";
+export { denyUnattended, PERMISSION_MODES } from "./approval.ts";
+export type { ApprovalDecision, ApprovalRequest, Approver, PermissionMode } from "./approval.ts";
+export { defineTool, type ToolDefinition } from "./define-tool.ts";
+export { AgentError, ERROR_CODES, errorMessage } from "./errors.ts";
+export type { AgentErrorOptions, ErrorCode } from "./errors.ts";
+export { END_REASONS, unreachable } from "./events.ts";
+export type { AgentEvent, AgentEventOf, EndReason, WarningCode } from "./events.ts";
+export { Inbox } from "./inbox.ts";
+export { DEFAULT_LIMITS, run } from "./loop.ts";
+export type { RunLimits, RunOptions, RunResult } from "./loop.ts";
+export { messageText } from "./message.ts";
+export type { AssistantMessage, ContentPart, Message, SystemMessage, ToolCall, ToolMessage, UserMessage } from "./message.ts";
+export type {
+  FinishReason,
+  Model,
+  ModelEvent,
+  ModelInfo,
+  ModelProfile,
+  ModelReply,
+  ModelRequest,
+  ProposedCall,
+  ServerKind,
+  ToolSchema,
+  Usage,
+} from "./model.ts";
+export type { OutputFile, OutputLog } from "./output-log.ts";
+export { decidePermission, toPermissionMode, type PermissionDecision } from "./permission.ts";
+export { toSystemPrompt, type PromptParts } from "./prompt.ts";
+export { SANDBOX_LIMITS } from "./sandbox.ts";
+export type { Sandbox, SandboxBackend, SandboxResult, SandboxRunOptions } from "./sandbox.ts";
+export type { Session, SessionEntry, SessionHeader, SessionRecord, SessionState, SessionStore, SessionSummary } from "./session.ts";
+export { TODO_STATUSES, type Todo, type TodoStatus } from "./todo.ts";
+export type {
+  CallPreview,
+  JsonSchema,
+  ParsedArguments,
+  Tool,
+  ToolAccess,
+  ToolContext,
+  ToolEvent,
+  ToolFailure,
+  ToolResult,
+  ToolSuccess,
+} from "./tool.ts";
+export type {
+  BytesRead,
+  EditOutcome,
+  FindFilesOptions,
+  FoundFiles,
+  ReadTextOptions,
+  SearchTextOptions,
+  TextChange,
+  TextEncoding,
+  TextRead,
+  TextSearch,
+  Workspace,
+  WorkspaceEntry,
+  WriteOutcome,
+} from "./workspace.ts";

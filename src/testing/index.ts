@@ -16,3 +16,5 @@ export type { RecordedRequest, Script, ScriptedServer, ScriptedServerOptions } f
 export { describeSandbox } from "./sandbox.ts";
 export type { SandboxSubject, TestRunner } from "./sandbox.ts";
 export { describeSessionStore } from "./session-store.ts";
+export { createScriptedModel, scriptedCall } from "./scripted-model.ts";
+export type { ScriptedModel, ScriptedModelOptions } from "./scripted-model.ts";
