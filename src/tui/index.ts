@@ -13,7 +13,6 @@ export {
   formatTokens,
   formatUsage,
   shorten,
-  toCallSummary,
 } from "./format.ts";
-export { COLOURED, COLOURLESS, toStyle, type Style } from "./style.ts";
+export { COLOURED, COLOURLESS } from "./style.ts";
 export { createTextStream, toTerminalLine, toTerminalText } from "./terminal-text.ts";

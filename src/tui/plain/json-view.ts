@@ -17,7 +17,7 @@ export function createJsonView({ stdout }: { stdout: TextOutput }): View {
   };
 }
 
-export function toJsonLine(event: AgentEvent): string {
+function toJsonLine(event: AgentEvent): string {
   return JSON.stringify(event).replace(
     UNSAFE_IN_JSON,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,

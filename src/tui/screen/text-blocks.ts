@@ -5,7 +5,7 @@ import { toTerminalText } from "../terminal-text.ts";
 import { createBlock, type Block } from "./block.ts";
 import type { TextBlock } from "./markdown.ts";
 
-export const INDENT = "  ";
+const INDENT = "  ";
 const TAB = "    ";
 const THINKING_LINES = 3;
 const REQUEST_LINES = 20;
