@@ -28,14 +28,19 @@ export function toDelta(frame: Json): Delta {
   const choice = toObject(choices?.[0]);
   const body = toObject(choice["delta"] ?? choice["message"] ?? (choices ? undefined : frame["message"]));
   const parts = readContent(body["content"] ?? choice["text"]);
-  const finish = readFinish(choice["finish_reason"]);
+  // A whole answer is complete, said or not.
+  const finish = readFinish(choice["finish_reason"]) ?? ("message" in choice ? "stop" : undefined);
   const usage = readUsage(frame);
   const progress = readProgress(frame["prompt_progress"]);
   return {
     text: parts.text,
     thinking: readThinking(body) + parts.thinking,
     calls: readCalls(body),
-    recognized: choices !== undefined || usage !== undefined || progress !== undefined || "message" in frame,
+    recognized:
+      choices !== undefined ||
+      usage !== undefined ||
+      progress !== undefined ||
+      typeof frame["message"] === "object",
     ...(finish === undefined ? {} : { finish }),
     ...(usage === undefined ? {} : { usage }),
     ...(progress === undefined ? {} : { progress }),

@@ -23,6 +23,12 @@ export const FORMS: Record<string, string> = {
   "Qwen XML on one line": "<function=shell><parameter=command>touch ran_a</parameter></function>",
   "Qwen XML without the end of a parameter":
     "<function=shell>\n<parameter=command>\ntouch ran_a\n</function>\n</tool_call>",
+  MiniMax:
+    '<minimax:tool_call>\n<invoke name="shell">\n<parameter name="command">touch ran_a</parameter>\n</invoke>\n</minimax:tool_call>',
+  "Claude's tags":
+    '<function_calls>\n<invoke name="shell">\n<parameter name="command">touch ran_a</parameter>\n</invoke>\n</function_calls>',
+  "Claude's tags without the outer one":
+    '<invoke name="shell"><parameter name="command">touch ran_a</parameter></invoke>',
   "Llama's function tag": `<function=shell>${JSON.stringify(TOUCH)}</function>`,
   "fenced JSON": `\`\`\`json\n${CALL}\n\`\`\``,
   "fenced JSON without a language": `\`\`\`\n${CALL}\n\`\`\``,

@@ -126,6 +126,14 @@ describe("quirks of local servers", () => {
     expect(reply).toMatchObject({ text: "It is 4.", thinking: "2 + 2 is 4." });
   });
 
+  it("take a document for complete although it does not say so", async () => {
+    const reply = jsonReply({ choices: [{ message: { role: "assistant", content: "Done." } }] });
+    expect((await runModel(createModel(await start([reply])))).reply).toMatchObject({
+      text: "Done.",
+      finish: "stop",
+    });
+  });
+
   it("survive bytes that are split inside a character", async () => {
     const bytes = new TextEncoder().encode(
       `data: ${JSON.stringify(toChunk({ content: "Grüße 🙂" }))}\n\ndata: [DONE]\n\n`,

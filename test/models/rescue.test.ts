@@ -81,6 +81,10 @@ describe("several calls", () => {
   it.each([
     ["two Hermes blocks", `<tool_call>${first}</tool_call>\n<tool_call>${second}</tool_call>`],
     ["one Hermes block with two lines", `<tool_call>[${first}, ${second}]</tool_call>`],
+    [
+      "two of MiniMax",
+      '<minimax:tool_call>\n<invoke name="read">\n<parameter name="path">a.txt</parameter>\n</invoke>\n<invoke name="ls">\n</invoke>\n</minimax:tool_call>',
+    ],
     ["two fences", `\`\`\`json\n${first}\n\`\`\`\n\`\`\`json\n${second}\n\`\`\``],
     ["bare JSON in two lines", `${first}\n${second}`],
     ["a bare list", `[${first}, ${second}]`],
@@ -217,6 +221,41 @@ describe("a call that cannot be used", () => {
       "<function=write>\n<parameter=path>\na.txt\n</parameter>\n<parameter=content>\nline one\nli",
     );
     expect(calls).toMatchObject([{ name: "write", arguments: undefined }]);
+  });
+});
+
+describe("the words before a call", () => {
+  const fence = `\`\`\`json\n${CALL}\n\`\`\``;
+  const block = `<tool_call>\n${CALL}\n</tool_call>`;
+  it.each([
+    "I'll run the command now:",
+    "Let me check your files first.",
+    "Now I will create the file for you:",
+    "I need to format the template:",
+    "Running the tests:",
+    "Good idea.\n\nFirst, let me look around:",
+  ])("announce it: %s", (words) => {
+    for (const call of [fence, block, CALL]) {
+      expect(readText(`${words}\n\n${call}`)).toMatchObject({ text: words, calls: [{ arguments: TOUCH }] });
+    }
+  });
+
+  it.each([
+    "Here is an example of a tool call:",
+    "The format is:",
+    "For example:",
+    "You can run this:",
+    "Let me show you what to copy:",
+    "A call looks like this:",
+  ])("present it: %s", (words) => {
+    for (const call of [fence, block, CALL]) {
+      const text = `${words}\n\n${call}`;
+      expect(readText(text)).toMatchObject({ text, shown: text, calls: [] });
+    }
+  });
+
+  it("may speak of examples when they announce an action before a marked call", () => {
+    expect(readText(`I'll create an example file:\n${block}`).calls).toHaveLength(1);
   });
 });
 

@@ -75,6 +75,9 @@ export function hasProseAfter(text: string, block: MarkedBlock, later: readonly 
 export function stripLeftovers(text: string): string {
   return text
     .replace(/<tool_response>[\s\S]*$/, "")
-    .replace(/<\/?(?:tool_calls?|function|think)>|<\/s>|<\|(?:im_end|eot_id|eom_id|end|return|call)\|>/g, "")
+    .replace(
+      /<\/?(?:tool_calls?|function|function_calls|invoke|minimax:tool_call|think)>|<\/s>|<\|(?:im_end|eot_id|eom_id|end|return|call)\|>/g,
+      "",
+    )
     .trim();
 }
