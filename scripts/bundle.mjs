@@ -1,12 +1,14 @@
 // Bundles the command line, the model server and its engine child into dist/bin: split by command, so that each start
 // reads only what it needs.
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { build } from "esbuild";
+import { bundleLlama, hasLlama } from "./bundle-llama.mjs";
 
 const outdir = "dist/bin";
 rmSync(outdir, { recursive: true, force: true });
 
-await build({
+const { metafile } = await build({
   entryPoints: { lmagent: "src/cli/main.ts", server: "src/server/main.ts", "engine-child": "src/engine/child.ts" },
   outdir,
   bundle: true,
@@ -19,10 +21,30 @@ await build({
   keepNames: true,
   legalComments: "none",
   chunkNames: "chunks/[name]-[hash]",
+  metafile: true,
+  plugins: hasLlama ? [bundleLlama] : [],
   // Binaries and optional packages stay where npm put them.
-  external: ["node-llama-cpp", "@vscode/ripgrep", "koffi"],
+  external: [hasLlama ? "@node-llama-cpp/*" : "node-llama-cpp", "electron", "@vscode/ripgrep", "koffi"],
   // Some dependencies are CommonJS and load Node's own modules with `require`.
-  banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
+  banner: {
+    js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+  },
   logLevel: "warning",
 });
 chmodSync(`${outdir}/lmagent.js`, 0o755);
+writeLicences(metafile);
+
+/** The bundle holds code of other packages, so their licences go with it. */
+function writeLicences({ inputs }) {
+  const folders = new Set(
+    Object.keys(inputs).flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []),
+  );
+  const texts = [...folders].filter((folder) => existsSync(join(folder, "package.json"))).map(toLicence);
+  writeFileSync(`${outdir}/LICENSES.txt`, texts.join("\n\n"));
+}
+
+function toLicence(folder) {
+  const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+  return `${name} ${version} (${license})\n\n${file ? readFileSync(join(folder, file), "utf8").trim() : ""}`;
+}
