@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { PERMISSION_MODES } from "../core/approval.ts";
 import { errorMessage } from "../core/errors.ts";
-import type { ScreenCommand } from "../tui/screen/controller.ts";
+import type { ScreenCommand, ScreenOutput } from "../tui/screen/controller.ts";
 import type { Agent } from "./agent.ts";
 import { toSessionLine } from "./commands/sessions.ts";
 import { readContextFiles } from "./context-files.ts";
@@ -9,29 +9,35 @@ import { readContextFiles } from "./context-files.ts";
 /** The `/` commands of the screen. What they print is for the user only and never reaches the model. */
 export function createReplCommands(agent: Agent): ScreenCommand[] {
   const commands: ScreenCommand[] = [
-    command("/help", "what can be typed here", (_args, print) => {
-      const lines = commands.map(({ name, description }) => `${name.padEnd(11)} ${description}`);
-      print([...lines, "quit        leave; so do exit, Ctrl-D and Ctrl-C twice"].join("\n"));
+    toCommand({
+      name: "/help",
+      description: "what can be typed here",
+      whileRunning: true,
+      run: (_args, out) => {
+        const lines = commands.map(({ name, description }) => `${name.padEnd(11)} ${description}`);
+        out.print([...lines, "quit        leave; so do exit, Ctrl-D and Ctrl-C twice"].join("\n"));
+      },
     }),
     ...sessionCommands(agent),
+    ...switchCommands(agent),
     ...agentCommands(agent),
   ];
   return commands;
 }
 
-function command(
-  name: string,
-  description: string,
-  run: (args: string, print: (text: string) => void) => Promise<void> | void,
-): ScreenCommand {
+interface CommandDefinition extends Omit<ScreenCommand, "run"> {
+  run(args: string, out: ScreenOutput): Promise<void> | void;
+}
+
+/** What goes wrong in a command is said on the screen and ends nothing. */
+function toCommand({ run, ...definition }: CommandDefinition): ScreenCommand {
   return {
-    name,
-    description,
+    ...definition,
     run: async (args, out) => {
       try {
-        await run(args.trim(), (text) => out.print(text));
+        await run(args.trim(), out);
       } catch (error) {
-        out.print(errorMessage(error));
+        out.warn(errorMessage(error));
       }
     },
   };
@@ -39,70 +45,138 @@ function command(
 
 function sessionCommands(agent: Agent): ScreenCommand[] {
   return [
-    command("/sessions", "recent sessions of this workspace", async (_args, print) => {
-      const sessions = (await agent.sessions.list()).slice(0, 20);
-      print(sessions.length === 0 ? "No sessions yet." : sessions.map(toSessionLine).join("\n"));
-    }),
-    command("/session", "id of this session", (_args, print) =>
-      print(agent.sessionId ?? "No session yet: it starts with the first request."),
-    ),
-    command("/new", "start a fresh session", async (_args, print) => {
-      await agent.reset();
-      print("The next request starts a new session.");
-    }),
-    command("/resume", "go on with a session: /resume ID", async (id, print) => {
-      if (id === "") return print("Which one? /sessions lists them.");
-      const { state } = await agent.resume(id);
-      print(`Resumed ${agent.sessionId}: ${state.messages.length} messages, mode ${agent.mode}.`);
-    }),
-    command("/fork", "go on in a copy of this session", async (_args, print) => {
-      if (agent.sessionId === undefined) return print("There is nothing to fork yet.");
-      const copy = await agent.sessions.fork(agent.sessionId);
-      await copy[Symbol.asyncDispose]();
-      await agent.resume(copy.id);
-      print(`Now in ${copy.id}, a copy.`);
-    }),
-    command("/export", "write the conversation to a JSON file: /export FILE", async (file, print) => {
-      if (file === "") return print("To which file?");
-      await writeFile(file, `${JSON.stringify(agent.messages, null, 2)}\n`, { flag: "wx" });
-      print(`Wrote ${agent.messages.length} messages to ${file}.`);
-    }),
-  ];
+    {
+      name: "/sessions",
+      description: "recent sessions of this workspace",
+      whileRunning: true,
+      run: async (_args: string, out: ScreenOutput) => {
+        const sessions = (await agent.sessions.list()).slice(0, 20);
+        out.print(sessions.length === 0 ? "No sessions yet." : sessions.map(toSessionLine).join("\n"));
+      },
+    },
+    {
+      name: "/session",
+      description: "id of this session",
+      whileRunning: true,
+      run: (_args: string, out: ScreenOutput) =>
+        out.print(agent.sessionId ?? "No session yet: it starts with the first request."),
+    },
+    {
+      name: "/export",
+      description: "write the conversation to a JSON file: /export FILE",
+      run: async (file: string, out: ScreenOutput) => {
+        if (file === "") return out.print("To which file?");
+        await writeFile(file, `${JSON.stringify(agent.messages, null, 2)}\n`, { flag: "wx" });
+        out.print(`Wrote ${agent.messages.length} messages to ${file}.`);
+      },
+    },
+  ].map(toCommand);
+}
+
+/** Commands that put another conversation on the screen. */
+function switchCommands(agent: Agent): ScreenCommand[] {
+  return [
+    {
+      name: "/new",
+      description: "start a fresh session",
+      run: async (_args: string, out: ScreenOutput) => {
+        await agent.reset();
+        out.reload();
+        out.print("The next request starts a new session.");
+      },
+    },
+    {
+      name: "/resume",
+      description: "go on with a session: /resume ID",
+      complete: async (prefix: string) =>
+        (await agent.sessions.list()).map(({ id }) => id).filter((id) => id.startsWith(prefix)),
+      run: async (id: string, out: ScreenOutput) => {
+        if (id === "") return out.print("Which one? /sessions lists them.");
+        await agent.resume(id);
+        out.reload();
+        out.print(`Resumed ${agent.sessionId}, mode ${agent.mode}.`);
+      },
+    },
+    {
+      name: "/fork",
+      description: "go on in a copy of this session",
+      run: async (_args: string, out: ScreenOutput) => {
+        if (agent.sessionId === undefined) return out.print("There is nothing to fork yet.");
+        const copy = await agent.sessions.fork(agent.sessionId);
+        await copy[Symbol.asyncDispose]();
+        await agent.resume(copy.id);
+        out.print(`Now in ${copy.id}, a copy.`);
+      },
+    },
+  ].map(toCommand);
 }
 
 function agentCommands(agent: Agent): ScreenCommand[] {
   return [
-    command("/mode", "how often to ask: /mode auto, normal or manual", async (args, print) => {
-      if (args === "") return print(`The mode is ${agent.mode}.`);
-      const mode = PERMISSION_MODES.find((candidate) => candidate === args.toLowerCase());
-      if (mode === undefined) return print(`\`${args}\` is no mode. Use auto, normal or manual.`);
-      await agent.setMode(mode);
-      print(`The mode is now ${mode}.`);
-    }),
-    command("/todo", "the agent's list of steps", (_args, print) => {
-      const marks = { pending: "[ ]", in_progress: "[>]", completed: "[x]", blocked: "[!]" } as const;
-      const lines = agent.todos.map(({ id, text, status }) => `${marks[status]} ${id}. ${text}`);
-      print(lines.length === 0 ? "The list is empty." : lines.join("\n"));
-    }),
-    command("/status", "model, window, mode, sandbox, session", async (_args, print) =>
-      print(await describeStatus(agent)),
-    ),
-    command("/model", "the model in use", async (_args, print) => {
-      const { id, server, baseUrl, contextTokens } = await agent.model.describe({});
-      print(`${id} on ${server} at ${baseUrl}, window ${contextTokens ?? "unknown"} tokens`);
-    }),
-    command("/tools", "what the model may call", (_args, print) => {
-      print(
-        agent.tools
-          .map(({ name, access, description }) => `${name.padEnd(14)} ${access.padEnd(8)} ${description}`)
-          .join("\n"),
-      );
-    }),
-    command("/soul", "the personality file in force", async (_args, print) => {
-      const { soul } = await readContextFiles(agent.workspace);
-      print(soul ? `${soul.name}:\n${soul.text}` : "No soul file. Write one: `.soul.md` in the workspace.");
-    }),
-  ];
+    {
+      name: "/mode",
+      description: "how often to ask: /mode auto, normal or manual",
+      whileRunning: true,
+      complete: async (prefix: string) => PERMISSION_MODES.filter((mode) => mode.startsWith(prefix)),
+      run: async (args: string, out: ScreenOutput) => {
+        if (args === "") return out.print(`The mode is ${agent.mode}.`);
+        const mode = PERMISSION_MODES.find((candidate) => candidate === args.toLowerCase());
+        if (mode === undefined) return out.warn(`\`${args}\` is no mode. Use auto, normal or manual.`);
+        await agent.setMode(mode);
+        out.print(`The mode is now ${mode}.`);
+      },
+    },
+    {
+      name: "/todo",
+      description: "the agent's list of steps",
+      whileRunning: true,
+      run: (_args: string, out: ScreenOutput) => out.print(describeTodos(agent)),
+    },
+    {
+      name: "/status",
+      description: "model, window, mode, sandbox, session",
+      whileRunning: true,
+      run: async (_args: string, out: ScreenOutput) => out.print(await describeStatus(agent)),
+    },
+    {
+      name: "/model",
+      description: "the model in use",
+      whileRunning: true,
+      run: async (_args: string, out: ScreenOutput) => {
+        const { id, server, baseUrl, contextTokens } = await agent.model.describe({});
+        out.print(`${id} on ${server} at ${baseUrl}, window ${contextTokens ?? "unknown"} tokens`);
+      },
+    },
+    {
+      name: "/tools",
+      description: "what the model may call",
+      whileRunning: true,
+      run: (_args: string, out: ScreenOutput) =>
+        out.print(
+          agent.tools
+            .map(({ name, access, description }) => `${name.padEnd(14)} ${access.padEnd(8)} ${description}`)
+            .join("\n"),
+        ),
+    },
+    {
+      name: "/soul",
+      description: "the personality file in force",
+      whileRunning: true,
+      run: async (_args: string, out: ScreenOutput) => {
+        const { soul } = await readContextFiles(agent.workspace);
+        out.print(
+          soul ? `${soul.name}:\n${soul.text}` : "No soul file. Write one: `.soul.md` in the workspace.",
+        );
+      },
+    },
+  ].map(toCommand);
+}
+
+const TODO_MARKS = { pending: "[ ]", in_progress: "[>]", completed: "[x]", blocked: "[!]" } as const;
+
+function describeTodos({ todos }: Agent): string {
+  if (todos.length === 0) return "The list is empty.";
+  return todos.map(({ id, text, status }) => `${TODO_MARKS[status]} ${id}. ${text}`).join("\n");
 }
 
 async function describeStatus(agent: Agent): Promise<string> {

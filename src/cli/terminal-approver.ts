@@ -8,13 +8,11 @@ export function useColour(stream: { isTTY?: boolean }): boolean {
 export function createAttendedApprover(): Approver {
   const { stdin, stderr } = process;
   if (!stdin.isTTY || !stderr.isTTY) return denyUnattended;
-  return {
-    ask: async (request, options) => {
-      const { createTerminalApprover } = await import("../tui/plain/ask.ts");
-      return createTerminalApprover({ input: stdin, output: stderr, colour: useColour(stderr) }).ask(
-        request,
-        options,
-      );
-    },
+  // One for the process, since it puts questions in a row.
+  let opening: Promise<Approver> | undefined;
+  const open = async (): Promise<Approver> => {
+    const { createTerminalApprover } = await import("../tui/plain/ask.ts");
+    return createTerminalApprover({ input: stdin, output: stderr, colour: useColour(stderr) });
   };
+  return { ask: async (request, options) => (await (opening ??= open())).ask(request, options) };
 }

@@ -26,6 +26,12 @@ export class Inbox {
     return this.#followUps.shift();
   }
 
+  /** Drops what was not taken: after an interrupt it belongs to the user again. */
+  clear(): void {
+    this.#steering = [];
+    this.#followUps = [];
+  }
+
   get pending(): number {
     return this.#steering.length + this.#followUps.length;
   }

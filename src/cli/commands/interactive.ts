@@ -82,6 +82,7 @@ class AgentScreen implements ScreenController {
   }
 
   interrupt(): void {
+    this.#agent.inbox.clear();
     this.#running?.abort();
   }
 

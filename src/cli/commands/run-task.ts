@@ -1,5 +1,6 @@
 import { denyUnattended } from "../../core/approval.ts";
-import type { AgentEvent, EndReason } from "../../core/events.ts";
+import type { EndReason } from "../../core/events.ts";
+import type { View } from "../../tui/plain/plain-view.ts";
 import type { Agent } from "../agent.ts";
 import { toExitCode } from "../exit-code.ts";
 import type { TaskFlags } from "../main.ts";
@@ -8,11 +9,6 @@ import { resumeSession } from "../resume.ts";
 import { onInterrupt } from "../interrupt.ts";
 import type { Settings } from "../settings.ts";
 import { createAttendedApprover, useColour } from "../terminal-approver.ts";
-
-interface View {
-  onEvent(event: AgentEvent): void | Promise<void>;
-  finish(): void | Promise<void>;
-}
 
 /** One task from start to end. The exit code tells how it ended. */
 export async function runTask(task: string, settings: Settings, flags: TaskFlags): Promise<number> {
@@ -27,7 +23,9 @@ export async function runTask(task: string, settings: Settings, flags: TaskFlags
     ]);
     await using _ = agent;
     await resumeSession(agent, flags);
-    return toExitCode(await runPrompt(agent, task, { view, settings, signal: interrupt.signal }));
+    // Whoever read the answer may have left: `lmagent … | head`.
+    const signal = AbortSignal.any([interrupt.signal, view.closed]);
+    return toExitCode(await runPrompt(agent, task, { view, settings, signal }));
   } finally {
     interrupt.dispose();
   }

@@ -117,6 +117,6 @@ function createGroundTools({ workspace, sandbox, settings }: FlagGround): Return
 
 function describeParameters(parameters: Readonly<Record<string, unknown>>): string {
   const required = (parameters["required"] ?? []) as readonly string[];
-  const names = Object.keys((parameters["properties"] ?? {}));
+  const names = Object.keys(parameters["properties"] ?? {});
   return names.map((name) => (required.includes(name) ? name : `${name}?`)).join(", ");
 }
