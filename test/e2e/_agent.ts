@@ -59,8 +59,7 @@ export async function runAgent(args: readonly string[], options: RunOptions): Pr
   const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 25_000);
   const code = await new Promise<number>((done) => child.on("close", (exitCode) => done(exitCode ?? -1)));
   clearTimeout(timer);
-  const events = args.includes("--json") ? parseEvents(stdout) : [];
-  return { code, stdout, stderr, events };
+  return { code, stdout, stderr, events: parseEvents(stdout) };
 }
 
 export function spawnAgent(args: readonly string[], options: RunOptions): ChildProcess {
@@ -74,7 +73,7 @@ export function spawnAgent(args: readonly string[], options: RunOptions): ChildP
 function parseEvents(stdout: string): AgentEvent[] {
   return stdout
     .split("\n")
-    .filter((line) => line !== "")
+    .filter((line) => line.startsWith('{"type":'))
     .map((line) => JSON.parse(line) as AgentEvent);
 }
 
