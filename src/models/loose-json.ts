@@ -1,7 +1,7 @@
 /**
  * A reader for JSON as models write it: trailing commas, raw newlines in strings, single quotes, Python literals, comments,
  * bare keys. It accepts only what can be read in one way. A string that does not end, or a quote inside a string that was not
- * escaped, is refused: guessing there would invent or lose content of a file. (jsonrepair, which the rest of the world uses,
+ * escaped, is refused: guessing there would invent or lose content of a file. (The jsonrepair package
  * turns the pattern "\d" into "d" and closes strings that were cut off.)
  */
 export type LooseJson =

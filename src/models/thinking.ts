@@ -44,6 +44,7 @@ const FRAMES: readonly string[] = [
   ]),
   "<|return|>",
   "<|end|>",
+  "<|im_start|>assistant",
   "<|im_end|>",
   "<|eot_id|>",
   "<|endoftext|>",

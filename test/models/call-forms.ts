@@ -16,6 +16,14 @@ export const FORMS: Record<string, string> = {
   "Hermes with a missing brace": `<tool_call>{"name": "shell", "arguments": {"command": "touch ran_a"}</tool_call>`,
   "Hermes with a fence inside": `<tool_call>\n\`\`\`json\n${CALL}\n\`\`\`\n</tool_call>`,
   "function_call tag": `<function_call>${CALL}</function_call>`,
+  "Hermes with the name in front": `<tool_call>shell\n${JSON.stringify(TOUCH)}\n</tool_call>`,
+  "Hermes with the name as the key": `<tool_call>{"shell": ${JSON.stringify(TOUCH)}}</tool_call>`,
+  "Hermes with half a closing tag": `<tool_call>\n${CALL}\n</tool_ca`,
+  "Hermes with the frames of its template": `<|im_start|>assistant\n<tool_call>${CALL}</tool_call><|im_end|>`,
+  "the tools tag of Qwen 2.5": `<tools>\n${CALL}\n</tools>`,
+  "fenced JSON with a lost tag": `\`\`\`json\n${CALL}\n\`\`\`\n</tool_call>`,
+  "bare JSON with a lost tag": `${CALL}\n</tool_call>`,
+  "a bare list of calls in Python": '[shell(command="touch ran_a")]',
   "Qwen XML":
     "<tool_call>\n<function=shell>\n<parameter=command>\ntouch ran_a\n</parameter>\n</function>\n</tool_call>",
   "Qwen XML without the outer tag":

@@ -90,6 +90,9 @@ interface Hold {
   until: "more" | "tick" | "end";
 }
 
+/** What may follow a fenced call. */
+const LOST_TAGS = ["</tool_call>", "</tools>"];
+
 const MORE: Hold = { until: "more" };
 const TO_THE_END: Hold = { until: "end" };
 
@@ -125,11 +128,14 @@ function judgeFence(held: string): Hold | number {
   // Words after the fence make it an answer.
   const end = close + 1 + ticks.length;
   const after = held.slice(end).trim();
-  return after === "" || after.startsWith("`") || "```".startsWith(after) ? MORE : end;
+  const followed = after === "" || after.startsWith("`") || LOST_TAGS.some((tag) => tag.startsWith(after));
+  return followed ? MORE : end;
 }
 
 /** The first key decides early that JSON is no call. */
 function judgeJson(text: string): Hold | undefined {
+  const list = /^\[\s*[A-Za-z_][\w.]*(\(?)/.exec(text);
+  if (list) return list[1] === "(" ? TO_THE_END : list[0].length === text.length ? MORE : undefined;
   const head = /^\s*(?:\[\s*)?(?:\{\s*(?:(["'])([A-Za-z_]*)(\1?))?)?/.exec(text);
   const [whole = "", quote, key = "", end] = head ?? [];
   const open = whole.length === text.length ? MORE : undefined;

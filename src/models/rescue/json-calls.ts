@@ -26,9 +26,18 @@ export function toWrittenCalls(value: unknown, raw: string, scope: FormScope): W
   if (typeof inner === "object" && inner !== null) return toWrittenCalls(inner, raw, scope);
   if (typeof object["function"] === "object") return toWrittenCalls(object["function"], raw, scope);
   const name = [...NAME_KEYS, "function"].map((key) => object[key]).find((one) => typeof one === "string");
-  if (typeof name !== "string" || name === "") return [];
+  if (typeof name !== "string" || name === "") return readKeyed(object, raw, scope);
   const key = ARGUMENT_KEYS.find((one) => one in object);
   return [{ name, arguments: key === undefined ? readFlat(object, name, scope) : (object[key] ?? {}), raw }];
+}
+
+/** `{"read": {"path": "a.txt"}}`: a declared name as the only key. */
+function readKeyed(object: Record<string, unknown>, raw: string, { tools }: FormScope): WrittenCall[] {
+  const [[name, args] = ["", undefined], ...others] = Object.entries(object);
+  const declared = tools.some((tool) => tool.function.name === name);
+  return declared && others.length === 0 && typeof args === "object"
+    ? [{ name, arguments: args ?? {}, raw }]
+    : [];
 }
 
 /** `{"name": "read", "path": "a.txt"}`: the parameters beside the name. */

@@ -76,7 +76,7 @@ export function stripLeftovers(text: string): string {
   return text
     .replace(/<tool_response>[\s\S]*$/, "")
     .replace(
-      /<\/?(?:tool_calls?|function|function_calls|invoke|minimax:tool_call|think)>|<\/s>|<\|(?:im_end|eot_id|eom_id|end|return|call)\|>/g,
+      /<\/?(?:tool_calls?|tools|function|function_calls|invoke|minimax:tool_call|think)>|<\/s>|<\|(?:im_end|eot_id|eom_id|end|return|call)\|>/g,
       "",
     )
     .trim();

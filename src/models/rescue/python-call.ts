@@ -16,8 +16,16 @@ export function readPythonCalls(text: string, { tools }: FormScope): WrittenCall
     if (!body) return undefined;
     calls.push({ name: head[1], arguments: body.values, raw: text.slice(at, body.end).trim() });
     at = head[0].includes("print") && text[body.end] === ")" ? body.end + 1 : body.end;
+    const comma = skipSpace(text, at);
+    if (text[comma] === ",") at = comma + 1;
   }
   return calls.length > 0 ? calls : undefined;
+}
+
+/** Llama 4 and others: the whole answer is `[read(path="a.txt"), ls()]`. */
+export function readPythonList(text: string, scope: FormScope): WrittenCall[] | undefined {
+  const inner = /^\s*\[\s*([A-Za-z_][\s\S]*\))\s*\]\s*$/.exec(text)?.[1];
+  return inner === undefined ? undefined : readPythonCalls(inner, scope);
 }
 
 function readKeywords(

@@ -66,7 +66,7 @@ function readParameters(
 /** A value ends at its closing tag; where that was forgotten, at the next tag on a line of its own. */
 function readValue(text: string, start: number): { at: number; end: number } | undefined {
   const close = text.indexOf("</parameter>", start);
-  const next = findFirst(text, start, ["\n<parameter", "\n</function>", "\n</invoke>"]);
+  const next = findFirst(text, start, ["\n<parameter", "\n</function>", "\n</invoke>", "\n</tool_call>"]);
   if (next !== undefined && (close < 0 || next < close)) return { at: next + 1, end: next + 1 };
   return close < 0 ? undefined : { at: close, end: close + "</parameter>".length };
 }

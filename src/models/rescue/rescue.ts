@@ -15,9 +15,11 @@ export function rescueFromText(text: string, scope: FormScope): Rescue {
   const blocks = findMarkedBlocks(text, scope);
   if (blocks.length > 0)
     return { text: removeBlocks(text, blocks), calls: blocks.flatMap(({ calls }) => calls) };
-  const bare = readBareCalls(text, scope);
+  // The end of a tag whose beginning the server took away.
+  const body = text.replace(/\s*<\/(?:tool_call|tools)>\s*$/, "");
+  const bare = readBareCalls(body, scope);
   if (bare) return { text: "", calls: bare };
-  return readFencedCalls(text, scope) ?? readAnnouncedCalls(text, scope) ?? { text, calls: [] };
+  return readFencedCalls(body, scope) ?? readAnnouncedCalls(body, scope) ?? { text, calls: [] };
 }
 
 /**

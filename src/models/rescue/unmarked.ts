@@ -7,7 +7,7 @@ import { toWrittenCalls } from "./json-calls.ts";
 import type { FormedCall } from "./marked.ts";
 import { readMarked } from "./marked.ts";
 import { announcesAction } from "./placement.ts";
-import { readPythonCalls } from "./python-call.ts";
+import { readPythonCalls, readPythonList } from "./python-call.ts";
 
 /** Names of fences in which models write calls; any other language is an answer. */
 export const CALL_FENCES: readonly string[] = [
@@ -32,6 +32,10 @@ interface Found {
 
 /** The whole answer is JSON, and exactly calls of declared tools. */
 export function readBareCalls(text: string, scope: FormScope): FormedCall[] | undefined {
+  const listed = readPythonList(text, scope);
+  if (listed?.every((call) => isExact(call, scope.tools))) {
+    return listed.map((call) => ({ ...call, form: "a list of calls as the answer" }));
+  }
   const calls: FormedCall[] = [];
   let at = skipSpace(text, 0);
   while (at < text.length) {
