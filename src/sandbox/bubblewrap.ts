@@ -1,7 +1,9 @@
+import { randomUUID } from "node:crypto";
 import { chownSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
 import { AgentError, errorMessage } from "../core/errors.ts";
 import type { Sandbox, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
 import { toAccountFiles, toBubblewrapArguments } from "./bubblewrap-arguments.ts";
+import { createDeathWatch } from "./death-watch.ts";
 import { toCleanEnvironment } from "./environment.ts";
 import { createOutputPipes } from "./output-pipes.ts";
 import { isRunning, readChildren, readTree } from "./process-tree.ts";
@@ -11,6 +13,9 @@ import { openWorkspaceRoot, toWorkingFolder, type RunAs, type WorkspaceRoot } fr
 
 /** Our own folder in the workspace: commands may read saved outputs there and change nothing. */
 const STATE_FOLDER = ".lmagent";
+
+/** By this the processes of one sandbox are known, also inside. */
+const MARK = "LMAGENT_SANDBOX";
 
 /** How long the kernel may take to clear away the processes of a command that has ended. */
 const CLEAR_MS = 1_000;
@@ -31,15 +36,22 @@ export interface BubblewrapOptions {
 export function createBubblewrapSandbox(options: BubblewrapOptions): Sandbox {
   const root = openWorkspaceRoot(options.workspaceRoot);
   const outputs = createOutputPipes();
+  const mark = randomUUID();
+  const deathWatch = createDeathWatch(mark);
   return {
     backend: "bubblewrap",
     isolated: true,
     async run(command, runOptions = {}) {
-      const plan = toPlan(root, options, { command, ...runOptions });
+      const env = { ...runOptions.env, [MARK]: mark };
+      const plan = toPlan(root, options, { ...runOptions, command, env });
+      deathWatch.start();
       const end = await supervise({ ...plan, outputs }, runOptions);
       return toResult(end, options.bwrapPath);
     },
-    [Symbol.asyncDispose]: async () => outputs.close(),
+    async [Symbol.asyncDispose]() {
+      deathWatch.stop();
+      outputs.close();
+    },
   };
 }
 

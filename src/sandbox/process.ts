@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import type { Sandbox, SandboxRunOptions } from "../core/sandbox.ts";
+import { createDeathWatch } from "./death-watch.ts";
 import { toCleanEnvironment } from "./environment.ts";
 import { createOutputPipes } from "./output-pipes.ts";
 import { hasInEnvironment, readProcesses, readProcessIds, type ProcessRow } from "./process-tree.ts";
@@ -31,6 +32,8 @@ export interface ProcessSandboxOptions {
 export function createProcessSandbox({ workspaceRoot, toolchains = [] }: ProcessSandboxOptions): Sandbox {
   const root = openWorkspaceRoot(workspaceRoot);
   const outputs = createOutputPipes();
+  const family = randomUUID();
+  const deathWatch = createDeathWatch(family);
   let home: string | undefined;
   return {
     backend: "process",
@@ -38,11 +41,13 @@ export function createProcessSandbox({ workspaceRoot, toolchains = [] }: Process
     async run(command, options = {}) {
       const user = root.check();
       home ??= makeHome(user);
-      const plan = toPlan(root, { ...options, command, home, user, toolchains });
+      const plan = toPlan(root, { ...options, command, home, user, toolchains, family });
+      deathWatch.start();
       const { report: _, ...result } = await supervise({ ...plan, outputs }, options);
       return result;
     },
     async [Symbol.asyncDispose]() {
+      deathWatch.stop();
       outputs.close();
       if (home !== undefined) rmSync(home, { recursive: true, force: true });
       home = undefined;
@@ -62,14 +67,16 @@ interface ProcessRun extends SandboxRunOptions {
   home: string;
   user: RunAs;
   toolchains: readonly string[];
+  /** What the marks of all commands of this sandbox begin with. */
+  family: string;
 }
 
 function toPlan(
   root: WorkspaceRoot,
-  { command, home, user, toolchains, cwd, env, ...wanted }: ProcessRun,
+  { command, home, user, toolchains, family, cwd, env, ...wanted }: ProcessRun,
 ): Omit<ChildPlan, "outputs"> {
   const limits = toRunLimits(wanted);
-  const mark = randomUUID();
+  const mark = `${family}.${randomUUID()}`;
   // What runs already is none of ours.
   const strangers = new Set(readProcessIds());
   const everyone = (pid: number): number[] => findMembers(readProcesses(strangers), pid, `${MARK}=${mark}`);

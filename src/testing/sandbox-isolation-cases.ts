@@ -65,6 +65,7 @@ export const ISOLATION_CASES: readonly SandboxCase[] = [
         .map((line) => line.split(/\s+/)[1]);
       assert.deepEqual(values, [...Array.from({ length: 5 }, () => "0".repeat(16)), "1"]);
       for (const way of [
+        "unshare -U true",
         "unshare -Ur true",
         "unshare -m true",
         "mount -t tmpfs x /tmp",

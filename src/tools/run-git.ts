@@ -16,7 +16,6 @@ const SETTINGS = [
   "core.askPass=false",
   "core.quotePath=false",
   "credential.helper=",
-  "diff.external=",
   "protocol.allow=never",
   "commit.gpgSign=false",
   "gc.auto=0",

@@ -63,9 +63,14 @@ describe.runIf(probed.usable)("bubblewrap of an agent in a process of its own", 
     await build({
       stdin: {
         contents: `
-          import { createBubblewrapSandbox } from "./src/sandbox/index.ts";
+          import { createBubblewrapSandbox, createProcessSandbox } from "./src/sandbox/index.ts";
           const [workspaceRoot, bwrapPath, command, memoryMb] = process.argv.slice(2);
-          const sandbox = createBubblewrapSandbox({ workspaceRoot, bwrapPath });
+          const sandbox = bwrapPath === ""
+            ? createProcessSandbox({ workspaceRoot })
+            : createBubblewrapSandbox({ workspaceRoot, bwrapPath });
+          // So that what follows is as quick as in an agent that has run commands before.
+          await sandbox.run("true");
+          if (memoryMb === "announced") process.stdout.write("now");
           const result = await sandbox.run(command, {
             memoryMb: Number(memoryMb), timeoutMs: 20_000, onOutput: (chunk) => process.stdout.write(chunk),
           });
@@ -82,8 +87,8 @@ describe.runIf(probed.usable)("bubblewrap of an agent in a process of its own", 
     if (isRoot) await chown(workspace, ORDINARY_USER, ORDINARY_USER);
   });
 
-  const start = (command: string, memoryMb = 512) =>
-    spawn(process.execPath, [script, workspace, bwrapPath, command, String(memoryMb)], {
+  const start = (command: string, memoryMb: number | "announced" = 512, backend = bwrapPath) =>
+    spawn(process.execPath, [script, workspace, backend, command, String(memoryMb)], {
       ...user,
       cwd: workspace,
       stdio: ["ignore", "pipe", "pipe"],
@@ -116,15 +121,37 @@ describe.runIf(probed.usable)("bubblewrap of an agent in a process of its own", 
     expect(await say("echo still here")).toContain("still here");
   });
 
-  it("takes its commands with it when it is killed", async () => {
+  it.each([bwrapPath, ""])("takes its commands with it when it is killed, in %j", async (backend) => {
     const sleep = `sleep 78.${process.pid}${Date.now()}`;
-    const agent = start(`setsid ${sleep} & ${sleep}`);
-    while ((await countCommands(sleep)) < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+    const agent = start(`setsid ${sleep} & ${sleep}`, 512, backend);
+    // The agent's own arguments hold the text too.
+    while ((await countCommands(sleep)) < 3) await pause(20);
     agent.kill("SIGKILL");
     await once(agent, "close");
-    for (let tries = 0; tries < 100 && (await countCommands(sleep)) > 0; tries += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    await waitUntilGone(sleep);
+    expect(await countCommands(sleep)).toBe(0);
+  });
+
+  it("leaves nothing when it is killed while a command starts", async () => {
+    const sleep = `sleep 78.5${process.pid}${Date.now()}`;
+    for (let afterMs = 0; afterMs < 8; afterMs += 0.25) {
+      const agent = start(sleep, "announced");
+      await once(agent.stdout, "data");
+      await pause(afterMs);
+      agent.kill("SIGKILL");
+      await once(agent, "close");
     }
+    await waitUntilGone(sleep);
     expect(await countCommands(sleep)).toBe(0);
   });
 });
+
+function pause(durationMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, durationMs);
+  });
+}
+
+async function waitUntilGone(command: string): Promise<void> {
+  for (let tries = 0; tries < 150 && (await countCommands(command)) > 0; tries += 1) await pause(20);
+}

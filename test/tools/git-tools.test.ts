@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Tool } from "../../src/core/tool.ts";
+import { createProcessSandbox } from "../../src/sandbox/index.ts";
 import { createGitAddTool } from "../../src/tools/git-add.ts";
 import { createGitBranchTool } from "../../src/tools/git-branch.ts";
 import { createGitCommitTool } from "../../src/tools/git-commit.ts";
@@ -40,10 +40,7 @@ async function initialiseWithCommit(): Promise<void> {
 }
 
 describe("git in the workspace", () => {
-  it("is refused in plain words where there is no repository, also below one", async () => {
-    execFileSync("git", ["init", "-q", commands.workspace]);
-    await mkdir(join(commands.workspace, ".lmagent"), { recursive: true });
-    await commands.sandbox.run("mv .git elsewhere");
+  it("is refused in plain words where there is no repository", async () => {
     for (const [tool, input] of [
       [tools.status, {}],
       [tools.diff, {}],
@@ -54,6 +51,17 @@ describe("git in the workspace", () => {
       const result = await callTool(tool, input);
       expect(result).toMatchObject({ ok: false, error: expect.stringContaining("not a git repository") });
     }
+  });
+
+  it("does not look above the workspace for a repository, even where nothing isolates", async () => {
+    await initialise();
+    const below = join(commands.workspace, "below");
+    await mkdir(below);
+    await using sandbox = createProcessSandbox({ workspaceRoot: below });
+    expect(await callTool(createGitStatusTool({ sandbox }), {})).toMatchObject({
+      ok: false,
+      error: expect.stringContaining("not a git repository"),
+    });
   });
 
   it("goes from new files to a commit without any identity", async () => {
