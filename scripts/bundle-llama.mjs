@@ -22,7 +22,10 @@ export const bundleLlama = {
         "import.meta.url",
         `new URL(${place}, import.meta.resolve("node-llama-cpp")).href`,
       );
-      return { contents: path.endsWith("testBindingBinary.js") ? withoutCpuTest(source) : source, loader: "js" };
+      return {
+        contents: path.endsWith("testBindingBinary.js") ? withoutCpuTest(source) : source,
+        loader: "js",
+      };
     });
     build.onResolve({ filter: LEFT_OUT }, ({ path }) => ({ path, namespace: "left-out" }));
     build.onLoad({ filter: /.*/, namespace: "left-out" }, () => ({
@@ -47,6 +50,7 @@ function withoutCpuTest(source) {
     /(export async function testBindingBinary\([^)]*\bgpu\b[^)]*\) \{)/,
     "$1\n    if (gpu === false) return true;",
   );
-  if (patched === source) throw new Error("testBindingBinary of node-llama-cpp has changed; look at it again");
+  if (patched === source)
+    throw new Error("testBindingBinary of node-llama-cpp has changed; look at it again");
   return patched;
 }

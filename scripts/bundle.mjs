@@ -9,7 +9,11 @@ const outdir = "dist/bin";
 rmSync(outdir, { recursive: true, force: true });
 
 const { metafile } = await build({
-  entryPoints: { lmagent: "src/cli/main.ts", server: "src/server/main.ts", "engine-child": "src/engine/child.ts" },
+  entryPoints: {
+    lmagent: "src/cli/main.ts",
+    server: "src/server/main.ts",
+    "engine-child": "src/engine/child.ts",
+  },
   outdir,
   bundle: true,
   splitting: true,

@@ -10,7 +10,15 @@ export { Inbox } from "./inbox.ts";
 export { DEFAULT_LIMITS, run } from "./loop.ts";
 export type { RunLimits, RunOptions, RunResult } from "./loop.ts";
 export { messageText } from "./message.ts";
-export type { AssistantMessage, ContentPart, Message, SystemMessage, ToolCall, ToolMessage, UserMessage } from "./message.ts";
+export type {
+  AssistantMessage,
+  ContentPart,
+  Message,
+  SystemMessage,
+  ToolCall,
+  ToolMessage,
+  UserMessage,
+} from "./message.ts";
 export type {
   FinishReason,
   Model,
@@ -29,7 +37,15 @@ export { decidePermission, toPermissionMode, type PermissionDecision } from "./p
 export { toSystemPrompt, type PromptParts } from "./prompt.ts";
 export { SANDBOX_LIMITS } from "./sandbox.ts";
 export type { Sandbox, SandboxBackend, SandboxResult, SandboxRunOptions } from "./sandbox.ts";
-export type { Session, SessionEntry, SessionHeader, SessionRecord, SessionState, SessionStore, SessionSummary } from "./session.ts";
+export type {
+  Session,
+  SessionEntry,
+  SessionHeader,
+  SessionRecord,
+  SessionState,
+  SessionStore,
+  SessionSummary,
+} from "./session.ts";
 export { TODO_STATUSES, type Todo, type TodoStatus } from "./todo.ts";
 export type {
   CallPreview,

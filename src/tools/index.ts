@@ -36,7 +36,13 @@ export interface ToolSetOptions {
 }
 
 /** Every tool, in the order in which the model sees them: the order is part of the prompt and stays. */
-export function createTools({ workspace, sandbox, todos, now, allowUnsandboxed = false }: ToolSetOptions): readonly Tool[] {
+export function createTools({
+  workspace,
+  sandbox,
+  todos,
+  now,
+  allowUnsandboxed = false,
+}: ToolSetOptions): readonly Tool[] {
   const commands = { sandbox, allowUnsandboxed };
   return [
     createReadTool(workspace),
@@ -58,5 +64,10 @@ export function createTools({ workspace, sandbox, todos, now, allowUnsandboxed =
 }
 
 function createTodoTools(todos: TodoList): Tool[] {
-  return [createTodoAddTool(todos), createTodoCompleteTool(todos), createTodoUpdateTool(todos), createTodoListTool(todos)];
+  return [
+    createTodoAddTool(todos),
+    createTodoCompleteTool(todos),
+    createTodoUpdateTool(todos),
+    createTodoListTool(todos),
+  ];
 }
