@@ -6,6 +6,7 @@ import { spawn, type ChildProcess } from "node:child_process";
  */
 const SCRIPT = `
 read -r mark
+read -r folder
 read -r _
 for round in 1 2 3 4 5 6 7 8; do
   grep -lsF -e "$mark" /proc/[0-9]*/environ /proc/[0-9]*/cmdline | while read -r file; do
@@ -13,11 +14,12 @@ for round in 1 2 3 4 5 6 7 8; do
     kill -KILL "\${pid%%/*}"
   done
   sleep 0.1
-done 2>/dev/null`;
+done 2>/dev/null
+if [ -n "$folder" ]; then rm -rf -- "$folder"; fi`;
 
 export interface DeathWatch {
-  /** Starts the watch unless it runs already. Does nothing where there is no `/proc`. */
-  start(): void;
+  /** Starts the watch unless it runs already. Does nothing where there is no `/proc`. `folder` is removed in the end. */
+  start(folder?: string): void;
   /** Call it when no command runs any more. */
   stop(): void;
 }
@@ -30,7 +32,7 @@ export interface DeathWatch {
 export function createDeathWatch(mark: string): DeathWatch {
   let watcher: ChildProcess | undefined;
   return {
-    start() {
+    start(folder = "") {
       if (watcher !== undefined || process.platform !== "linux") return;
       watcher = spawn("/bin/sh", ["-c", SCRIPT], {
         cwd: "/",
@@ -41,7 +43,7 @@ export function createDeathWatch(mark: string): DeathWatch {
       // Without a watch everything else still works.
       watcher.on("error", () => {});
       watcher.stdin?.on("error", () => {});
-      watcher.stdin?.write(`${mark}\n`);
+      watcher.stdin?.write(`${mark}\n${folder}\n`);
       watcher.unref();
       (watcher.stdin as { unref?: () => void } | null)?.unref?.();
     },

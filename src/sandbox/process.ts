@@ -42,7 +42,7 @@ export function createProcessSandbox({ workspaceRoot, toolchains = [] }: Process
       const user = root.check();
       home ??= makeHome(user);
       const plan = toPlan(root, { ...options, command, home, user, toolchains, family });
-      deathWatch.start();
+      deathWatch.start(home);
       const { report: _, ...result } = await supervise({ ...plan, outputs }, options);
       return result;
     },
