@@ -39,6 +39,7 @@ export class Agent implements AsyncDisposable {
   readonly #chosen: ChosenModel;
   readonly #approver: Approver;
   #mode: PermissionMode;
+  #warned = false;
   #session: Session | undefined;
   #messages: Message[] = [];
   #todos: TodoList;
@@ -82,7 +83,8 @@ export class Agent implements AsyncDisposable {
 
   /** Absent before the first command. */
   get sandboxLabel(): string | undefined {
-    return this.#sandbox.label();
+    const chosen = this.#sandbox.chosen();
+    return chosen === undefined ? undefined : toLabel(chosen);
   }
 
   async describeSandbox(): Promise<string> {
@@ -150,6 +152,7 @@ export class Agent implements AsyncDisposable {
         if (done) return value;
         await this.#record(session, value);
         yield value;
+        if (value.type === "tool_started") yield* this.#warnOnce();
       }
     } finally {
       // A consumer that stops listening, or a disk that is full, ends the run and its commands too.
@@ -164,6 +167,14 @@ export class Agent implements AsyncDisposable {
       this.workspace[Symbol.asyncDispose](),
       this.#chosen[Symbol.asyncDispose](),
     ]);
+  }
+
+  /** Without isolation the user is told at the first command of this agent. */
+  *#warnOnce(): Generator<AgentEvent> {
+    const warning = this.#sandbox.chosen()?.warning;
+    if (warning === undefined || this.#warned) return;
+    this.#warned = true;
+    yield { type: "warning", code: "sandbox_not_isolated", message: warning };
   }
 
   async #record(session: Session, event: AgentEvent): Promise<void> {

@@ -26,7 +26,7 @@ export async function openGround(
   const workspace = await openWorkspace(settings.workspace, { home: userHome, stateDir: home });
   return {
     workspace,
-    sandbox: await createWorkspaceSandbox(settings, workspace.root, mode),
+    sandbox: createWorkspaceSandbox(settings, workspace.root, mode),
     sessions: createSessionStore(workspace),
   };
 }

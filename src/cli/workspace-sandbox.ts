@@ -1,5 +1,9 @@
+import { realpathSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Sandbox } from "../core/sandbox.ts";
 import type { ChosenSandbox } from "../sandbox/index.ts";
+// Not through the door, which would load the backends at every start.
+import { createLazySandbox } from "../sandbox/lazy.ts";
 import type { Settings } from "./settings.ts";
 
 /** The sandbox of a workspace, looked for when the first command comes. */
@@ -7,23 +11,24 @@ export interface WorkspaceSandbox {
   sandbox: Sandbox;
   /** Chooses now. Throws `sandbox_unavailable`. */
   choose(): Promise<ChosenSandbox>;
-  /** What is in force, for a status line; absent before the choice. */
-  label(): string | undefined;
+  /** What is in force; absent before the first command. */
+  chosen(): ChosenSandbox | undefined;
 }
 
-export async function createWorkspaceSandbox(
+export function createWorkspaceSandbox(
   settings: Settings,
   root: string,
   mode: () => string,
-): Promise<WorkspaceSandbox> {
-  const { chooseSandbox, createLazySandbox } = await import("../sandbox/index.ts");
+): WorkspaceSandbox {
   let chosen: ChosenSandbox | undefined;
   const choose = async (): Promise<ChosenSandbox> => {
-    // Where a person is asked about each command they may also run it without isolation; auto mode needs the flag.
-    const allowUnsandboxed = settings.allowUnsandboxed || mode() !== "auto";
+    if (chosen !== undefined) return chosen;
+    const { chooseSandbox } = await import("../sandbox/index.ts");
     chosen ??= await chooseSandbox({
       workspaceRoot: root,
-      allowUnsandboxed,
+      // Where a person is asked about each command they may also run it without isolation; auto mode needs the flag.
+      allowUnsandboxed: settings.allowUnsandboxed || mode() !== "auto",
+      toolchains: nodeToolchain(),
       ...(settings.sandbox === undefined ? {} : { prefer: settings.sandbox }),
     });
     return chosen;
@@ -31,8 +36,14 @@ export async function createWorkspaceSandbox(
   return {
     sandbox: createLazySandbox(async () => (await choose()).sandbox),
     choose,
-    label: () => (chosen === undefined ? undefined : toLabel(chosen)),
+    chosen: () => chosen,
   };
+}
+
+/** Commands should find the Node that runs us, also where it was installed below a home folder. */
+function nodeToolchain(): string[] {
+  const prefix = dirname(dirname(realpathSync(process.execPath)));
+  return prefix === "/" || prefix === "/usr" || prefix.startsWith("/usr/") ? [] : [prefix];
 }
 
 export function toLabel({ sandbox }: ChosenSandbox): string {

@@ -106,12 +106,11 @@ export function toAgentError(error: ServerError, { url, model }: { url: string; 
   const data = { url, status, body: message };
   if (isContextOverflow(error)) {
     const counts = { ...(promptTokens ? { promptTokens } : {}), ...(contextTokens ? { contextTokens } : {}) };
+    const shown = promptTokens && contextTokens ? ` (${promptTokens} tokens into ${contextTokens})` : "";
     return new AgentError(
       "context_overflow",
-      `The conversation does not fit the context window: ${message}`,
-      {
-        data: { ...data, ...counts },
-      },
+      `The conversation does not fit the context window${shown}: ${message}. Start a new session, or load the model with a larger window.`,
+      { data: { ...data, ...counts } },
     );
   }
   const reply = (code: ErrorCode, text: string) => new AgentError(code, text, { data });

@@ -5,6 +5,7 @@ export {
   type BubblewrapOptions,
   type ProbeResult,
 } from "./bubblewrap.ts";
-export { chooseSandbox, createLazySandbox, type ChooseOptions, type ChosenSandbox } from "./choose.ts";
+export { chooseSandbox, type ChooseOptions, type ChosenSandbox } from "./choose.ts";
+export { createLazySandbox } from "./lazy.ts";
 export { createProcessSandbox, type ProcessSandboxOptions } from "./process.ts";
 export { findTrustedBinary } from "./trusted-binary.ts";

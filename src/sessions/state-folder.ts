@@ -3,7 +3,7 @@
  * and on Linux every later access goes through the descriptor opened here, so that exchanging a folder afterwards has no effect.
  */
 import { constants } from "node:fs";
-import { mkdir, open, readdir, writeFile } from "node:fs/promises";
+import { lchown, lstat, mkdir, open, readdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { AgentError, errorMessage } from "../core/errors.ts";
 
@@ -22,10 +22,20 @@ export async function createStateFolder(path: string): Promise<StateFolder> {
   const parentPath = dirname(path);
   const madeParent = await makeFolder(parentPath, parentPath);
   await using parent = await requireFolder(parentPath, parentPath);
-  if (madeParent) await hideFromGit(parent);
+  if (madeParent) {
+    await giveToOwner(parentPath);
+    await hideFromGit(parent);
+  }
   const made = await makeFolder(path, parent.entry(basename(path)));
   if (made) await parent.sync();
   return await requireFolder(path, parent.entry(basename(path)));
+}
+
+/** An agent that runs as root makes `.lmagent` for the owner of the workspace, as whom commands run that read saved outputs. */
+async function giveToOwner(path: string): Promise<void> {
+  if (process.geteuid?.() !== 0) return;
+  const { uid, gid } = await lstat(dirname(path));
+  if (uid !== 0) await lchown(path, uid, gid);
 }
 
 /** `undefined` when there is no such folder yet. Throws `storage_failed` like `createStateFolder`. */

@@ -2,6 +2,7 @@
 import {
   closeSync,
   constants,
+  fchownSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -12,6 +13,7 @@ import {
 import type { OutputFile, OutputLog } from "../core/output-log.ts";
 import { errnoOf, pathRefused, systemFailure } from "./failures.ts";
 import type { Folder } from "./folder.ts";
+import { giveToOwner, ownerIn } from "./owner.ts";
 import { STATE_FOLDER } from "./protect.ts";
 
 const OUTPUTS = "outputs";
@@ -33,6 +35,8 @@ export function openStateFolder(root: Folder, name: string): Folder {
 
 function openOwn(parent: Folder, name: string, shown: string): Folder {
   const created = makeOwn(`${parent.path}/${name}`, shown);
+  // Commands run as the workspace's owner and must be able to read saved outputs.
+  if (created) giveToOwner(parent, name);
   let folder: Folder;
   try {
     folder = parent.open(name);
@@ -130,7 +134,10 @@ class StoredOutput implements OutputFile {
     removeOldest(folder);
     for (let attempt = 2; ; attempt += 1) {
       try {
-        return openSync(`${folder.path}/${this.#name}`, NEW_FILE, 0o600);
+        const fd = openSync(`${folder.path}/${this.#name}`, NEW_FILE, 0o600);
+        const owner = ownerIn(folder);
+        if (owner) fchownSync(fd, owner.uid, owner.gid);
+        return fd;
       } catch (error) {
         if (errnoOf(error) !== "EEXIST" || attempt > MAX_FILES) throw error;
         this.#name = `${this.#id}-${attempt}.txt`;

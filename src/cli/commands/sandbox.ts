@@ -132,7 +132,7 @@ async function withSandbox(
     home: settings.userHome,
     stateDir: settings.home,
   });
-  const { choose } = await createWorkspaceSandbox(settings, workspace.root, () => "normal");
+  const { choose } = createWorkspaceSandbox(settings, workspace.root, () => "normal");
   const chosen = await choose();
   await using _ = chosen.sandbox;
   return use(chosen);
