@@ -180,17 +180,20 @@ export class Agent implements AsyncDisposable {
   async #record(session: Session, event: AgentEvent): Promise<void> {
     if (event.type === "message_added") this.#messages.push(event.message);
     const entry = toSessionEntry(event, this.model.id);
-    if (entry !== undefined) await session.append(entry);
+    if (entry === undefined) return;
+    const written = session.append(entry);
+    // Records are written in order, and after a failure none is taken any more: waiting for the messages is enough.
+    if (entry.type === "message" || entry.type === "run_finished") await written;
+    else written.catch(() => {});
   }
 
   async #startSession(): Promise<Session> {
     const [session, files] = await Promise.all([this.sessions.create(), readContextFiles(this.workspace)]);
     const message: Message = { role: "system", content: toSystemPrompt(toPromptParts(files)) };
     this.#messages = [message];
-    await Promise.all([
-      session.append({ type: "message", message }),
-      session.append({ type: "mode", mode: this.#mode }),
-    ]);
+    // On disk together with the first request, which waits for both.
+    session.append({ type: "message", message }).catch(() => {});
+    session.append({ type: "mode", mode: this.#mode }).catch(() => {});
     return session;
   }
 

@@ -1,5 +1,4 @@
 import * as http from "node:http";
-import * as https from "node:https";
 import type { Transport, TransportRequest, TransportResponse } from "../transport.ts";
 import { ConnectionFailure, toConnectionFailure } from "../transport.ts";
 
@@ -10,23 +9,39 @@ export interface HttpTransportOptions {
 
 /** Over `node:http` with connections kept alive: half the memory and half the time between turns of the built-in `fetch`. */
 export function createHttpTransport({ connectTimeoutMs = 10_000 }: HttpTransportOptions = {}): Transport {
-  const agents = {
-    "http:": new http.Agent({ keepAlive: true }),
-    "https:": new https.Agent({ keepAlive: true }),
-  };
+  const clients = createClients();
   return {
     async send(request) {
       request.signal.throwIfAborted();
       const url = new URL(request.url);
-      const agent = agents[url.protocol as keyof typeof agents];
+      const client = url.protocol === "https:" ? await clients.https() : clients.http;
       try {
-        return await openRequest({ request, url, agent, connectTimeoutMs });
+        return await openRequest({ request, url, client, connectTimeoutMs });
       } catch (thrown) {
         // The server may close an idle connection in the moment we reuse it; nothing of the request was handled then.
         if (!(thrown instanceof StaleConnection)) throw thrown;
-        return openRequest({ request, url, agent: false, connectTimeoutMs });
+        return openRequest({ request, url, client: { ...client, agent: false }, connectTimeoutMs });
       }
     },
+  };
+}
+
+interface Client {
+  open: typeof http.request;
+  /** `false`: a connection of its own. */
+  agent: http.Agent | false;
+}
+
+function createClients(): { http: Client; https: () => Promise<Client> } {
+  let secure: Promise<Client> | undefined;
+  // Most servers are on this machine and speak plain HTTP: the rest of TLS is loaded when it is needed.
+  const openSecure = async (): Promise<Client> => {
+    const https = await import("node:https");
+    return { open: https.request, agent: new https.Agent({ keepAlive: true }) };
+  };
+  return {
+    http: { open: http.request, agent: new http.Agent({ keepAlive: true }) },
+    https: () => (secure ??= openSecure()),
   };
 }
 
@@ -35,17 +50,15 @@ class StaleConnection extends Error {}
 interface Exchange {
   request: TransportRequest;
   url: URL;
-  /** `false`: a connection of its own. */
-  agent: http.Agent | false;
+  client: Client;
   connectTimeoutMs: number;
 }
 
-function openRequest({ request, url, agent, connectTimeoutMs }: Exchange): Promise<TransportResponse> {
+function openRequest({ request, url, client, connectTimeoutMs }: Exchange): Promise<TransportResponse> {
   const { method, headers, body, signal } = request;
   return new Promise((resolve, reject) => {
-    const open = url.protocol === "https:" ? https.request : http.request;
     const length = body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) };
-    const outgoing = open(url, { method, headers: { ...headers, ...length }, agent });
+    const outgoing = client.open(url, { method, headers: { ...headers, ...length }, agent: client.agent });
     const abort = () => outgoing.destroy();
     signal.addEventListener("abort", abort, { once: true });
     watchConnecting(outgoing, connectTimeoutMs);
