@@ -69,3 +69,9 @@ export class AgentError extends Error {
 export function errorMessage(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
+
+/** The system's code of a failed call, such as `ENOENT`; `undefined` for anything else that was thrown. */
+export function errnoOf(thrown: unknown): string | undefined {
+  const code = thrown instanceof Error ? (thrown as Error & { code?: unknown }).code : undefined;
+  return typeof code === "string" ? code : undefined;
+}

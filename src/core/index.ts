@@ -2,7 +2,7 @@
 export { denyUnattended, PERMISSION_MODES } from "./approval.ts";
 export type { ApprovalDecision, ApprovalRequest, Approver, PermissionMode } from "./approval.ts";
 export { defineTool, type ToolDefinition } from "./define-tool.ts";
-export { AgentError, ERROR_CODES, errorMessage } from "./errors.ts";
+export { AgentError, ERROR_CODES, errnoOf, errorMessage } from "./errors.ts";
 export type { AgentErrorOptions, ErrorCode } from "./errors.ts";
 export { END_REASONS, unreachable } from "./events.ts";
 export type { AgentEvent, AgentEventOf, EndReason, WarningCode } from "./events.ts";
