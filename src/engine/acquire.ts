@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { open, rm, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { AgentError, errorMessage } from "../core/index.ts";
+import { AgentError, errorMessage } from "../core/errors.ts";
 import { openLease } from "./lease.ts";
 import type { Lease } from "./lease.ts";
 import { toModelId } from "./model-file.ts";

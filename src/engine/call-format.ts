@@ -1,5 +1,6 @@
 /** How a model writes its tool calls, as its chat template shows, and the grammar that keeps it to that form. */
-import type { JsonSchema, ToolSchema } from "../core/index.ts";
+import type { JsonSchema } from "../core/tool.ts";
+import type { ToolSchema } from "../core/model.ts";
 import { createGrammarBuilder, toLiteral } from "./gbnf.ts";
 import type { CallGrammar } from "./protocol.ts";
 

@@ -1,7 +1,8 @@
 /** Messages and tools to the prompt text that a model was trained on, by the Jinja template in its file. */
 import { Template } from "@huggingface/jinja";
-import { AgentError, errorMessage } from "../core/index.ts";
-import type { Message, ToolSchema } from "../core/index.ts";
+import { AgentError, errorMessage } from "../core/errors.ts";
+import type { Message } from "../core/message.ts";
+import type { ToolSchema } from "../core/model.ts";
 
 /** For base models, which have no template of their own. */
 const CHATML =

@@ -1,5 +1,5 @@
 /** The engine child: one process per model, so that a crash of native code or an out-of-memory kill ends only this one. */
-import { AgentError, errorMessage } from "../core/index.ts";
+import { AgentError, errorMessage } from "../core/errors.ts";
 import { generate } from "./generate.ts";
 import { importLibrary, loadLlamaModel } from "./llama.ts";
 import type { LlamaModel } from "./llama.ts";

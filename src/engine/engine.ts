@@ -2,7 +2,7 @@
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
-import { AgentError } from "../core/index.ts";
+import { AgentError } from "../core/errors.ts";
 import { createMailbox } from "./mailbox.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type {

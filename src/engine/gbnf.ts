@@ -5,7 +5,7 @@
  * `const`, `anyOf`/`oneOf`, lists of types and local `$ref`. Everything else is relaxed, never narrowed: an unknown keyword is
  * ignored and an unknown schema accepts any JSON value, so no valid call is ever ruled out.
  */
-import type { JsonSchema } from "../core/index.ts";
+import type { JsonSchema } from "../core/tool.ts";
 
 /** Objects with up to this many properties may have them in any order; larger ones in the declared order, to bound the grammar. */
 const ANY_ORDER_LIMIT = 5;

@@ -4,7 +4,7 @@
  */
 import { stat } from "node:fs/promises";
 import type * as LibraryModule from "node-llama-cpp";
-import { errorMessage } from "../core/index.ts";
+import { errorMessage } from "../core/errors.ts";
 import type { LoadOptions, ModelFacts, Sampling } from "./protocol.ts";
 
 type Library = typeof LibraryModule;

@@ -1,7 +1,7 @@
 /** Which file to run and how much of the machine to give it. */
 import { open, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
-import { AgentError, errorMessage } from "../core/index.ts";
+import { AgentError, errorMessage } from "../core/errors.ts";
 import type { LoadOptions } from "./protocol.ts";
 import { chooseThreads } from "./threads.ts";
 

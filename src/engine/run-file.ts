@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { AgentError, errorMessage } from "../core/index.ts";
+import { AgentError, errorMessage } from "../core/errors.ts";
 
 export interface RunFile {
   port: number;

@@ -2,7 +2,7 @@
  * Shares a model's slots among requests: the slot that already holds the longest beginning of the prompt, else the one that
  * rested longest; when all are busy, first come first served.
  */
-import { AgentError } from "../core/index.ts";
+import { AgentError } from "../core/errors.ts";
 import type { LlamaSlot, Token } from "./llama.ts";
 
 /** A longer queue would only hide that the machine cannot keep up. */

@@ -1,6 +1,6 @@
 import { open, readFile, rm, stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { AgentError, errorMessage } from "../core/index.ts";
+import { AgentError, errorMessage } from "../core/errors.ts";
 
 const POLL_MS = 20;
 /** Starting takes a second; a lock this old was left by a process whose id may be in use again. */

@@ -1,7 +1,8 @@
 /** The body of `POST /v1/chat/completions`, as OpenAI and llama.cpp's server define it. Unknown fields are ignored, as both do. */
 import * as z from "zod/mini";
-import { unreachable } from "../core/index.ts";
-import type { Message, ToolSchema } from "../core/index.ts";
+import { unreachable } from "../core/events.ts";
+import type { Message } from "../core/message.ts";
+import type { ToolSchema } from "../core/model.ts";
 import { toApiError } from "./errors.ts";
 import type { ApiError } from "./errors.ts";
 

@@ -1,5 +1,5 @@
 /** Errors in OpenAI's shape (https://platform.openai.com/docs/guides/error-codes), each with a status that clients retry or not. */
-import { AgentError, errorMessage } from "../core/index.ts";
+import { AgentError, errorMessage } from "../core/errors.ts";
 
 export interface ApiError {
   status: 400 | 401 | 403 | 404 | 405 | 413 | 500 | 503;

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { AgentError, errorMessage } from "../core/index.ts";
+import { AgentError, errorMessage } from "../core/errors.ts";
 import {
   createEngine,
   createRunFile,

@@ -2,7 +2,7 @@
  * Splits the text that a model writes into content, thinking and tool calls, while it arrives. Tags may be split anywhere. What
  * looks like a call but cannot be read as one stays in the content, where the client can still make sense of it.
  */
-import { unreachable } from "../core/index.ts";
+import { unreachable } from "../core/events.ts";
 import {
   CALL_CLOSE,
   CALL_OPEN,
