@@ -63,6 +63,16 @@ export interface SessionStore {
   create(): Promise<Session>;
   /** Throws `session_not_found`, `session_locked` or `session_corrupt`. `id` may be shortened while it is unique. */
   open(id: string): Promise<Session>;
+  /**
+   * What `open` would go on from, without opening: takes no lock and writes nothing, so it works on a read-only disk and on a session
+   * that somebody else writes to. Throws `session_not_found` or `session_corrupt`. `id` as in `open`.
+   */
+  read(id: string): Promise<SessionState>;
+  /**
+   * Deletes the session while holding its lock, and returns its full id. A damaged one is deleted as well. Throws
+   * `session_not_found` or `session_locked`. `id` as in `open`.
+   */
+  remove(id: string): Promise<string>;
   /** Newest first. */
   list(): Promise<SessionSummary[]>;
   /** A new session holding the old one's conversation up to record `at` (default all of it). */

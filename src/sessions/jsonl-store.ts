@@ -1,15 +1,16 @@
 /** Sessions as files of JSON Lines, `<folder>/<id>.jsonl`. See `record.ts` for what a line holds. */
 import { constants } from "node:fs";
-import { open, rename, rm } from "node:fs/promises";
+import { open, rename, rm, unlink } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { AgentError } from "../core/errors.ts";
-import type { Session, SessionStore } from "../core/session.ts";
-import { toBranch } from "./conversation.ts";
+import { AgentError, errnoOf } from "../core/errors.ts";
+import type { Session, SessionState, SessionStore } from "../core/session.ts";
+import { toBranch, toOpenState } from "./conversation.ts";
 import { startJsonlSession } from "./jsonl-session.ts";
 import { openLogFile, readLog } from "./read-log.ts";
-import { createHeader } from "./record.ts";
-import type { StoredRecord } from "./record.ts";
+import type { SessionLog } from "./read-log.ts";
+import { createHeader, toSessionHeader } from "./record.ts";
+import type { StoredHeader, StoredRecord } from "./record.ts";
 import { createSessionId, findSessionId, isSessionId, toCreatedAt } from "./session-id.ts";
 import { acquireLock } from "./session-lock.ts";
 import { createStateFolder, openStateFolder, toStorageError } from "./state-folder.ts";
@@ -34,6 +35,8 @@ export function createJsonlSessionStore(options: JsonlSessionStoreOptions): Sess
   return {
     create: async () => startSession(options, [], undefined),
     open: (id) => openSession(options, id),
+    read: (id) => readSession(options, id),
+    remove: (id) => removeSession(options, id),
     fork: (id, at) => forkSession(options, id, at),
     list: async () => {
       await using folder = await openStateFolder(options.folder);
@@ -56,7 +59,7 @@ async function openSession(
       if (file === undefined) throw notFound(wanted);
       return guarded(file, async () => {
         const log = await readLog(file, join(folder.path, `${id}.jsonl`), id);
-        const header = log.header ?? createHeader({ id, createdAt: toCreatedAt(id), workspace }, version);
+        const header = log.header ?? createLostHeader(id, { workspace, version });
         return startJsonlSession({ folder, file, release, now, header, log });
       });
     });
@@ -68,13 +71,52 @@ async function forkSession(
   wanted: string,
   at: string | undefined,
 ): Promise<Session> {
-  await using folder = await openStateFolder(options.folder);
+  const { id, log } = await readStoredLog(options, wanted);
+  return startSession(options, toBranch(id, log.records, at), id);
+}
+
+async function readSession(options: JsonlSessionStoreOptions, wanted: string): Promise<SessionState> {
+  const { id, log } = await readStoredLog(options, wanted);
+  const header = log.header ?? createLostHeader(id, options);
+  return toOpenState(toSessionHeader(header), toBranch(id, log.records)).state;
+}
+
+/** Without the lock: a record that is just being written counts as torn and is left out. */
+async function readStoredLog(
+  { folder: path }: JsonlSessionStoreOptions,
+  wanted: string,
+): Promise<{ id: string; log: SessionLog }> {
+  await using folder = await openStateFolder(path);
   if (folder === undefined) throw notFound(wanted);
   const id = findSessionId(wanted, await readIds(folder));
   await using file = await openLogFile(folder, `${id}.jsonl`, constants.O_RDONLY);
   if (file === undefined) throw notFound(wanted);
-  const { records } = await readLog(file, join(folder.path, `${id}.jsonl`), id);
-  return startSession(options, toBranch(id, records, at), id);
+  return { id, log: await readLog(file, join(folder.path, `${id}.jsonl`), id) };
+}
+
+async function removeSession({ folder: path }: JsonlSessionStoreOptions, wanted: string): Promise<string> {
+  await using folder = await openStateFolder(path);
+  if (folder === undefined) throw notFound(wanted);
+  const id = findSessionId(wanted, await readIds(folder));
+  const release = await acquireLock(folder, id);
+  try {
+    await unlink(folder.entry(`${id}.jsonl`));
+    await folder.sync();
+    return id;
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") throw notFound(wanted);
+    throw toStorageError("delete", join(folder.path, `${id}.jsonl`), error);
+  } finally {
+    release();
+  }
+}
+
+/** For a file whose writer was killed before the header was whole. */
+function createLostHeader(
+  id: string,
+  { workspace, version }: { workspace: string; version: string },
+): StoredHeader {
+  return createHeader({ id, createdAt: toCreatedAt(id), workspace }, version);
 }
 
 async function startSession(

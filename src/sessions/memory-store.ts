@@ -49,16 +49,23 @@ export function createMemorySessionStore({ workspace, now, newId }: MemorySessio
       const { header, records } = find(wanted);
       return add(structuredClone(toBranch(header.id, records, at)), header.id);
     },
+    read: async (wanted) => {
+      const { header, records } = find(wanted);
+      return toOpenState(header, structuredClone(toBranch(header.id, records))).state;
+    },
+    remove: async (wanted) => {
+      const { header, open } = find(wanted);
+      if (open) throw toLockedError(header.id);
+      entries.delete(header.id);
+      return header.id;
+    },
     list: async () => [...entries.values()].map(summarize).sort(byNewest),
   };
 }
 
 async function startMemorySession(entry: Entry, now: () => number): Promise<Session> {
   const { header, records } = entry;
-  if (entry.open) {
-    const message = `Session \`${header.id}\` is already open in this process. Close it there, or start a new session.`;
-    throw new AgentError("session_locked", message, { data: { id: header.id } });
-  }
+  if (entry.open) throw toLockedError(header.id);
   entry.open = true;
   const { state, repairs } = toOpenState(header, structuredClone(toBranch(header.id, records)));
   const chain = new RecordChain(now, records, countMessages(state.messages) - repairs.length);
@@ -80,6 +87,11 @@ async function startMemorySession(entry: Entry, now: () => number): Promise<Sess
   };
   for (const message of repairs) await session.append({ type: "message", message, note: "interrupted" });
   return session;
+}
+
+function toLockedError(id: string): AgentError {
+  const message = `Session \`${id}\` is already open in this process. Close it there, or start a new session.`;
+  return new AgentError("session_locked", message, { data: { id } });
 }
 
 function summarize({ header, records, open }: Entry): SessionSummary {

@@ -43,6 +43,9 @@ const CASES: readonly SessionStoreCase[] = [
   { title: "puts late results behind their calls", check: placesLateResults },
   { title: "lists newest change first, with task, count and status", check: listsNewestFirst },
   { title: "keeps the first request as the task", check: keepsFirstTask },
+  { title: "reads a session without opening it, also while it is being written", check: readsWithoutOpening },
+  { title: "answers interrupted calls in what it reads, and stores nothing", check: readsInterruptedCalls },
+  { title: "removes a session that nobody has open", check: removesSessions },
   { title: "forks into a new session and leaves the old one alone", check: forks },
   { title: "forks at a record, answering the calls it cuts off", check: forksAtRecord },
   { title: "forks a session that is being written", check: forksOpenSession },
@@ -169,6 +172,8 @@ async function refusesUnknownIds(store: SessionStore): Promise<void> {
   const expected = { code: "session_not_found", message: /`20200101-000000-abcdef`.*--list-sessions/ };
   await assert.rejects(store.open("20200101-000000-abcdef"), expected);
   await assert.rejects(store.fork("20200101-000000-abcdef"), expected);
+  await assert.rejects(store.read("20200101-000000-abcdef"), expected);
+  await assert.rejects(store.remove("20200101-000000-abcdef"), expected);
   await write(await store.create());
   await assert.rejects(store.open("20200101-000000-abcdef"), expected);
 }
@@ -187,6 +192,8 @@ async function refusesPaths(store: SessionStore): Promise<void> {
     "x".repeat(1000),
   ]) {
     await assert.rejects(store.open(id), { code: "session_not_found" });
+    await assert.rejects(store.read(id), { code: "session_not_found" });
+    await assert.rejects(store.remove(id), { code: "session_not_found" });
   }
 }
 
@@ -289,6 +296,45 @@ async function keepsFirstTask(store: SessionStore): Promise<void> {
   await using session = await store.open(id);
   await session.append(says("another"));
   assert.equal((await store.list())[0]?.task, "the task");
+}
+
+async function readsWithoutOpening(store: SessionStore): Promise<void> {
+  const session = await store.create();
+  await session.append(says("go"));
+  const read = await store.read(session.id.slice(-6));
+  assert.deepEqual(outline(read.messages), ["user"]);
+  assert.deepEqual(read.header, session.state.header);
+  await session.append(says("done", "assistant"));
+  assert.deepEqual(outline(read.messages), ["user"]);
+  assert.deepEqual(outline((await store.read(session.id)).messages), ["user", "assistant"]);
+  await session[Symbol.asyncDispose]();
+  assert.deepEqual(await store.read(session.id), await reopen(store, session.id));
+}
+
+async function readsInterruptedCalls(store: SessionStore): Promise<void> {
+  const id = await write(await store.create(), says("go"), calls("a", "b"), answers("b"));
+  for (let time = 0; time < 2; time += 1) {
+    const { messages, interrupted } = await store.read(id);
+    assert.deepEqual(outline(messages), ["user", "assistant:a,b", "tool:a!", "tool:b"]);
+    assert.deepEqual(interrupted, ["a"]);
+  }
+  assert.deepEqual((await reopen(store, id)).interrupted, ["a"]);
+}
+
+async function removesSessions(store: SessionStore): Promise<void> {
+  const kept = await write(await store.create(), says("kept"));
+  const session = await store.create();
+  await session.append(says("go"));
+  await assert.rejects(store.remove(session.id), { code: "session_locked" });
+  await session.append(says("still writable"));
+  await session[Symbol.asyncDispose]();
+  assert.equal(await store.remove(session.id.slice(-6)), session.id);
+  await assert.rejects(store.remove(session.id), { code: "session_not_found" });
+  await assert.rejects(store.read(session.id), { code: "session_not_found" });
+  assert.deepEqual(
+    (await store.list()).map(({ id, status }) => [id, status]),
+    [[kept, "interrupted"]],
+  );
 }
 
 async function forks(store: SessionStore): Promise<void> {

@@ -57,6 +57,8 @@ describe("the folder of the sessions", () => {
       await expect(place.store.list()).rejects.toMatchObject(expected);
       await expect(place.store.open("abc")).rejects.toMatchObject(expected);
       await expect(place.store.fork("abc")).rejects.toMatchObject(expected);
+      await expect(place.store.read("abc")).rejects.toMatchObject(expected);
+      await expect(place.store.remove("abc")).rejects.toMatchObject(expected);
       expect(await readdir(outside)).toEqual(["sessions"]);
       expect(await readdir(join(outside, "sessions"))).toEqual([]);
     },

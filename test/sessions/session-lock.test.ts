@@ -20,6 +20,8 @@ describe("the lock of a session", () => {
       data: { id, pid: holder.child.pid },
     });
     expect((await place.store.list())[0]).toMatchObject({ id, status: "active", messages: 1 });
+    expect((await place.store.read(id)).messages).toHaveLength(1);
+    await expect(place.store.remove(id)).rejects.toMatchObject({ code: "session_locked" });
     const fork = await place.store.fork(id);
     await write(fork, user("elsewhere"));
 

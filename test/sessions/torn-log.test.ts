@@ -151,7 +151,31 @@ describe("a session file that was cut off", () => {
   });
 });
 
+describe("a session file that is only read", () => {
+  it("is left as it is, with nothing beside it, however it was cut off", async () => {
+    const place = await createPlace();
+    const id = await writeRun(place);
+    await appendFile(place.file(id), '{"id":"99","par');
+    const before = await readFile(place.file(id));
+    const { messages, interrupted } = await place.store.read(id);
+    expect(interrupted).toEqual(["c"]);
+    expect(findUnpaired(messages)).toEqual([]);
+    expect(await readFile(place.file(id))).toEqual(before);
+    expect(await place.names()).toEqual([`${id}.jsonl`]);
+  });
+});
+
 describe("a session file that is damaged", () => {
+  it("can be removed", async () => {
+    const place = await createPlace();
+    const id = "20260101-000000-aaaaaa";
+    await write(await place.store.create());
+    await writeFile(place.file(id), "garbage\n");
+    await expect(place.store.read(id)).rejects.toMatchObject({ code: "session_corrupt" });
+    expect(await place.store.remove(id)).toBe(id);
+    expect(await place.names()).not.toContain(`${id}.jsonl`);
+  });
+
   const line = (id: string, parent: string | null, more = '"type":"mode","mode":"auto"') =>
     `{"id":"${id}","parent":${JSON.stringify(parent)},"at":"2026-02-20T14:35:12.000Z",${more}}`;
 
