@@ -39,6 +39,10 @@ export class Agent implements AsyncDisposable {
   readonly #chosen: ChosenModel;
   readonly #approver: Approver;
   #mode: PermissionMode;
+  /** What the user wants, and whether they said so. */
+  #asked: { mode: PermissionMode; given: boolean };
+  /** Events that come from the user and not from the loop. */
+  #notices: AgentEvent[] = [];
   #warned = false;
   #session: Session | undefined;
   #messages: Message[] = [];
@@ -53,16 +57,13 @@ export class Agent implements AsyncDisposable {
     this.#chosen = chosen;
     this.#approver = approver;
     this.#mode = settings.mode;
+    this.#asked = { mode: settings.mode, given: settings.modeGiven };
     this.#todos = createTodoList();
     this.#tools = this.#createTools();
   }
 
   get model(): Model {
     return this.#chosen.model;
-  }
-
-  get notice(): readonly string[] {
-    return this.#chosen.notice;
   }
 
   get mode(): PermissionMode {
@@ -96,15 +97,17 @@ export class Agent implements AsyncDisposable {
     return this.#session?.id;
   }
 
-  /** The user's own switch; no tool can reach it. */
+  /** The user's own switch; no tool can reach it. It holds for this and every later session of this agent. */
   async setMode(mode: PermissionMode): Promise<void> {
     this.#mode = mode;
+    this.#asked = { mode, given: true };
+    this.#notices.push({ type: "mode_changed", mode });
     await this.#session?.append({ type: "mode", mode });
   }
 
   /**
    * Continues a stored session. It lies in the workspace, so its mode can only make things stricter; a mode that the user
-   * gave on the command line holds in any case.
+   * gave on the command line or with `/mode` holds in any case.
    */
   async resume(id: string): Promise<Session> {
     const session = await this.sessions.open(id);
@@ -113,8 +116,8 @@ export class Agent implements AsyncDisposable {
     this.#messages = [...session.state.messages];
     this.#todos = createTodoList(session.state.todos);
     this.#tools = this.#createTools();
-    const { mode, modeGiven } = this.#settings;
-    this.#mode = modeGiven || session.state.mode === undefined ? mode : stricter(session.state.mode, mode);
+    const { mode, given } = this.#asked;
+    this.#mode = given || session.state.mode === undefined ? mode : stricter(session.state.mode, mode);
     return session;
   }
 
@@ -151,6 +154,7 @@ export class Agent implements AsyncDisposable {
         const { done, value } = await events.next();
         if (done) return value;
         await this.#record(session, value);
+        yield* this.#notices.splice(0);
         yield value;
         if (value.type === "tool_started") yield* this.#warnOnce();
       }
@@ -163,7 +167,7 @@ export class Agent implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#close();
     await Promise.allSettled([
-      this.#sandbox.sandbox[Symbol.asyncDispose](),
+      this.#sandbox[Symbol.asyncDispose](),
       this.workspace[Symbol.asyncDispose](),
       this.#chosen[Symbol.asyncDispose](),
     ]);
@@ -224,8 +228,6 @@ function toSessionEntry(event: AgentEvent, model: string): SessionEntry | undefi
       };
     case "todos_changed":
       return { type: "todos", todos: event.todos };
-    case "mode_changed":
-      return { type: "mode", mode: event.mode };
     case "run_started":
       return { type: "run_started", model };
     case "run_finished":

@@ -3,6 +3,8 @@ import type { EndReason } from "../core/events.ts";
 
 export const EXIT_USAGE = 64;
 export const EXIT_INTERRUPTED = 130;
+/** 128 + SIGPIPE, as a shell reports it. */
+export const EXIT_PIPE = 141;
 
 /** What a shell script can tell a run's end by. */
 export function toExitCode(reason: EndReason): number {

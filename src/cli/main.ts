@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The command line. Parses arguments and loads the command they name, and nothing else: each command is a chunk of its own. */
 import { Command, CommanderError, Option } from "commander";
-import { AgentError, errorMessage } from "../core/errors.ts";
-import { EXIT_USAGE, toErrorExitCode } from "./exit-code.ts";
+import { AgentError, errnoOf, errorMessage } from "../core/errors.ts";
+import { EXIT_PIPE, EXIT_USAGE, toErrorExitCode } from "./exit-code.ts";
 import { packageVersion } from "./package-root.ts";
 import type { SettingFlags } from "./settings.ts";
 
@@ -41,6 +41,10 @@ function createProgram(finish: (code: number) => void): Command {
       const { startCommand } = await import("./commands/start.ts");
       finish(await startCommand(task, flags));
     });
+  program.hook("preAction", (_program, command) => {
+    // A task has a view that notices this itself and ends in order.
+    if (command !== program) leaveWithReader();
+  });
   addToolCommands(program, finish);
   addSandboxCommands(program, finish);
   addSessionCommands(program, finish);
@@ -138,6 +142,14 @@ function addSessionCommands(program: Command, finish: (code: number) => void): v
         finish(await action(id, command.optsWithGlobals()));
       });
   }
+}
+
+/** `lmagent … | head`: when nobody reads any more there is nothing left to do, as for any other command in a pipe. */
+function leaveWithReader(): void {
+  process.stdout.on("error", (error) => {
+    if (errnoOf(error) === "EPIPE") process.exit(EXIT_PIPE);
+    throw error;
+  });
 }
 
 async function main(): Promise<number> {

@@ -4,15 +4,13 @@
  */
 import { join } from "node:path";
 import type { Model } from "../core/model.ts";
-import { createChatModel } from "../models/index.ts";
+import { createChatModel, discoverLocalServers } from "../models/index.ts";
 import { createHttpTransport } from "../models/node/index.ts";
 import { packageRoot, packageVersion } from "./package-root.ts";
 import type { Settings } from "./settings.ts";
 
 export interface ChosenModel extends AsyncDisposable {
   model: Model;
-  /** Why it is this one, in two lines at most; shown when the user did not choose it. */
-  notice: readonly string[];
 }
 
 const EMBEDDED = "embedded";
@@ -24,7 +22,6 @@ export async function chooseModel(
   const { baseUrl, model } = settings;
   if (baseUrl !== undefined && baseUrl !== EMBEDDED) return useServer(settings, { baseUrl });
   if (baseUrl === EMBEDDED || isModelFile(model)) return useEngine(settings, { signal });
-  const { discoverLocalServers } = await import("../models/index.ts");
   const transport = createHttpTransport();
   const servers = await discoverLocalServers({ transport, ...(signal === undefined ? {} : { signal }) });
   const server = servers.find(({ models }) =>
@@ -46,7 +43,7 @@ function useServer(settings: Settings, { baseUrl }: { baseUrl: string }): Chosen
     silenceMs: settings.silenceMs,
     transport: createHttpTransport(),
   });
-  return { model, notice: [], [Symbol.asyncDispose]: async () => {} };
+  return { model, [Symbol.asyncDispose]: async () => {} };
 }
 
 async function useEngine(
@@ -78,5 +75,5 @@ async function useEngine(
     silenceMs: settings.silenceMs,
     transport: createHttpTransport(),
   });
-  return { model, notice: [], [Symbol.asyncDispose]: async () => engine.release() };
+  return { model, [Symbol.asyncDispose]: async () => engine.release() };
 }

@@ -41,21 +41,21 @@ export function createSessionStore(workspace: Workspace): SessionStore {
   });
 }
 
-/** The model is asked what it is while the rest is still being opened: nothing here waits for it. */
+/**
+ * The workspace first, since no server should be started for one that cannot be used. The model is asked what it is while
+ * the rest is made: nothing here waits for the answer.
+ */
 export async function openAgent(
   settings: Settings,
   { approver, signal }: { approver: Approver; signal?: AbortSignal },
 ): Promise<Agent> {
   const options = signal === undefined ? {} : { signal };
-  const choosing = chooseModel(settings, options).then((chosen) => {
-    chosen.model.describe(options).catch(() => {});
-    return chosen;
-  });
-  choosing.catch(() => {});
   let agent: Agent | undefined;
   const ground = await openGround(settings, { mode: () => agent?.mode ?? settings.mode });
   try {
-    agent = new Agent({ settings, ...ground, chosen: await choosing, approver });
+    const chosen = await chooseModel(settings, options);
+    chosen.model.describe(options).catch(() => {});
+    agent = new Agent({ settings, ...ground, chosen, approver });
     return agent;
   } catch (error) {
     await ground.workspace[Symbol.asyncDispose]();

@@ -105,7 +105,7 @@ function switchCommands(agent: Agent): ScreenCommand[] {
         const copy = await agent.sessions.fork(agent.sessionId);
         await copy[Symbol.asyncDispose]();
         await agent.resume(copy.id);
-        out.print(`Now in ${copy.id}, a copy.`);
+        out.print(`Now in ${copy.id}, a copy; mode ${agent.mode}.`);
       },
     },
   ].map(toCommand);

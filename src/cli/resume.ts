@@ -6,9 +6,6 @@ export async function resumeSession(
   agent: Agent,
   flags: { resume?: string; continue?: boolean },
 ): Promise<void> {
-  if (flags.resume !== undefined && flags.continue) {
-    throw new AgentError("usage", "Give `--resume` or `--continue`, not both.");
-  }
   if (flags.resume !== undefined) {
     await agent.resume(flags.resume);
     return;

@@ -30,7 +30,6 @@ export interface Settings {
   sandbox?: SandboxBackend;
   allowUnsandboxed: boolean;
   todos: boolean;
-  debug: boolean;
 }
 
 /** The flags that have a setting behind them, as the command line gives them: absent when not given. */
@@ -43,7 +42,6 @@ export interface SettingFlags {
   maxTime?: string;
   sandbox?: string;
   allowUnsandboxed?: boolean;
-  debug?: boolean;
 }
 
 interface Source {
@@ -105,11 +103,10 @@ export async function readSettings(
       toNumber(find(flags.maxTime, "max-time"), {
         fallback: Number.POSITIVE_INFINITY,
         min: 0.1,
-        max: 30 * 86_400,
+        max: 2_000_000,
       }),
     allowUnsandboxed: flags.allowUnsandboxed ?? false,
     todos: toBoolean(find(undefined, "", "ENABLE_TODO_TRACKING"), true),
-    debug: flags.debug ?? false,
   };
 }
 

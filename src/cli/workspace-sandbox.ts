@@ -7,7 +7,7 @@ import { createLazySandbox } from "../sandbox/lazy.ts";
 import type { Settings } from "./settings.ts";
 
 /** The sandbox of a workspace, looked for when the first command comes. */
-export interface WorkspaceSandbox {
+export interface WorkspaceSandbox extends AsyncDisposable {
   sandbox: Sandbox;
   /** Chooses now. Throws `sandbox_unavailable`. */
   choose(): Promise<ChosenSandbox>;
@@ -21,22 +21,27 @@ export function createWorkspaceSandbox(
   mode: () => string,
 ): WorkspaceSandbox {
   let chosen: ChosenSandbox | undefined;
-  const choose = async (): Promise<ChosenSandbox> => {
-    if (chosen !== undefined) return chosen;
+  const open = async (): Promise<Sandbox> => {
     const { chooseSandbox } = await import("../sandbox/index.ts");
-    chosen ??= await chooseSandbox({
+    chosen = await chooseSandbox({
       workspaceRoot: root,
       // Where a person is asked about each command they may also run it without isolation; auto mode needs the flag.
       allowUnsandboxed: settings.allowUnsandboxed || mode() !== "auto",
       toolchains: nodeToolchain(),
       ...(settings.sandbox === undefined ? {} : { prefer: settings.sandbox }),
     });
-    return chosen;
+    return chosen.sandbox;
   };
+  // The lazy sandbox chooses once, however many ask at the same time, and disposes what was chosen.
+  const sandbox = createLazySandbox(open);
   return {
-    sandbox: createLazySandbox(async () => (await choose()).sandbox),
-    choose,
+    sandbox,
+    choose: async () => {
+      await sandbox.prepare?.();
+      return chosen as ChosenSandbox;
+    },
     chosen: () => chosen,
+    [Symbol.asyncDispose]: () => sandbox[Symbol.asyncDispose](),
   };
 }
 

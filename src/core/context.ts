@@ -51,12 +51,16 @@ export class PrefixContract {
   /** Bytes of the last request that this one cannot reuse; 0 when it only grew. */
   check(messages: readonly Message[], tools: readonly ToolSchema[]): number {
     const previous = this.#messages;
-    const sameTools = this.#tools === tools || previous.length === 0;
+    const previousTools = this.#tools;
+    const sameTools = previousTools === tools || previous.length === 0;
     this.#messages = messages;
     this.#tools = tools;
-    const changed = sameTools ? previous.findIndex((message, index) => message !== messages[index]) : 0;
-    return changed < 0
-      ? 0
-      : previous.slice(changed).reduce((sum, message) => sum + JSON.stringify(message).length, 0);
+    if (!sameTools) return byteLength(previousTools) + byteLength(previous);
+    const changed = previous.findIndex((message, index) => message !== messages[index]);
+    return changed < 0 ? 0 : byteLength(previous.slice(changed));
   }
+}
+
+function byteLength(value: unknown): number {
+  return new TextEncoder().encode(JSON.stringify(value)).length;
 }

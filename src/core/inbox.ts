@@ -31,8 +31,4 @@ export class Inbox {
     this.#steering = [];
     this.#followUps = [];
   }
-
-  get pending(): number {
-    return this.#steering.length + this.#followUps.length;
-  }
 }

@@ -54,6 +54,8 @@ export interface RunResult {
   messages: readonly Message[];
 }
 
+/** Timers take 31 bits; a longer limit is none. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const SECOND_CHANCE_AFTER = 2;
 const MAX_UNUSABLE_TURNS = 5;
 
@@ -75,6 +77,8 @@ class Run {
   readonly #now: () => number;
   readonly #startedAt: number;
   readonly #deadline: AbortSignal | undefined;
+  /** Aborted when nobody listens any more: then nothing may go on unseen. */
+  readonly #left = new AbortController();
   readonly #signal: AbortSignal;
   readonly #messages: Message[];
   readonly #prefix = new PrefixContract();
@@ -93,10 +97,12 @@ class Run {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#now = options.now ?? (() => Date.now());
     this.#startedAt = this.#now();
-    this.#deadline = Number.isFinite(this.#limits.timeMs)
-      ? AbortSignal.timeout(this.#limits.timeMs)
-      : undefined;
-    this.#signal = anySignal(options.signal, this.#deadline);
+    const { timeMs } = this.#limits;
+    this.#deadline =
+      timeMs < LONGEST_TIMER_MS ? AbortSignal.timeout(Math.max(0, Math.round(timeMs))) : undefined;
+    this.#signal = AbortSignal.any(
+      [options.signal, this.#deadline, this.#left.signal].filter((signal) => signal !== undefined),
+    );
     this.#messages = [...options.messages];
   }
 
@@ -108,6 +114,8 @@ class Run {
       end = yield* this.#work();
     } catch (error) {
       end = this.#toEnd(error);
+    } finally {
+      this.#left.abort();
     }
     if (end.reason === "done" && this.#unattended) end = this.#toDenied(end);
     yield this.#finish(end);
@@ -326,14 +334,10 @@ class Run {
   }
 
   #finish(end: End): AgentEvent {
-    const denied = end.reason === "done" && this.#unattended;
     return {
       type: "run_finished",
-      reason: denied ? "denied" : end.reason,
-      ...(denied
-        ? { message: `Refused, since nobody could be asked: ${[...new Set(this.#denied)].join(", ")}.` }
-        : {}),
-      ...(end.message === undefined || denied ? {} : { message: end.message }),
+      reason: end.reason,
+      ...(end.message === undefined ? {} : { message: end.message }),
       ...(end.text === undefined ? {} : { text: end.text }),
       turns: this.#turn,
       toolCalls: this.#toolCalls,
@@ -342,9 +346,4 @@ class Run {
       rescued: this.#rescued,
     };
   }
-}
-
-function anySignal(...signals: readonly (AbortSignal | undefined)[]): AbortSignal {
-  const present = signals.filter((signal) => signal !== undefined);
-  return present.length === 0 ? new AbortController().signal : AbortSignal.any(present);
 }

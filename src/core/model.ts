@@ -16,8 +16,8 @@ export interface ModelRequest {
   temperature?: number;
   /** Upper bound of tokens to generate; absent means what the window leaves. */
   maxTokens?: number;
-  /** `required` is the second chance after unusable calls; `auto` is the default and is not sent. */
-  toolChoice?: "auto" | "none" | "required";
+  /** The second chance after unusable calls; absent: the model decides. */
+  toolChoice?: "required";
   /** KV slot to use, on servers that have slots (`id_slot` of llama-server). */
   slot?: number;
 }

@@ -1,6 +1,9 @@
 import type { ToolFailure, ToolResult } from "./tool.ts";
 
 const encoder = new TextEncoder();
+/** Paths, names and the like, which mean nothing when cut. */
+const SHORT_TEXT_BYTES = 60;
+const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g;
 
 export function failure(error: string): ToolFailure {
   return { ok: false, error };
@@ -17,23 +20,43 @@ export function toResultText(result: ToolResult, { maxBytes, fields }: ResultFor
   const kept = fields
     ? Object.fromEntries(Object.entries(result).filter(([field]) => fields.includes(field)))
     : result;
-  return JSON.stringify(capResult(kept as ToolResult, maxBytes));
+  return JSON.stringify(capResult(kept as ToolResult, maxBytes), replaceLoneSurrogates);
 }
 
-/** Cuts the long texts of a result so that it fits; what was left out is said in place. */
+/** Half a character from a cut text or a broken file makes strict servers refuse the whole conversation, now and for ever. */
+function replaceLoneSurrogates(_key: string, value: unknown): unknown {
+  return typeof value === "string" ? value.replace(LONE_SURROGATE, "\uFFFD") : value;
+}
+
+/** Cuts the long texts of a result so that its JSON fits; what was left out is said in place. */
 export function capResult(result: ToolResult, maxBytes: number): ToolResult {
-  if (JSON.stringify(result).length * 3 <= maxBytes || byteLength(JSON.stringify(result)) <= maxBytes)
-    return result;
-  const fields = Object.entries(result).filter(
+  let capped = result;
+  // Escapes make JSON longer than the texts in it, so the texts shrink until the whole fits.
+  for (
+    let budget = maxBytes;
+    byteLength(JSON.stringify(capped)) > maxBytes && budget > 1;
+    budget = Math.floor(budget * 0.8)
+  ) {
+    capped = shortenTexts(result, budget);
+  }
+  return capped;
+}
+
+/** The texts share the budget by their lengths; short ones stay. */
+function shortenTexts(result: ToolResult, maxBytes: number): ToolResult {
+  const texts = Object.entries(result).filter(
     (entry): entry is [string, string] => typeof entry[1] === "string",
   );
-  const total = fields.reduce((sum, [, text]) => sum + byteLength(text), 0);
-  const capped: Record<string, unknown> = { ...result };
-  for (const [field, text] of fields) {
-    const share = Math.floor((byteLength(text) / Math.max(1, total)) * maxBytes);
-    capped[field] = capText(text, Math.max(share, Math.min(byteLength(text), 120)));
+  const total = texts.reduce((sum, [, text]) => sum + byteLength(text), 0);
+  const shortened: Record<string, unknown> = { ...result };
+  for (const [field, text] of texts) {
+    const size = byteLength(text);
+    shortened[field] = capText(
+      text,
+      Math.max(Math.floor((size / total) * maxBytes), Math.min(size, SHORT_TEXT_BYTES, maxBytes)),
+    );
   }
-  return capped as ToolResult;
+  return shortened as ToolResult;
 }
 
 /** Keeps the head and the tail of a text, cut at lines where that costs little, with a note about the middle. */

@@ -3,6 +3,7 @@ import { AgentError } from "../../src/core/errors.ts";
 import { Inbox } from "../../src/core/inbox.ts";
 import type { Message } from "../../src/core/message.ts";
 import { createScriptedModel, scriptedCall } from "../../src/testing/scripted-model.ts";
+import { run } from "../../src/core/loop.ts";
 import { allowAll, collect, echo, last, textTool, types } from "./_run.ts";
 
 describe("a run", () => {
@@ -214,6 +215,13 @@ describe("the end of a run", () => {
     expect(last(events).reason).toBe("time_limit");
   });
 
+  it("is not a time limit that timers cannot hold, and a fraction of a millisecond is no error", async () => {
+    for (const timeMs of [2 ** 40, 1_234.56]) {
+      const { events } = await collect({ model: createScriptedModel([{ text: "ok" }]), limits: { timeMs } });
+      expect(last(events).reason).toBe("done");
+    }
+  });
+
   it("is blocked when the model says that it cannot go on", async () => {
     const { events } = await collect({
       model: createScriptedModel([{ text: "BLOCKED: I need the password." }]),
@@ -300,6 +308,35 @@ describe("an interrupt", () => {
       "assistant",
       "user",
     ]);
+  });
+});
+
+describe("a consumer that stops listening", () => {
+  it("ends the tool that is running", async () => {
+    const stopped = new Promise<boolean>((done) => {
+      const hang = textTool("hang", (_text, { signal, emit }) => {
+        emit({ type: "output", text: "on" });
+        return new Promise((_resolve, reject) => {
+          signal.addEventListener("abort", () => {
+            done(true);
+            reject(signal.reason as Error);
+          });
+        });
+      });
+      void (async () => {
+        const model = createScriptedModel([{ calls: [scriptedCall("hang", { text: "" })] }]);
+        const events = run({
+          model,
+          tools: [hang],
+          messages: [],
+          input: "x",
+          mode: () => "auto",
+          approver: allowAll,
+        });
+        for await (const event of events) if (event.type === "tool_output") break;
+      })();
+    });
+    expect(await stopped).toBe(true);
   });
 });
 

@@ -37,6 +37,23 @@ describe("a capped text", () => {
 });
 
 describe("a result for the model", () => {
+  it("keeps within its budget whatever its texts are made of", () => {
+    const nasty = fc.oneof(
+      fc.string({ unit: "binary", maxLength: 3_000 }),
+      fc.constantFrom('"'.repeat(3_000), "\u0001".repeat(3_000), "\u{1F600}".repeat(900)),
+    );
+    fc.assert(
+      fc.property(nasty, nasty, fc.integer({ min: 300, max: 2_000 }), (output, note, maxBytes) => {
+        expect(bytes(toResultText({ ok: true, output, note }, { maxBytes }))).toBeLessThanOrEqual(maxBytes);
+      }),
+    );
+  });
+
+  it("holds no half characters", () => {
+    const text = toResultText({ ok: true, output: "a\uD83D b\uDE00 \u{1F600}" }, { maxBytes: 500 });
+    expect(JSON.parse(text)).toEqual({ ok: true, output: "a\uFFFD b\uFFFD \u{1F600}" });
+  });
+
   it("has only the fields that its profile knows", () => {
     const result = { ok: true, output: "hi", exit_code: 0, sandbox: "bubblewrap" } as const;
     expect(toResultText(result, { maxBytes: 500, fields: ["ok", "output", "error"] })).toBe(

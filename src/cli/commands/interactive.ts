@@ -37,8 +37,10 @@ export async function runInteractive(settings: Settings, flags: TaskFlags): Prom
 async function toBanner(agent: Agent, settings: Settings): Promise<string[]> {
   const lines = [`LMAgent ${packageVersion()} in ${agent.workspace.root}`];
   const chosenForUser = settings.baseUrl === undefined && settings.model === undefined;
-  const info = await agent.model.describe({}).catch(() => undefined);
-  if (chosenForUser) lines.push(...(info?.profile.notice ?? []));
+  if (chosenForUser) {
+    const info = await agent.model.describe({}).catch(() => undefined);
+    lines.push(...(info?.profile.notice ?? []));
+  }
   if (agent.sessionId !== undefined) lines.push(`Resumed session ${agent.sessionId}, mode ${agent.mode}.`);
   return lines;
 }

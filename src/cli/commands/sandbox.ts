@@ -93,6 +93,8 @@ const CHECKS: readonly Check[] = [
 export async function testSandbox(flags: SandboxFlags): Promise<number> {
   return withSandbox(flags, async (chosen) => {
     process.stdout.write(`sandbox  ${toLabel(chosen)}\n`);
+    // A command that sees this sees the agent's environment.
+    process.env["LMAGENT_CANARY"] = "1";
     let failed = 0;
     for (const check of CHECKS) {
       const problem = await tryCheck(chosen.sandbox, check);
@@ -125,17 +127,15 @@ async function withSandbox(
 ): Promise<number> {
   const settings: Settings = await readSettings(
     { ...flags, ...(flags.backend === undefined ? {} : { sandbox: flags.backend }) },
-    { ...process.env, LMAGENT_CANARY: "1" },
+    process.env,
     process.cwd(),
   );
   await using workspace = await openWorkspace(settings.workspace, {
     home: settings.userHome,
     stateDir: settings.home,
   });
-  const { choose } = createWorkspaceSandbox(settings, workspace.root, () => "normal");
-  const chosen = await choose();
-  await using _ = chosen.sandbox;
-  return use(chosen);
+  await using sandbox = createWorkspaceSandbox(settings, workspace.root, () => "normal");
+  return use(await sandbox.choose());
 }
 
 function toRunOptions({ timeout, memory }: SandboxFlags): SandboxRunOptions {

@@ -6,6 +6,9 @@ import { readSettings, type Settings } from "../settings.ts";
 /** `lmagent [task]`: a task runs and ends; without one, the screen opens on a terminal, and a pipe is read as the task. */
 export async function startCommand(task: string | undefined, flags: TaskFlags): Promise<number> {
   const settings = await readSettings(flags, process.env, process.cwd());
+  if (flags.resume !== undefined && flags.continue) {
+    throw new AgentError("usage", "Give `--resume` or `--continue`, not both.");
+  }
   if (flags.listSessions) return listSessions(settings, flags);
   const text = task ?? (process.stdin.isTTY ? undefined : readPipe());
   if (text === undefined) return openScreen(settings, flags);

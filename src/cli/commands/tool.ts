@@ -97,7 +97,7 @@ async function openFlagGround(flags: TaskFlags): Promise<FlagGround> {
   const ground = await openGround(settings);
   const dispose = async (): Promise<void> => {
     await Promise.allSettled([
-      ground.sandbox.sandbox[Symbol.asyncDispose](),
+      ground.sandbox[Symbol.asyncDispose](),
       ground.workspace[Symbol.asyncDispose](),
     ]);
   };
