@@ -1,14 +1,12 @@
 /** Finds the running model server of this user or starts one, and keeps it alive while it is used. */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { open, rm, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { AgentError, errorMessage } from "../core/errors.ts";
 import { openLease } from "./lease.ts";
 import type { Lease } from "./lease.ts";
-import { toModelId } from "./model-file.ts";
 import type { LoadSettings } from "./model-file.ts";
 import { prepareHome, readRunFile, runFilePath } from "./run-file.ts";
 import type { RunFile } from "./run-file.ts";
@@ -195,18 +193,5 @@ function toAcquired(
     pid,
     started,
     release: () => lease.close(),
-  };
-}
-
-/** A new server's run file. */
-export function createRunFile(settings: ServerSettings, port: number): RunFile {
-  const { modelPath, version } = settings;
-  return {
-    port,
-    pid: process.pid,
-    apiKey: randomBytes(24).toString("base64url"),
-    modelPath,
-    modelId: toModelId(modelPath),
-    version,
   };
 }

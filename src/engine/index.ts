@@ -1,29 +1,8 @@
-/** The door of the engine: local models in their own process. */
-export { acquireEngine, createRunFile } from "./acquire.ts";
-export type { AcquiredEngine, AcquireOptions, ServerReport, ServerSettings } from "./acquire.ts";
-export {
-  CALL_CLOSE,
-  CALL_OPEN,
-  detectCallFormat,
-  THINK_CLOSE,
-  THINK_OPEN,
-  toCallGrammar,
-} from "./call-format.ts";
-export type { CallFormat } from "./call-format.ts";
-export { createChatTemplate } from "./chat-template.ts";
-export type { ChatTemplate } from "./chat-template.ts";
-export { createEngine } from "./engine.ts";
-export type { Engine } from "./engine.ts";
-export { createJsonScanner } from "./json-scanner.ts";
-export { findModel, planLoad, PRACTICE_MODEL_ID, toModelId } from "./model-file.ts";
-export type {
-  GenerateEvent,
-  GenerateRequest,
-  ModelFacts,
-  LoadOptions,
-  Sampling,
-  StopReason,
-  Timings,
-} from "./protocol.ts";
-export { removeRunFile, runFilePath, writeRunFile } from "./run-file.ts";
-export { partialLength } from "./stop-scanner.ts";
+/**
+ * The door of the engine: local models in their own process. Only what an agent needs to get one; the server imports the files that
+ * it runs, so that a start of the command line does not read them.
+ */
+export { acquireEngine } from "./acquire.ts";
+export type { AcquiredEngine, AcquireOptions } from "./acquire.ts";
+export { findModel } from "./model-file.ts";
+export type { FindModelOptions } from "./model-file.ts";

@@ -2,10 +2,11 @@
  * `LMAGENT_HOME/run/engine-<key>.json`: where the running server of this user, this model and this package version is. It holds the
  * server's key, so the folder is 0700 and the file 0600.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AgentError, errorMessage } from "../core/errors.ts";
+import { toModelId } from "./model-file.ts";
 
 export interface RunFile {
   port: number;
@@ -23,6 +24,21 @@ export function runFilePath(
 ): string {
   const key = createHash("sha256").update(`${modelPath}\0${version}`).digest("hex").slice(0, 12);
   return join(home, "run", `engine-${key}.json`);
+}
+
+/** What a new server on `port` says about itself, with a new key. */
+export function createRunFile(
+  { modelPath, version }: { modelPath: string; version: string },
+  port: number,
+): RunFile {
+  return {
+    port,
+    pid: process.pid,
+    apiKey: randomBytes(24).toString("base64url"),
+    modelPath,
+    modelId: toModelId(modelPath),
+    version,
+  };
 }
 
 /** `undefined` for a missing, torn or foreign file. */

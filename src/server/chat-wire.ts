@@ -1,7 +1,7 @@
 /** A chat completion in OpenAI's shapes, with the additions of llama.cpp's server (`timings`, `prompt_progress`). */
 import { randomBytes } from "node:crypto";
 import { unreachable } from "../core/events.ts";
-import type { Timings } from "../engine/index.ts";
+import type { Timings } from "../engine/protocol.ts";
 import type { ChatEvent, FinishReason } from "./chat.ts";
 import type { ReplyPart } from "./reply-parser.ts";
 

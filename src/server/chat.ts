@@ -1,6 +1,6 @@
 /** One chat completion: request to prompt and grammar, generated text to parts of a reply. */
-import { THINK_CLOSE, THINK_OPEN, toCallGrammar } from "../engine/index.ts";
-import type { GenerateEvent, GenerateRequest, Sampling, StopReason, Timings } from "../engine/index.ts";
+import { THINK_CLOSE, THINK_OPEN, toCallGrammar } from "../engine/call-format.ts";
+import type { GenerateEvent, GenerateRequest, Sampling, StopReason, Timings } from "../engine/protocol.ts";
 import type { ChatRequest } from "./chat-request.ts";
 import { createReplyParser } from "./reply-parser.ts";
 import type { ReplyParser, ReplyPart } from "./reply-parser.ts";

@@ -4,16 +4,10 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { AgentError, errorMessage } from "../core/errors.ts";
-import {
-  createEngine,
-  createRunFile,
-  planLoad,
-  removeRunFile,
-  runFilePath,
-  toModelId,
-  writeRunFile,
-} from "../engine/index.ts";
-import type { ServerReport, ServerSettings } from "../engine/index.ts";
+import type { ServerReport, ServerSettings } from "../engine/acquire.ts";
+import { createEngine } from "../engine/engine.ts";
+import { planLoad, toModelId } from "../engine/model-file.ts";
+import { createRunFile, removeRunFile, runFilePath, writeRunFile } from "../engine/run-file.ts";
 import { createApp } from "./app.ts";
 import { createLeases } from "./leases.ts";
 import { createServedModel } from "./served-model.ts";

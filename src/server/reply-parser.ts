@@ -3,14 +3,9 @@
  * looks like a call but cannot be read as one stays in the content, where the client can still make sense of it.
  */
 import { unreachable } from "../core/events.ts";
-import {
-  CALL_CLOSE,
-  CALL_OPEN,
-  createJsonScanner,
-  partialLength,
-  THINK_CLOSE,
-  THINK_OPEN,
-} from "../engine/index.ts";
+import { CALL_CLOSE, CALL_OPEN, THINK_CLOSE, THINK_OPEN } from "../engine/call-format.ts";
+import { createJsonScanner } from "../engine/json-scanner.ts";
+import { partialLength } from "../engine/stop-scanner.ts";
 import { parseJsonCall, parseXmlCall } from "./call-text.ts";
 import type { ParsedCall } from "./call-text.ts";
 

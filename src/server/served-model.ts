@@ -1,6 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { createChatTemplate, detectCallFormat } from "../engine/index.ts";
-import type { CallFormat, ChatTemplate, Engine, LoadOptions, ModelFacts } from "../engine/index.ts";
+import { detectCallFormat } from "../engine/call-format.ts";
+import type { CallFormat } from "../engine/call-format.ts";
+import { createChatTemplate } from "../engine/chat-template.ts";
+import type { ChatTemplate } from "../engine/chat-template.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { LoadOptions, ModelFacts } from "../engine/protocol.ts";
 
 /** A model that the server offers under `id`. */
 export interface ServedModel {
