@@ -38,7 +38,7 @@ export function toRequestBody(request: ModelRequest, options: RequestBodyOptions
     max_tokens: maxTokens,
     // The newer name, only for servers that insist on it.
     ...(refused.has("max_tokens") ? { max_completion_tokens: maxTokens } : {}),
-    tool_choice: request.tools.length > 0 && request.toolChoice !== "auto" ? request.toolChoice : undefined,
+    tool_choice: request.tools.length > 0 ? request.toolChoice : undefined,
     ...(slots ? { cache_prompt: true, return_progress: true, id_slot: request.slot } : {}),
   };
   for (const field of refused) delete optional[field];
