@@ -89,15 +89,6 @@ function toFailure(thrown: unknown): EngineFailure {
   return { code: "generation_failed", message: errorMessage(thrown) };
 }
 
-async function countTokens(id: number, text: string): Promise<void> {
-  try {
-    const { model } = await requireLoaded();
-    send({ type: "tokenized", id, tokens: model.tokenizePrompt(text).length });
-  } catch (thrown) {
-    send({ type: "failed", id, failure: toFailure(thrown) });
-  }
-}
-
 function receive(message: ToChild): void {
   switch (message.type) {
     case "load":
@@ -106,9 +97,6 @@ function receive(message: ToChild): void {
       break;
     case "generate":
       void runGenerate(message.id, message.request);
-      break;
-    case "tokenize":
-      void countTokens(message.id, message.text);
       break;
     case "cancel":
       running.get(message.id)?.abort();

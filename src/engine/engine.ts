@@ -42,7 +42,6 @@ export interface Engine {
     request: GenerateRequest,
     options: { signal: AbortSignal },
   ): AsyncGenerator<GenerateEvent, void, void>;
-  countTokens(text: string): Promise<number>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -109,23 +108,6 @@ class ForkedEngine implements Engine {
       signal.removeEventListener("abort", cancel);
       child.requests.delete(id);
       if (!ended) send(child.process, { type: "cancel", id });
-    }
-  }
-
-  async countTokens(text: string): Promise<number> {
-    const child = await this.#ensure();
-    const id = this.#nextId++;
-    const mailbox = createMailbox<Reply>();
-    child.requests.set(id, mailbox);
-    try {
-      send(child.process, { type: "tokenize", id, text });
-      for await (const reply of mailbox.messages()) {
-        if (reply.type === "tokenized") return reply.tokens;
-        if (reply.type === "failed") throw toError(reply.failure);
-      }
-      throw toError({ code: "generation_failed", message: "The engine gave no answer." });
-    } finally {
-      child.requests.delete(id);
     }
   }
 

@@ -73,7 +73,6 @@ export interface GenerateRequest {
 export type ToChild =
   | { type: "load"; options: LoadOptions }
   | { type: "generate"; id: number; request: GenerateRequest }
-  | { type: "tokenize"; id: number; text: string }
   | { type: "cancel"; id: number };
 
 export interface Timings {
@@ -114,5 +113,4 @@ export type FromChild =
   | { type: "loaded"; facts: ModelFacts }
   | { type: "load_failed"; message: string }
   | { type: "event"; id: number; event: GenerateEvent }
-  | { type: "tokenized"; id: number; tokens: number }
   | { type: "failed"; id: number; failure: EngineFailure };
