@@ -106,7 +106,7 @@ async function startServer(options: AcquireOptions): Promise<AcquiredEngine> {
 }
 
 async function spawnServer(options: AcquireOptions, logPath: string): Promise<ChildProcess> {
-  const { home, version, entries, graceMs = 2_000, modelPath, threads, slots, contextTokens, gpu } = options;
+  const { home, version, entries, graceMs = 2_000, modelPath, threads } = options;
   const settings: ServerSettings = {
     home,
     version,
@@ -114,9 +114,6 @@ async function spawnServer(options: AcquireOptions, logPath: string): Promise<Ch
     graceMs,
     modelPath,
     ...(threads === undefined ? {} : { threads }),
-    ...(slots === undefined ? {} : { slots }),
-    ...(contextTokens === undefined ? {} : { contextTokens }),
-    ...(gpu === undefined ? {} : { gpu }),
   };
   const log = await openLog(logPath);
   try {

@@ -43,26 +43,22 @@ function isPracticeModel(modelPath: string): boolean {
 
 export interface LoadSettings {
   modelPath: string;
+  /** Most threads to compute with; absent: what suits the model and the machine. */
   threads?: number;
-  slots?: number;
-  contextTokens?: number;
-  gpu?: "auto" | false;
 }
 
-/** Fills in what was not set. Throws `AgentError` `engine_failed` when the file cannot be a model. */
-export async function planLoad({ modelPath, ...settings }: LoadSettings): Promise<LoadOptions> {
+/** How the file is loaded here. Throws `AgentError` `engine_failed` when the file cannot be a model. */
+export async function planLoad({ modelPath, threads }: LoadSettings): Promise<LoadOptions> {
   const sizeBytes = await checkModelFile(modelPath);
   const tiny = sizeBytes < TINY_BYTES;
   return {
     modelPath,
-    contextTokens:
-      settings.contextTokens ??
-      (isPracticeModel(modelPath) ? PRACTICE_CONTEXT_TOKENS : DEFAULT_CONTEXT_TOKENS),
+    contextTokens: isPracticeModel(modelPath) ? PRACTICE_CONTEXT_TOKENS : DEFAULT_CONTEXT_TOKENS,
     shrinkToFit: !tiny,
     // A context belongs to one slot, so each one more costs as much memory again.
-    slots: settings.slots ?? (tiny ? 2 : 1),
-    threads: settings.threads ?? chooseThreads(sizeBytes),
-    gpu: settings.gpu ?? (tiny ? false : "auto"),
+    slots: tiny ? 2 : 1,
+    threads: threads ?? chooseThreads(sizeBytes),
+    gpu: tiny ? false : "auto",
     sliceTokens: 256,
   };
 }

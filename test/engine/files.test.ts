@@ -148,15 +148,14 @@ describe("the model file", () => {
     );
   });
 
-  test("decides context, slots and threads, unless they were set", async () => {
+  test("decides context, slots and threads, unless the threads were set", async () => {
     expect(await planLoad({ modelPath: PRACTICE_MODEL })).toMatchObject({
       contextTokens: 2048,
+      slots: 2,
       threads: 1,
       gpu: false,
     });
-    expect(
-      await planLoad({ modelPath: PRACTICE_MODEL, contextTokens: 512, threads: 2, slots: 3 }),
-    ).toMatchObject({ contextTokens: 512, threads: 2, slots: 3 });
+    expect(await planLoad({ modelPath: PRACTICE_MODEL, threads: 2 })).toMatchObject({ threads: 2 });
   });
 });
 
