@@ -149,4 +149,52 @@ describe("commands and completion", () => {
     await expect.poll(screen.text, POLL).not.toContain("the old answer");
     expect(screen.terminal.text).toContain("LMAgent");
   });
+
+  test("what is sent while a command works waits for it, in order", async () => {
+    let open = () => {};
+    const disk = new Promise<void>((resolve) => (open = resolve));
+    const screen = await openScreen(() => [say("fine"), done()], {
+      prepare: (controller) => {
+        controller.commands.push({
+          name: "/resume",
+          description: "go on with a session",
+          run: async (_args, out) => {
+            await disk;
+            out.print(`resumed after ${controller.submitted.length} prompts`);
+          },
+        });
+      },
+    });
+    for (const text of ["/resume 1", "first", "/zzzzzz"]) {
+      screen.terminal.type(text);
+      screen.terminal.press(KEY.enter);
+    }
+    screen.terminal.type("half typed");
+    await expect.poll(screen.text, POLL).toContain("↳ next: first\n  ↳ next: /zzzzzz");
+    expect(screen.controller.submitted).toEqual([]);
+    open();
+    await expect.poll(screen.text, POLL).toContain("fine");
+    expect(screen.controller.submitted).toEqual(["first"]);
+    expect(screen.terminal.text).toContain("resumed after 0 prompts");
+    expect(screen.terminal.text).toContain("There is no command /zzzzzz.");
+    expect(screen.terminal.text).toContain("  half typed");
+    expect(screen.terminal.text).not.toContain("↳");
+  });
+
+  test("leaving while a command works starts nothing that waited", async () => {
+    let open = () => {};
+    const disk = new Promise<void>((resolve) => (open = resolve));
+    const screen = await openScreen(() => [done()], {
+      prepare: (controller) => {
+        controller.commands.push({ name: "/slow", description: "take long", run: () => disk });
+      },
+    });
+    for (const text of ["/slow", "a prompt", "quit"]) {
+      screen.terminal.type(text);
+      screen.terminal.press(KEY.enter);
+    }
+    open();
+    await screen.done;
+    expect(screen.controller.submitted).toEqual([]);
+  });
 });

@@ -1,7 +1,7 @@
 import { errorMessage } from "../../core/index.ts";
 import type { QueuedText } from "./bottom.ts";
 import { findClosest, isLeaveWord, parseCommandLine, type CommandLine } from "./commands.ts";
-import type { ScreenController, ScreenOutput } from "./controller.ts";
+import type { ScreenCommand, ScreenController, ScreenOutput } from "./controller.ts";
 import { createQueue, parseQueued } from "./queue.ts";
 import type { RunView } from "./run-view.ts";
 import type { Transcript } from "./transcript.ts";
@@ -19,14 +19,21 @@ export interface PromptRunnerOptions {
   leave: () => void;
 }
 
-/** How long a run may take to end when the user leaves. */
-const RUN_END_MS = 3_000;
+/** How long a run or a command may take to end when the user leaves. */
+const END_MS = 3_000;
 
-/** Decides what a sent line is: a command, a prompt, or something for the run that is going. One run at a time. */
+/**
+ * Decides what a sent line is: a command, a prompt, or something for the run that is going. One run at a time, and none
+ * while a command changes what a run would work on.
+ */
 export class PromptRunner {
   readonly #options: PromptRunnerOptions;
   readonly #queue = createQueue();
   #run: Promise<void> | undefined;
+  /** A command that may not run beside a prompt. */
+  #command: Promise<void> | undefined;
+  /** Sent since that command began; sent again when it ends. */
+  #waiting: string[] = [];
 
   constructor(options: PromptRunnerOptions) {
     this.#options = options;
@@ -37,7 +44,8 @@ export class PromptRunner {
   }
 
   get queued(): readonly QueuedText[] {
-    return this.#queue.texts;
+    const waiting = this.#waiting.map((text): QueuedText => ({ text, when: "next" }));
+    return [...this.#queue.texts, ...waiting];
   }
 
   /** A queued text reached the agent. */
@@ -46,10 +54,14 @@ export class PromptRunner {
   }
 
   send(text: string): void {
-    const { controller, leave } = this.#options;
+    const { controller, changed, leave } = this.#options;
     if (isLeaveWord(text)) return leave();
+    if (this.#command !== undefined) {
+      this.#waiting.push(text);
+      return changed();
+    }
     const command = parseCommandLine(text);
-    if (command !== undefined) return void this.#runCommand(command, text);
+    if (command !== undefined) return this.#startCommand(command, text);
     if (!this.isRunning) return this.#start(text);
     const queued = parseQueued(text);
     if (queued === undefined) return;
@@ -58,12 +70,12 @@ export class PromptRunner {
     this.#queue.add(queued);
   }
 
-  /** Lets a run end in order, but not for ever. */
+  /** Lets a run or a command end in order, but not for ever; what waited is not begun. */
   async stop(): Promise<void> {
-    if (this.#run === undefined) return;
-    this.#options.controller.interrupt();
-    const timeout = new Promise<void>((resolve) => setTimeout(resolve, RUN_END_MS).unref());
-    await Promise.race([this.#run, timeout]);
+    this.#waiting = [];
+    if (this.#run !== undefined) this.#options.controller.interrupt();
+    const timeout = new Promise<void>((resolve) => setTimeout(resolve, END_MS).unref());
+    await Promise.race([Promise.all([this.#run, this.#command]), timeout]);
   }
 
   #start(text: string): void {
@@ -90,14 +102,23 @@ export class PromptRunner {
     }
   }
 
-  async #runCommand({ name, args }: CommandLine, text: string): Promise<void> {
-    const { controller, transcript, changed, leave } = this.#options;
+  #startCommand({ name, args }: CommandLine, text: string): void {
+    const { controller, transcript } = this.#options;
     transcript.echo(text);
     const command = controller.commands.find((candidate) => candidate.name === name);
     if (command === undefined) return this.#warn(toAdvice(name, controller));
-    if (this.isRunning && command.whileRunning !== true) {
+    if (command.whileRunning === true) return void this.#runCommand(command, args);
+    if (this.isRunning) {
       return this.#warn(`${name} has to wait until the run ends: press Esc to interrupt it.`);
     }
+    this.#command = this.#runCommand(command, args).finally(() => {
+      this.#command = undefined;
+      for (const sent of this.#waiting.splice(0)) this.send(sent);
+    });
+  }
+
+  async #runCommand(command: ScreenCommand, args: string): Promise<void> {
+    const { transcript, changed, leave } = this.#options;
     try {
       if ((await command.run(args, this.#output())) === "quit") leave();
     } catch (error) {
