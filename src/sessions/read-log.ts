@@ -3,10 +3,10 @@ import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { AgentError } from "../core/errors.ts";
+import { AgentError, errnoOf } from "../core/errors.ts";
 import { parseHeader, parseRecord, SESSION_FORMAT } from "./record.ts";
 import type { StoredHeader, StoredRecord } from "./record.ts";
-import { errnoOf, toStorageError } from "./state-folder.ts";
+import { toStorageError } from "./state-folder.ts";
 import type { StateFolder } from "./state-folder.ts";
 
 /** More than a conversation can be; a file beyond it was not written by us. */

@@ -8,9 +8,9 @@ import { closeSync, openSync, readFileSync, readlinkSync, rmSync } from "node:fs
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { AgentError } from "../core/errors.ts";
+import { AgentError, errnoOf } from "../core/errors.ts";
 import { isSessionId } from "./session-id.ts";
-import { errnoOf, toStorageError } from "./state-folder.ts";
+import { toStorageError } from "./state-folder.ts";
 import type { StateFolder } from "./state-folder.ts";
 
 /** A process, told apart from a later one with the same number. */

@@ -5,7 +5,7 @@
 import { constants } from "node:fs";
 import { lchown, lstat, mkdir, open, readdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { AgentError, errorMessage } from "../core/errors.ts";
+import { AgentError, errnoOf, errorMessage } from "../core/errors.ts";
 
 export interface StateFolder {
   /** For messages; `entry` is for system calls. */
@@ -52,10 +52,6 @@ export function toStorageError(action: string, path: string, cause: unknown): Ag
     cause,
     data: { path, ...(errno === undefined ? {} : { errno }) },
   });
-}
-
-export function errnoOf(thrown: unknown): string | undefined {
-  return (thrown as NodeJS.ErrnoException | undefined)?.code;
 }
 
 const HELP: Readonly<Record<string, string>> = {

@@ -1,4 +1,4 @@
-import { AgentError } from "../core/errors.ts";
+import { AgentError, errnoOf } from "../core/errors.ts";
 
 /** The path may not be used, whatever is there. */
 export function pathRefused(path: string, why: string): AgentError {
@@ -34,11 +34,6 @@ export function systemFailure(path: string, doing: string, thrown: unknown): Age
   if (errno === "ENOENT") return fileFailed(path, `no such file: ${shorten(path)}`, thrown);
   const why = (errno && REASONS[errno]) ?? errno ?? String(thrown);
   return fileFailed(path, `cannot ${doing} ${shorten(path)}: ${why}`, thrown);
-}
-
-export function errnoOf(thrown: unknown): string | undefined {
-  const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
-  return typeof code === "string" ? code : undefined;
 }
 
 function shorten(path: string): string {

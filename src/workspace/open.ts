@@ -1,9 +1,8 @@
 import { lstatSync, realpathSync } from "node:fs";
 import { isAbsolute, relative, resolve, sep } from "node:path";
-import { AgentError } from "../core/errors.ts";
+import { AgentError, errnoOf } from "../core/errors.ts";
 import type { Workspace } from "../core/workspace.ts";
 import { ConfinedWorkspace } from "./confined-workspace.ts";
-import { errnoOf } from "./failures.ts";
 import { holdFolder } from "./folder.ts";
 import { createQuota, WRITE_LIMITS, type WriteLimits } from "./quota.ts";
 

@@ -10,8 +10,9 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
+import { errnoOf } from "../core/errors.ts";
 import type { OutputFile, OutputLog } from "../core/output-log.ts";
-import { errnoOf, pathRefused, systemFailure } from "./failures.ts";
+import { pathRefused, systemFailure } from "./failures.ts";
 import type { Folder } from "./folder.ts";
 import { giveToOwner, ownerIn } from "./owner.ts";
 import { STATE_FOLDER } from "./protect.ts";

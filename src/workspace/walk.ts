@@ -1,5 +1,6 @@
 import { lstatSync, mkdirSync, readlinkSync, type Stats } from "node:fs";
-import { errnoOf, fileFailed, pathRefused, systemFailure } from "./failures.ts";
+import { errnoOf } from "../core/errors.ts";
+import { fileFailed, pathRefused, systemFailure } from "./failures.ts";
 import type { Folder } from "./folder.ts";
 import { giveToOwner } from "./owner.ts";
 import { SANDBOX_ROOT } from "./paths.ts";
