@@ -48,7 +48,7 @@ describe("typing and sending", () => {
     await expect.poll(screen.text, POLL).toContain("  first thing");
   });
 
-  test.each(["quit", "exit", "q", "/quit"])("%s leaves and gives the terminal back", async (word) => {
+  test.each(["quit", "exit", "q", "/quit", "/exit"])("%s leaves and gives the terminal back", async (word) => {
     const screen = await openScreen(() => [done()]);
     screen.terminal.type(word);
     screen.terminal.press(KEY.enter);

@@ -7,8 +7,9 @@ export interface CommandLine {
 
 const WORDS_TO_LEAVE = new Set(["quit", "exit", "q"]);
 
+/** With a slash or without one. */
 export function isLeaveWord(text: string): boolean {
-  return WORDS_TO_LEAVE.has(text.trim().toLowerCase());
+  return WORDS_TO_LEAVE.has(text.trim().toLowerCase().replace(/^\//, ""));
 }
 
 /** `/mode auto` is a command; `/etc/hosts is empty` is not. */

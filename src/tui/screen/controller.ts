@@ -34,15 +34,14 @@ export interface ScreenCommand {
   whileRunning?: boolean;
   /** Values for the argument that begin with `prefix`. */
   complete?(prefix: string): Promise<readonly string[]>;
-  /** `args` is what follows the name, trimmed. `quit` leaves the screen. */
-  run(args: string, out: ScreenOutput): Promise<"quit" | void>;
+  /** `args` is what follows the name, trimmed. */
+  run(args: string, out: ScreenOutput): Promise<void>;
 }
 
 /** Where a command shows its result. All text is made safe here. */
 export interface ScreenOutput {
   /** Text as it stands; lines keep their breaks. */
   print(text: string): void;
-  markdown(text: string): void;
   warn(text: string): void;
   /** Starts over with the controller's transcript: after a new, resumed or undone session. */
   reload(): void;

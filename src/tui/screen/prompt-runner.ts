@@ -118,9 +118,9 @@ export class PromptRunner {
   }
 
   async #runCommand(command: ScreenCommand, args: string): Promise<void> {
-    const { transcript, changed, leave } = this.#options;
+    const { transcript, changed } = this.#options;
     try {
-      if ((await command.run(args, this.#output())) === "quit") leave();
+      await command.run(args, this.#output());
     } catch (error) {
       transcript.fail(errorMessage(error));
     }
@@ -135,7 +135,6 @@ export class PromptRunner {
     };
     return {
       print: shown(transcript.print),
-      markdown: shown(transcript.markdown),
       warn: shown(transcript.warn),
       reload,
     };

@@ -1,7 +1,6 @@
 import type { Message } from "../../core/index.ts";
 import { createBlock, type Block } from "./block.ts";
 import type { Frame } from "./frame.ts";
-import { createMarkdownBlock } from "./markdown.ts";
 import { toTranscriptBlocks } from "./replay.ts";
 import { createNoteBlock, wrapText } from "./text-blocks.ts";
 import type { Theme } from "./theme.ts";
@@ -11,7 +10,6 @@ export interface Transcript {
   /** The banner and a conversation that was had before. */
   open(messages: readonly Message[]): void;
   print: (text: string) => void;
-  markdown: (text: string) => void;
   /** A command line as it was typed. */
   echo: (text: string) => void;
   warn: (text: string) => void;
@@ -30,11 +28,6 @@ export function createTranscript(
       for (const block of toTranscriptBlocks(messages, theme)) frame.add(block);
     },
     print: (text) => frame.add(createNoteBlock(text, { paint: (line) => line })),
-    markdown(text) {
-      const markdown = createMarkdownBlock(theme);
-      markdown.append(text);
-      frame.add(markdown.block);
-    },
     echo: (text) => frame.add(createNoteBlock(text, { paint: style.dim, mark: "›" })),
     warn: (text) => frame.add(createNoteBlock(text, { paint: style.yellow, mark: "!" })),
     fail: (text) => frame.add(createNoteBlock(text, { paint: style.red, mark: "✗" })),
