@@ -4,13 +4,14 @@ import type { ChildProcess } from "node:child_process";
 import { open, rm, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { AgentError, errorMessage } from "../core/errors.ts";
+import { AgentError } from "../core/errors.ts";
 import { openLease } from "./lease.ts";
 import type { Lease } from "./lease.ts";
 import type { LoadSettings } from "./model-file.ts";
 import { prepareHome, readRunFile, runFilePath } from "./run-file.ts";
 import type { RunFile } from "./run-file.ts";
 import { withStartLock } from "./start-lock.ts";
+import { storageFailed } from "./storage-failed.ts";
 
 const START_TIMEOUT_MS = 20_000;
 const LOG_LIMIT_BYTES = 1_000_000;
@@ -137,10 +138,7 @@ async function openLog(path: string): Promise<FileHandle> {
     );
     return await open(path, size > LOG_LIMIT_BYTES ? "w" : "a", 0o600);
   } catch (cause) {
-    throw new AgentError("storage_failed", `\`${path}\` cannot be written: ${errorMessage(cause)}`, {
-      cause,
-      data: { path },
-    });
+    throw storageFailed(path, cause);
   }
 }
 

@@ -5,8 +5,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import { chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { AgentError, errorMessage } from "../core/errors.ts";
 import { toModelId } from "./model-file.ts";
+import { storageFailed } from "./storage-failed.ts";
 
 export interface RunFile {
   port: number;
@@ -92,16 +92,4 @@ export async function prepareHome(home: string): Promise<void> {
       throw storageFailed(path, cause);
     }
   }
-}
-
-function storageFailed(path: string, cause: unknown): AgentError {
-  const errno = (cause as NodeJS.ErrnoException).code;
-  return new AgentError(
-    "storage_failed",
-    `\`${path}\` cannot be written: ${errorMessage(cause)}. Free some space or choose another LMAGENT_HOME.`,
-    {
-      cause,
-      data: { path, errno },
-    },
-  );
 }

@@ -1,6 +1,7 @@
 import { open, readFile, rm, stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { AgentError, errorMessage } from "../core/errors.ts";
+import { errnoOf } from "../core/errors.ts";
+import { storageFailed } from "./storage-failed.ts";
 
 const POLL_MS = 20;
 /** Starting takes a second; a lock this old was left by a process whose id may be in use again. */
@@ -36,13 +37,7 @@ async function tryLock(path: string): Promise<boolean> {
     }
     return true;
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "EEXIST") {
-      const message = `\`${path}\` cannot be written: ${errorMessage(cause)}. Free some space or choose another LMAGENT_HOME.`;
-      throw new AgentError("storage_failed", message, {
-        cause,
-        data: { path, errno: (cause as NodeJS.ErrnoException).code },
-      });
-    }
+    if (errnoOf(cause) !== "EEXIST") throw storageFailed(path, cause);
     if (await isStale(path)) await rm(path, { force: true });
     return false;
   }
@@ -65,6 +60,6 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (thrown) {
-    return (thrown as NodeJS.ErrnoException).code === "EPERM";
+    return errnoOf(thrown) === "EPERM";
   }
 }
