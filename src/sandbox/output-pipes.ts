@@ -58,15 +58,16 @@ export function createOutputPipes(): OutputPipes {
 
 async function makePipes(): Promise<Kept | undefined> {
   if (process.platform !== "linux") return undefined;
-  const folder = await mkdtemp(join(tmpdir(), "lmagent-pipes-"));
+  let folder: string | undefined;
   try {
+    folder = await mkdtemp(join(tmpdir(), "lmagent-pipes-"));
     const paths = [join(folder, "out"), join(folder, "err")] as const;
     await promisify(execFile)("/usr/bin/mkfifo", ["-m", "600", ...paths], { env: {} });
     return [openSync(paths[0], READ), openSync(paths[1], READ)];
   } catch {
     return undefined;
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, chownSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
+import { AgentError, errorMessage } from "../core/errors.ts";
 import type { Sandbox, SandboxRunOptions } from "../core/sandbox.ts";
 import { createDeathWatch } from "./death-watch.ts";
 import { toCleanEnvironment } from "./environment.ts";
@@ -57,9 +58,17 @@ export function createProcessSandbox({ workspaceRoot, toolchains = [] }: Process
 
 /** Commands get a home of their own, so that settings and keys of the user do not change what they do. */
 function makeHome({ spawn }: RunAs): string {
-  const home = mkdtempSync(join(tmpdir(), "lmagent-home-"));
-  if (spawn.uid !== undefined && spawn.gid !== undefined) chownSync(home, spawn.uid, spawn.gid);
-  return home;
+  try {
+    const home = mkdtempSync(join(tmpdir(), "lmagent-home-"));
+    if (spawn.uid !== undefined && spawn.gid !== undefined) chownSync(home, spawn.uid, spawn.gid);
+    return home;
+  } catch (cause) {
+    throw new AgentError(
+      "sandbox_unavailable",
+      `No home for commands could be made in \`${tmpdir()}\`: ${errorMessage(cause)}. Free some space there, or set TMPDIR to another folder.`,
+      { cause, data: { backend: "process" } },
+    );
+  }
 }
 
 interface ProcessRun extends SandboxRunOptions {
