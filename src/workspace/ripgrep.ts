@@ -24,8 +24,6 @@ export interface RipgrepEnd {
   errors: string;
 }
 
-let program: Promise<string> | undefined;
-
 /** The binary that came with the package, never one from the user's path. */
 async function findProgram(): Promise<string> {
   try {
@@ -43,8 +41,7 @@ async function findProgram(): Promise<string> {
 /** Runs ripgrep with an empty environment and no configuration; it never follows links and ends with its caller's signal. */
 export async function runRipgrep(args: readonly string[], options: RipgrepOptions): Promise<RipgrepEnd> {
   const { cwd, descriptors = [], deadlineMs, signal, onLine } = options;
-  program ??= findProgram();
-  const path = await program;
+  const path = await findProgram();
   signal?.throwIfAborted();
   const child = spawn(path, ["--no-config", "--color=never", "--no-follow", ...args], {
     cwd,
