@@ -136,7 +136,7 @@ function toResult({ report, ...result }: ChildEnd, bwrapPath: string): SandboxRe
     return result;
   throw new AgentError(
     "sandbox_unavailable",
-    `\`${bwrapPath}\` could not set up its sandbox (exit code ${result.exitCode}). Run \`lmagent doctor\` to see why.`,
+    `\`${bwrapPath}\` could not set up its sandbox (exit code ${result.exitCode}). Run \`lmagent sandbox status\` to see why.`,
     { data: { backend: "bubblewrap" } },
   );
 }
