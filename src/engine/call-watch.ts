@@ -5,7 +5,7 @@
 import { createJsonScanner } from "./json-scanner.ts";
 import type { JsonScanner } from "./json-scanner.ts";
 import type { CallGrammar } from "./protocol.ts";
-import { partialLength } from "./stop-scanner.ts";
+import { findFirst, partialLength } from "./stop-scanner.ts";
 
 export type WatchStep =
   | { type: "none" }
@@ -42,15 +42,15 @@ export function createCallWatch(grammar: CallGrammar): CallWatch {
     tail += text;
     for (;;) {
       const word = quiet ? grammar.quiet.close : grammar.open;
-      const next = firstTag(tail, quiet ? [word] : [word, grammar.quiet.open]);
+      const next = findFirst(tail, quiet ? [word] : [word, grammar.quiet.open]);
       if (next === undefined) {
         tail = tail.slice(
           tail.length - Math.max(partialLength(tail, word), partialLength(tail, grammar.quiet.open)),
         );
         return { type: "none" };
       }
-      tail = tail.slice(next.at + next.tag.length);
-      if (next.tag === grammar.open) break;
+      tail = tail.slice(next.at + next.word.length);
+      if (next.word === grammar.open) break;
       quiet = !quiet;
     }
     const excess = tail.length;
@@ -59,11 +59,4 @@ export function createCallWatch(grammar: CallGrammar): CallWatch {
   };
 
   return { push: (text) => (call === undefined ? outside(text) : insideCall(call, text)) };
-}
-
-function firstTag(text: string, tags: readonly string[]): { tag: string; at: number } | undefined {
-  return tags
-    .map((tag) => ({ tag, at: text.indexOf(tag) }))
-    .filter(({ at }) => at >= 0)
-    .toSorted((a, b) => a.at - b.at)[0];
 }

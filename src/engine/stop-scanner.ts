@@ -10,9 +10,9 @@ export function createStopScanner(stops: readonly string[]): StopScanner {
   return {
     push: (text) => {
       held += text;
-      const at = firstIndex(held, wanted);
-      if (at !== undefined) {
-        const before = held.slice(0, at);
+      const found = findFirst(held, wanted);
+      if (found !== undefined) {
+        const before = held.slice(0, found.at);
         held = "";
         return { text: before, stopped: true };
       }
@@ -29,9 +29,12 @@ export function createStopScanner(stops: readonly string[]): StopScanner {
   };
 }
 
-function firstIndex(text: string, wanted: readonly string[]): number | undefined {
-  const found = wanted.map((stop) => text.indexOf(stop)).filter((at) => at >= 0);
-  return found.length === 0 ? undefined : Math.min(...found);
+/** Which of `words` comes first in `text`, and where. */
+export function findFirst(text: string, words: readonly string[]): { word: string; at: number } | undefined {
+  return words
+    .map((word) => ({ word, at: text.indexOf(word) }))
+    .filter(({ at }) => at >= 0)
+    .toSorted((a, b) => a.at - b.at)[0];
 }
 
 /** Length of the longest end of `text` that is a proper beginning of `word`. */

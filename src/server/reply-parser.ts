@@ -5,7 +5,7 @@
 import { unreachable } from "../core/events.ts";
 import { CALL_CLOSE, CALL_OPEN, THINK_CLOSE, THINK_OPEN } from "../engine/call-format.ts";
 import { createJsonScanner } from "../engine/json-scanner.ts";
-import { partialLength } from "../engine/stop-scanner.ts";
+import { findFirst, partialLength } from "../engine/stop-scanner.ts";
 import { parseJsonCall, parseXmlCall } from "./call-text.ts";
 import type { ParsedCall } from "./call-text.ts";
 
@@ -103,13 +103,13 @@ class StreamingReplyParser implements ReplyParser {
 
   #inContent(): ReplyPart[] {
     const tags = this.#options.calls ? [THINK_OPEN, CALL_OPEN] : [THINK_OPEN];
-    const next = firstTag(this.#held, tags);
+    const next = findFirst(this.#held, tags);
     if (next === undefined) return this.#content(this.#takeSafe(tags), { last: false });
     const before = this.#held.slice(0, next.at);
-    this.#held = this.#held.slice(next.at + next.tag.length);
+    this.#held = this.#held.slice(next.at + next.word.length);
     const parts = this.#content(before, { last: false });
     this.#space = "";
-    if (next.tag === CALL_OPEN) this.#startCall();
+    if (next.word === CALL_OPEN) this.#startCall();
     else this.#state = "reasoning";
     return parts;
   }
@@ -189,11 +189,4 @@ class StreamingReplyParser implements ReplyParser {
     this.#space = whole.slice(kept.length);
     return kept === "" ? [] : [{ type: "content", text: kept }];
   }
-}
-
-function firstTag(text: string, tags: readonly string[]): { tag: string; at: number } | undefined {
-  return tags
-    .map((tag) => ({ tag, at: text.indexOf(tag) }))
-    .filter(({ at }) => at >= 0)
-    .toSorted((a, b) => a.at - b.at)[0];
 }
