@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
 import type { ApprovalRequest } from "../../src/core/index.ts";
-import { createTerminalApprover } from "../../src/tui/index.ts";
+import { createTerminalApprover } from "../../src/tui/plain/ask.ts";
 import { Capture } from "./fixtures/capture.ts";
 
 const SHELL: ApprovalRequest = {

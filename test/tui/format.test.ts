@@ -1,18 +1,16 @@
 import { describe, expect, test } from "vitest";
+import { formatDiffSize, toDiffLines } from "../../src/tui/diff-lines.ts";
 import {
-  COLOURED,
-  COLOURLESS,
   formatBytes,
   formatCall,
   formatCount,
-  formatDiffSize,
   formatDuration,
   formatRate,
   formatTokens,
   formatUsage,
   shorten,
-  toDiffLines,
-} from "../../src/tui/index.ts";
+} from "../../src/tui/format.ts";
+import { COLOURED, COLOURLESS } from "../../src/tui/style.ts";
 
 describe("numbers", () => {
   test.each([

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { Writable } from "node:stream";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createJsonView } from "../../src/tui/index.ts";
+import { createJsonView } from "../../src/tui/plain/json-view.ts";
 import { Capture } from "./fixtures/capture.ts";
 import { READ_RUN } from "./fixtures/events.ts";
 

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { COLOURED } from "../../src/tui/index.ts";
+import { COLOURED } from "../../src/tui/style.ts";
 import { createMarkdownBlock, findSettledEnd } from "../../src/tui/screen/markdown.ts";
 import { createTheme } from "../../src/tui/screen/theme.ts";
 

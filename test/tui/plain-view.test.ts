@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import type { AgentEvent } from "../../src/core/index.ts";
-import { createPlainView } from "../../src/tui/index.ts";
+import { createPlainView } from "../../src/tui/plain/plain-view.ts";
 import { Capture } from "./fixtures/capture.ts";
 import { finished, READ_RUN } from "./fixtures/events.ts";
 

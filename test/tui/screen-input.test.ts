@@ -48,16 +48,19 @@ describe("typing and sending", () => {
     await expect.poll(screen.text, POLL).toContain("  first thing");
   });
 
-  test.each(["quit", "exit", "q", "/quit", "/exit"])("%s leaves and gives the terminal back", async (word) => {
-    const screen = await openScreen(() => [done()]);
-    screen.terminal.type(word);
-    screen.terminal.press(KEY.enter);
-    await screen.done;
-    expect(screen.terminal.isStarted).toBe(false);
-    expect(screen.terminal.isCursorShown).toBe(true);
-    expect(screen.controller.submitted).toEqual([]);
-    expect(screen.terminal.text).not.toContain("──");
-  });
+  test.each(["quit", "exit", "q", "/quit", "/exit"])(
+    "%s leaves and gives the terminal back",
+    async (word) => {
+      const screen = await openScreen(() => [done()]);
+      screen.terminal.type(word);
+      screen.terminal.press(KEY.enter);
+      await screen.done;
+      expect(screen.terminal.isStarted).toBe(false);
+      expect(screen.terminal.isCursorShown).toBe(true);
+      expect(screen.controller.submitted).toEqual([]);
+      expect(screen.terminal.text).not.toContain("──");
+    },
+  );
 });
 
 describe("commands and completion", () => {

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createTextStream, toTerminalLine, toTerminalText } from "../../src/tui/index.ts";
+import { createTextStream, toTerminalLine, toTerminalText } from "../../src/tui/terminal-text.ts";
 
 const anyText = fc.oneof(
   fc.string({ unit: "binary" }),
