@@ -26,7 +26,7 @@ import { listFolder } from "./list-folder.ts";
 import { findNearName } from "./near-names.ts";
 import { giveToOwner } from "./owner.ts";
 import { parsePath } from "./paths.ts";
-import { pathConcerns, refuseStateFolder, STATE_FOLDER } from "./protect.ts";
+import { type Concerns, pathConcerns, refuseStateFolder, STATE_FOLDER } from "./protect.ts";
 import type { createQuota } from "./quota.ts";
 import { readBytesOf, readTextOf } from "./read-file.ts";
 import { replaceFile } from "./replace-file.ts";
@@ -306,7 +306,10 @@ function openFolder(place: Place, relative: string): Folder {
   }
 }
 
-function concernsOf(relative: string, place: Place): ReturnType<typeof pathConcerns> {
+/** The name that was asked for may be a link to a place that is worse, or the other way round. */
+function concernsOf(relative: string, place: Place): Concerns {
   const asked = pathConcerns(relative);
-  return asked.concerns.length > 0 ? asked : pathConcerns(place.relative);
+  const found = pathConcerns(place.relative);
+  if (asked.refuseInAuto !== found.refuseInAuto) return found.refuseInAuto ? found : asked;
+  return asked.concerns.length > 0 ? asked : found;
 }

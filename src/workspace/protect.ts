@@ -14,8 +14,9 @@ const RUN_BY_OTHERS: readonly { parts: readonly string[]; why: string }[] = [
   { parts: [".envrc"], why: "is run by the shell when the folder is entered" },
 ];
 
-/** Files that every later conversation starts with. */
-const MEMORY_FILES: ReadonlySet<string> = new Set([".lmagent.md", ".soul.md", "agents.md"]);
+/** Files that every later conversation starts with. Only the agent reads the first two; the last one is also the project's own document. */
+const AGENT_MEMORY: ReadonlySet<string> = new Set([".lmagent.md", ".soul.md"]);
+const PROJECT_MEMORY = "agents.md";
 
 /** Throws `path_refused` when a relative path lies in a state folder, in any spelling. */
 export function refuseStateFolder(relative: string): void {
@@ -37,7 +38,7 @@ export function pathConcerns(relative: string): Concerns {
     names.some((_, at) => parts.every((part, offset) => names[at + offset] === part)),
   );
   if (found) return { concerns: [`\`${relative}\` ${found.why}`], refuseInAuto: true };
-  if (MEMORY_FILES.has(last))
-    return { concerns: [`\`${relative}\` is read at the start of every conversation`] };
-  return { concerns: [] };
+  const memory = { concerns: [`\`${relative}\` is read at the start of every conversation`] };
+  if (AGENT_MEMORY.has(last)) return { ...memory, refuseInAuto: true };
+  return last === PROJECT_MEMORY ? memory : { concerns: [] };
 }

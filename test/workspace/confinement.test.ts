@@ -282,6 +282,8 @@ describe("protected files", () => {
     ".vscode/settings.json",
     ".idea/x.xml",
     ".envrc",
+    ".lmagent.md",
+    "sub/.Soul.md",
   ])("%s raises a concern that auto mode refuses", async (path) => {
     await using temporary = await openTemporary();
     const preview = await temporary.workspace.previewWrite(path, "x");
@@ -292,9 +294,9 @@ describe("protected files", () => {
     });
   });
 
-  test.each([".lmagent.md", ".soul.md", "docs/AGENTS.md"])("%s raises a concern only", async (path) => {
+  test("AGENTS.md, which users ask agents to write, raises a concern only", async () => {
     await using temporary = await openTemporary();
-    const preview = await temporary.workspace.previewWrite(path, "x");
+    const preview = await temporary.workspace.previewWrite("docs/AGENTS.md", "x");
     expect(preview.concerns).toHaveLength(1);
     expect(preview.refuseInAuto).toBeUndefined();
   });
@@ -308,6 +310,8 @@ describe("protected files", () => {
       true,
     );
     expect((await temporary.workspace.previewMakeFolder("dir/hooks")).refuseInAuto).toBe(true);
+    symlinkSync(".git/config", join(temporary.root, "AGENTS.md"));
+    expect((await temporary.workspace.previewWrite("AGENTS.md", "x")).refuseInAuto).toBe(true);
     expect((await temporary.workspace.previewWrite(".gitignore", "y\n")).concerns).toEqual([]);
     expect(readFileSync(join(temporary.root, ".git/config"), "utf8")).toBe("[core]\n");
   });
