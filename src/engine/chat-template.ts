@@ -1,6 +1,7 @@
 /** Messages and tools to the prompt text that a model was trained on, by the Jinja template in its file. */
 import { Template } from "@huggingface/jinja";
 import { AgentError, errorMessage } from "../core/errors.ts";
+import { messageText } from "../core/message.ts";
 import type { Message } from "../core/message.ts";
 import type { ToolSchema } from "../core/model.ts";
 
@@ -103,7 +104,7 @@ function probeObjects(
 
 /** Text content only; images are refused before they come here. */
 function toTemplateMessage(message: Message, wantsObjects: boolean): Record<string, unknown> {
-  const content = typeof message.content === "string" ? message.content : joinParts(message.content);
+  const content = messageText(message);
   if (message.role !== "assistant" || message.tool_calls === undefined) return { ...message, content };
   const calls = message.tool_calls.map((call) => ({
     ...call,
@@ -113,10 +114,6 @@ function toTemplateMessage(message: Message, wantsObjects: boolean): Record<stri
     },
   }));
   return { ...message, content, tool_calls: calls };
-}
-
-function joinParts(content: readonly { type: string; text?: string }[] | null): string {
-  return (content ?? []).map(({ text }) => text ?? "").join("");
 }
 
 function parseArguments(text: string): unknown {

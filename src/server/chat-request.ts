@@ -1,7 +1,8 @@
 /** The body of `POST /v1/chat/completions`, as OpenAI and llama.cpp's server define it. Unknown fields are ignored, as both do. */
 import * as z from "zod/mini";
 import { unreachable } from "../core/events.ts";
-import type { Message } from "../core/message.ts";
+import { messageText } from "../core/message.ts";
+import type { ContentPart, Message } from "../core/message.ts";
 import type { ToolSchema } from "../core/model.ts";
 import { toApiError } from "./errors.ts";
 import type { ApiError } from "./errors.ts";
@@ -170,9 +171,9 @@ function toMessage(message: ParsedBody["messages"][number]): Message {
   }
 }
 
-function toText(content: string | { text?: string | undefined }[] | null | undefined): string {
-  if (typeof content === "string") return content;
-  return (content ?? []).map(({ text }) => text ?? "").join("");
+/** Only text parts are left here: `findImage` looked. */
+function toText(content: ParsedBody["messages"][number]["content"]): string {
+  return messageText({ role: "user", content: (content ?? "") as string | ContentPart[] });
 }
 
 function toToolCall({ id, function: { name, arguments: input } }: z.output<typeof toolCall>) {
