@@ -3,8 +3,9 @@
  * Paths come in as the model writes them: relative to the root, absolute below the root, or `/workspace/…` as commands in the
  * sandbox see it. Paths that come back are relative, with `/`; the root itself is `.`.
  *
- * Every method may throw `AgentError` `path_refused` (outside, protected, no regular file) or `file_failed` (missing, no
- * space, no permission, quota); the messages are meant for the model. Implementation in `src/workspace`.
+ * Every method may throw `AgentError` `path_refused` (outside, protected, no regular file, or the root was moved) or `file_failed`
+ * (missing, no space, no permission, quota), whose messages are meant for the model, and `workspace_invalid` once it was disposed.
+ * Implementation in `src/workspace`.
  */
 import type { OutputLog } from "./output-log.ts";
 import type { CallPreview } from "./tool.ts";
