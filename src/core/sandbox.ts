@@ -1,6 +1,9 @@
 /** The contract of a place where commands run. Implementations in `src/sandbox`, one conformance suite in `src/testing`. */
 export type SandboxBackend = "docker" | "bubblewrap" | "seatbelt" | "process";
 
+/** Where commands in a sandbox with its own file system see the workspace. */
+export const SANDBOX_ROOT = "/workspace";
+
 export const SANDBOX_LIMITS = {
   timeoutMs: { default: 30_000, min: 1_000, max: 120_000 },
   memoryMb: { default: 512, min: 64, max: 2_048 },
@@ -42,7 +45,9 @@ export interface Sandbox {
   /**
    * Runs a shell line (string, through `sh -c`) or one program (argv, no shell). Returns when the command itself
    * has ended and leaves none of its processes behind. A failing, killed or timed-out command is a result.
-   * Throws `AgentError` `sandbox_unavailable` when the sandbox itself cannot run, `path_refused` for a `cwd` outside.
+   * Throws `AgentError` `sandbox_unavailable` when the sandbox itself cannot run, `workspace_invalid` when the workspace was
+   * replaced or holds a planted `.lmagent`, `path_refused` for a `cwd` outside, `file_failed` for one that is not there, and
+   * `usage` for a command that no program can be given: empty, with a NUL character, or with an argument of 128 KiB.
    */
   run(command: string | readonly string[], options?: SandboxRunOptions): Promise<SandboxResult>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -3,10 +3,8 @@
  * What is not listed here is not there. See bwrap(1).
  */
 import { lstatSync, readlinkSync } from "node:fs";
+import { SANDBOX_ROOT } from "../core/sandbox.ts";
 import type { RunAs } from "./workspace-root.ts";
-
-/** Where commands see the workspace. */
-const WORKSPACE_INSIDE = "/workspace";
 
 const SYSTEM_LINKS = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] as const;
 
@@ -49,11 +47,11 @@ export function toBubblewrapArguments(options: RootOptions): string[] {
     ["--size", TMPFS_BYTES, "--tmpfs", "/dev/shm"],
     ["--size", TMPFS_BYTES, "--perms", "1777", "--tmpfs", "/tmp"],
     toolchains.flatMap((folder) => ["--ro-bind-try", folder, folder]),
-    ["--bind", workspace, WORKSPACE_INSIDE],
-    ["--ro-bind", `${workspace}/${stateFolder}`, `${WORKSPACE_INSIDE}/${stateFolder}`],
+    ["--bind", workspace, SANDBOX_ROOT],
+    ["--ro-bind", `${workspace}/${stateFolder}`, `${SANDBOX_ROOT}/${stateFolder}`],
     ["--remount-ro", "/dev", "--remount-ro", "/"],
     Object.entries(environment).flatMap(([name, value]) => ["--setenv", name, value]),
-    ["--chdir", cwd === "." ? WORKSPACE_INSIDE : `${WORKSPACE_INSIDE}/${cwd}`, "--"],
+    ["--chdir", cwd === "." ? SANDBOX_ROOT : `${SANDBOX_ROOT}/${cwd}`, "--"],
   ];
   return parts.flat();
 }

@@ -1,3 +1,4 @@
+import { SANDBOX_ROOT } from "../core/sandbox.ts";
 import { pathRefused } from "./failures.ts";
 import { outside, SANDBOX_ROOT } from "./paths.ts";
 

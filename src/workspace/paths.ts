@@ -1,8 +1,7 @@
 import { posix } from "node:path";
+import { SANDBOX_ROOT } from "../core/sandbox.ts";
 import { pathRefused } from "./failures.ts";
 
-/** Where commands in the sandbox see the root. */
-export const SANDBOX_ROOT = "/workspace";
 const MAX_PATH_BYTES = 4_096;
 const MAX_NAME_BYTES = 255;
 

@@ -1,9 +1,9 @@
 import { lstatSync, mkdirSync, readlinkSync, type Stats } from "node:fs";
 import { errnoOf } from "../core/errors.ts";
+import { SANDBOX_ROOT } from "../core/sandbox.ts";
 import { fileFailed, pathRefused, systemFailure } from "./failures.ts";
 import type { Folder } from "./folder.ts";
 import { giveToOwner } from "./owner.ts";
-import { SANDBOX_ROOT } from "./paths.ts";
 import { refuseStateFolder } from "./protect.ts";
 
 const MAX_LINKS = 32;
