@@ -1,6 +1,6 @@
 import { SANDBOX_ROOT } from "../core/sandbox.ts";
 import { pathRefused } from "./failures.ts";
-import { outside, SANDBOX_ROOT } from "./paths.ts";
+import { outside } from "./paths.ts";
 
 const MAX_PATTERN_CHARACTERS = 500;
 /** More stars than this can make matching one long name take seconds. */
