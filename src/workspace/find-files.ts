@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import type { FindFilesOptions, FoundFiles } from "../core/workspace.ts";
 import type { Folder } from "./folder.ts";
 import { compileGlob } from "./glob.ts";
+import { UNSEARCHED_FOLDERS } from "./protect.ts";
 import { runRipgrep } from "./ripgrep.ts";
 import { type WalkRoot, walkTo } from "./walk.ts";
 
@@ -16,7 +17,7 @@ export const FILE_RULES: readonly string[] = [
   "--no-ignore-global",
   "--no-ignore-exclude",
   "--no-messages",
-  ...[".git", "node_modules", ".lmagent"].flatMap((name) => ["--glob", `!**/${name}`]),
+  ...UNSEARCHED_FOLDERS.flatMap((name) => ["--glob", `!**/${name}`]),
 ];
 
 /** A folder that a search starts in, held open; `relative` to the root. */

@@ -1,9 +1,9 @@
 import { posix } from "node:path";
+import { UNSEARCHED_FOLDERS } from "./protect.ts";
 
 /** Bounds of the search, so that a wrong name in a huge tree costs milliseconds. */
 const MAX_FOLDERS = 200;
 const MAX_NAMES = 5_000;
-const SKIPPED = new Set([".git", "node_modules", ".lmagent"]);
 
 /** Lists one folder for the search; `undefined` when it cannot be read. */
 export type ListNames = (folder: string) => { name: string; isFolder: boolean }[] | undefined;
@@ -34,7 +34,7 @@ function* pathsAround(folder: string, list: ListNames): Generator<string> {
       names += 1;
       if (names > MAX_NAMES) return;
       const path = posix.join(current, name);
-      if (isFolder && !SKIPPED.has(name)) queue.push(path);
+      if (isFolder && !UNSEARCHED_FOLDERS.includes(name)) queue.push(path);
       yield path;
     }
   }

@@ -4,6 +4,9 @@ import { foldName } from "./paths.ts";
 /** Our own state: sessions, checkpoints, settings. Tools may read below it and never write. */
 export const STATE_FOLDER = ".lmagent";
 
+/** Folders that hold nothing of the project itself: no search looks into them. */
+export const UNSEARCHED_FOLDERS: readonly string[] = [".git", "node_modules", STATE_FOLDER];
+
 /** Files that other programs run or obey when the folder is opened. */
 const RUN_BY_OTHERS: readonly { parts: readonly string[]; why: string }[] = [
   { parts: [".git"], why: "is part of git's own data, which can make git run programs" },
