@@ -18,19 +18,29 @@ export function createSseWriter(outgoing: ServerResponse): SseWriter {
     "x-accel-buffering": "no",
   });
   outgoing.flushHeaders();
-  const ping = setInterval(() => outgoing.write(": ping\n\n"), PING_MS);
+  // A client that is gone already closes nothing any more.
+  const ping = outgoing.destroyed ? undefined : setInterval(() => outgoing.write(": ping\n\n"), PING_MS);
   outgoing.once("close", () => clearInterval(ping));
   return {
     data: async (value) => {
       if (outgoing.destroyed || outgoing.write(`data: ${JSON.stringify(value)}\n\n`)) return;
-      await new Promise<void>((resolve) => {
-        outgoing.once("drain", resolve);
-        outgoing.once("close", resolve);
-      });
+      await waitForRoom(outgoing);
     },
     end: () => {
       clearInterval(ping);
       outgoing.end("data: [DONE]\n\n");
     },
   };
+}
+
+function waitForRoom(outgoing: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      outgoing.off("drain", settle);
+      outgoing.off("close", settle);
+      resolve();
+    };
+    outgoing.on("drain", settle);
+    outgoing.on("close", settle);
+  });
 }
