@@ -60,7 +60,6 @@ export type {
   ToolSuccess,
 } from "./tool.ts";
 export type {
-  BytesRead,
   EditOutcome,
   FindFilesOptions,
   FoundFiles,

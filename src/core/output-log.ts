@@ -11,6 +11,4 @@ export interface OutputFile {
   append(chunk: Uint8Array): Promise<void>;
   readonly complete: boolean;
   close(): Promise<void>;
-  /** Closes and removes the file: the output was short after all. */
-  discard(): Promise<void>;
 }

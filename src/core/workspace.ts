@@ -48,13 +48,6 @@ export interface TextRead {
   lineCut: boolean;
 }
 
-export interface BytesRead {
-  path: string;
-  bytes: Uint8Array;
-  sizeBytes: number;
-  truncated: boolean;
-}
-
 export interface WriteOutcome {
   path: string;
   created: boolean;
@@ -140,7 +133,6 @@ export interface Workspace {
   ): Promise<{ entries: readonly WorkspaceEntry[]; truncated: boolean }>;
   /** Throws `file_failed` for a binary file, naming what it is. */
   readText(path: string, options: ReadTextOptions): Promise<TextRead>;
-  readBytes(path: string, options: { maxBytes: number }): Promise<BytesRead>;
   /** Makes missing folders; replaces whole files at once or not at all. An existing file keeps its encoding, line ends and mode. */
   writeText(path: string, text: string): Promise<WriteOutcome>;
   editText(path: string, change: TextChange): Promise<EditOutcome>;

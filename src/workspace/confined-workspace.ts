@@ -4,7 +4,6 @@ import { AgentError } from "../core/errors.ts";
 import type { OutputLog } from "../core/output-log.ts";
 import type { CallPreview } from "../core/tool.ts";
 import type {
-  BytesRead,
   EditOutcome,
   FindFilesOptions,
   FoundFiles,
@@ -28,7 +27,7 @@ import { giveToOwner } from "./owner.ts";
 import { parsePath } from "./paths.ts";
 import { type Concerns, pathConcerns, refuseStateFolder, STATE_FOLDER } from "./protect.ts";
 import type { createQuota } from "./quota.ts";
-import { readBytesOf, readTextOf } from "./read-file.ts";
+import { readTextOf } from "./read-file.ts";
 import { replaceFile } from "./replace-file.ts";
 import { searchTextIn } from "./search-text.ts";
 import { createOutputLog, openStateFolder } from "./state.ts";
@@ -82,10 +81,6 @@ export class ConfinedWorkspace implements Workspace {
 
   async readText(path: string, options: ReadTextOptions): Promise<TextRead> {
     return this.#atFile(path, (place, relative) => readTextOf(place, relative, options));
-  }
-
-  async readBytes(path: string, { maxBytes }: { maxBytes: number }): Promise<BytesRead> {
-    return this.#atFile(path, (place, relative) => readBytesOf(place, relative, maxBytes));
   }
 
   async writeText(path: string, text: string): Promise<WriteOutcome> {

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, read as readCallback, readSync } from "node:fs";
 import { promisify } from "node:util";
-import type { BytesRead, ReadTextOptions, TextRead } from "../core/workspace.ts";
+import type { ReadTextOptions, TextRead } from "../core/workspace.ts";
 import { fileFailed, systemFailure } from "./failures.ts";
 import { openRegular } from "./folder.ts";
 import { type Scan, scanLines } from "./scan-lines.ts";
@@ -46,13 +46,6 @@ export async function readStart(fd: number, sizeBytes: number, limit: number): P
     filled += count;
   }
   return buffer.subarray(0, filled);
-}
-
-export async function readBytesOf(place: Place, shown: string, maxBytes: number): Promise<BytesRead> {
-  return withOpenFile(place, shown, async (fd, sizeBytes) => {
-    const bytes = await readStart(fd, sizeBytes, maxBytes);
-    return { path: shown, bytes, sizeBytes, truncated: sizeBytes > bytes.length };
-  });
 }
 
 export async function readTextOf(place: Place, shown: string, options: ReadTextOptions): Promise<TextRead> {

@@ -120,15 +120,6 @@ class StoredOutput implements OutputFile {
     this.#complete &&= this.#bytes > 0;
   }
 
-  async discard(): Promise<void> {
-    try {
-      if (this.#folder && this.#fd !== undefined) unlinkSync(`${this.#folder.path}/${this.#name}`);
-    } catch {
-      // Somebody removed it already.
-    }
-    await this.close();
-  }
-
   #create(): number {
     const folder = openStateFolder(this.#root, OUTPUTS);
     this.#folder = folder;

@@ -68,7 +68,6 @@ export function createMemoryLog({ failAfterBytes = Infinity } = {}): OutputLog &
           else files.set(path, Buffer.concat([before, chunk]));
         },
         close: async () => {},
-        discard: async () => void files.delete(path),
       };
     },
   };

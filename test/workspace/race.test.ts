@@ -35,7 +35,6 @@ test(
     const outcomes = { inside: 0, refused: 0 };
     const attempts = [
       async () => (await workspace.readText("dir/secret", read)).text,
-      async () => Buffer.from((await workspace.readBytes("dir/secret", read)).bytes).toString(),
       async () => JSON.stringify(await workspace.writeText("dir/written", "inside")),
       async () =>
         JSON.stringify(await workspace.editText("dir/other.txt", { old: "inside", new: "inside " })),
