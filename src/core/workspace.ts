@@ -126,7 +126,7 @@ export interface Workspace {
   toRelative(path: string): string;
   /** `undefined` when nothing is there. */
   stat(path: string): Promise<WorkspaceEntry | undefined>;
-  /** Folders first, then by name; at most `limit`. */
+  /** Folders first, then by name, without `.lmagent`; at most `limit`. */
   list(
     path: string,
     options: { limit: number },

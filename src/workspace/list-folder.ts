@@ -3,11 +3,12 @@ import { posix } from "node:path";
 import type { WorkspaceEntry } from "../core/workspace.ts";
 import { systemFailure } from "./failures.ts";
 import type { Folder } from "./folder.ts";
+import { STATE_FOLDER } from "./protect.ts";
 
 /** A folder with more names than this is shown in part. */
 const MAX_NAMES = 20_000;
 
-/** Entries of a held folder, folders first, then by name; `relative` is the folder's own path. */
+/** Entries of a held folder but our own state, folders first, then by name; `relative` is the folder's own path. */
 export function listFolder(
   folder: Folder,
   relative: string,
@@ -29,7 +30,8 @@ function readFolder(folder: Folder, relative: string): { names: Dirent[]; isWhol
     folder.confirm();
     const names: Dirent[] = [];
     let entry = directory.readSync();
-    for (; entry !== null && names.length < MAX_NAMES; entry = directory.readSync()) names.push(entry);
+    for (; entry !== null && names.length < MAX_NAMES; entry = directory.readSync())
+      if (entry.name !== STATE_FOLDER) names.push(entry);
     return { names, isWhole: entry === null };
   } catch (error) {
     throw systemFailure(relative, "list", error);

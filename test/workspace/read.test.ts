@@ -162,6 +162,16 @@ describe("large files cost little memory", () => {
   });
 });
 
+test("listing leaves out the agent's own state, which can still be listed by name", async () => {
+  await using temporary = await openTemporary({ ".lmagent/outputs/call_1.txt": "x", "a.txt": "" });
+  const pathsIn = async (path: string) =>
+    (await temporary.workspace.list(path, { limit: 1 })).entries.map((entry) => entry.path);
+  expect(await pathsIn(".")).toEqual(["a.txt"]);
+  expect((await temporary.workspace.list(".", { limit: 1 })).truncated).toBe(false);
+  expect(await pathsIn(".lmagent")).toEqual([".lmagent/outputs"]);
+  expect(await pathsIn(".lmagent/outputs")).toEqual([".lmagent/outputs/call_1.txt"]);
+});
+
 test("listing puts folders first, marks links, and is cut at the limit", async () => {
   await using temporary = await openTemporary({ "b.txt": "22", "a.txt": "1", "z/x": "", ".hidden": "" });
   const { entries, truncated } = await temporary.workspace.list(".", { limit: 3 });
