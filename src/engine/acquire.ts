@@ -58,9 +58,10 @@ export interface AcquiredEngine {
 
 /**
  * Returns as soon as the server listens, while the model still loads: requests wait for it.
- * Throws `AgentError` `engine_failed` or `storage_failed`.
+ * Throws `AgentError` `engine_failed` or `storage_failed`, and the signal's reason on abort.
  */
 export async function acquireEngine(given: AcquireOptions): Promise<AcquiredEngine> {
+  given.signal?.throwIfAborted();
   // The server runs in another folder.
   const options = { ...given, home: resolve(given.home), modelPath: resolve(given.modelPath) };
   const path = runFilePath(options.home, options);
@@ -85,6 +86,7 @@ async function joinRunning(path: string): Promise<AcquiredEngine | undefined> {
 }
 
 async function startServer(options: AcquireOptions): Promise<AcquiredEngine> {
+  options.signal?.throwIfAborted();
   const logPath = join(options.home, "logs", "engine.log");
   const child = await spawnServer(options, logPath);
   try {
@@ -152,16 +154,16 @@ function waitForReport(
       data: { path: logPath },
     });
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () => reject(failed(`it did not answer within ${START_TIMEOUT_MS / 1000} s`)),
-      START_TIMEOUT_MS,
-    );
-    const onAbort = (): void => reject(signal?.reason as Error);
     const settled = (settle: () => void): void => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
       settle();
     };
+    const onAbort = (): void => settled(() => reject(signal?.reason as Error));
+    const timer = setTimeout(
+      () => settled(() => reject(failed(`it did not answer within ${START_TIMEOUT_MS / 1000} s`))),
+      START_TIMEOUT_MS,
+    );
     signal?.addEventListener("abort", onAbort, { once: true });
     child.once("error", (error) => settled(() => reject(failed(error.message, error))));
     child.once("exit", (code, name) =>
@@ -174,6 +176,8 @@ function waitForReport(
           : reject(new AgentError(report.code, report.message)),
       ),
     );
+    // It may have come while the process was made, and then there is no event.
+    if (signal?.aborted === true) onAbort();
   });
 }
 

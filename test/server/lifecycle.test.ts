@@ -31,6 +31,9 @@ const CREATE = {
   tools: TOOLS,
 };
 
+const countTimers = (): number =>
+  process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+
 async function runFiles(): Promise<string[]> {
   return readdir(join(home.home, "run"));
 }
@@ -163,6 +166,35 @@ describe("a dying engine", () => {
     process.kill(child, "SIGKILL");
     expect(await waitFor(async () => (await engineChildOf(engine.pid)) !== child, 2_000)).toBe(true);
     expect((await chat(engine, CREATE)).status).toBe(200);
+  });
+});
+
+describe("a start that is given up", () => {
+  test("before it began starts nothing", async () => {
+    const signal = AbortSignal.abort(new Error("never mind"));
+    await expect(home.acquire({ signal })).rejects.toThrow("never mind");
+    expect(await readdir(home.home)).toEqual([]);
+  });
+
+  test("while the server is silent ends the server and frees the way for the next one", async () => {
+    const pidFile = join(home.home, "pid");
+    const server = join(home.home, "silent.mjs");
+    await writeFile(
+      server,
+      `import { writeFileSync } from "node:fs"; writeFileSync(${JSON.stringify(pidFile)}, String(process.pid)); setInterval(() => {}, 1000);`,
+    );
+    const abort = new AbortController();
+    const asked = home.acquire({ signal: abort.signal, entries: { ...home.entries, server } });
+    asked.catch(() => undefined);
+    const readPid = async (): Promise<number> => Number(await readFile(pidFile, "utf8").catch(() => "0"));
+    expect(await waitFor(async () => (await readPid()) > 0, 10_000)).toBe(true);
+    const timers = countTimers();
+    abort.abort(new Error("never mind"));
+    await expect(asked).rejects.toThrow("never mind");
+    expect(countTimers()).toBeLessThan(timers);
+    expect(await hasEnded(await readPid(), 5_000)).toBe(true);
+    expect(await runFiles()).toEqual([]);
+    expect((await home.acquire()).started).toBe(true);
   });
 });
 
