@@ -13,6 +13,7 @@ import { ReplyReader } from "./reply-reader.ts";
 import type { OptionalField } from "./request-body.ts";
 import { toRequestBody } from "./request-body.ts";
 import { createRetryPolicy, sleep } from "./retry.ts";
+import { shareTask } from "./share-task.ts";
 import type { Transport } from "./transport.ts";
 import { ConnectionFailure } from "./transport.ts";
 import { toUnavailable } from "./unavailable.ts";
@@ -53,6 +54,8 @@ class ChatModel implements Model {
   readonly #headers: Readonly<Record<string, string>>;
   /** Fields that this server has refused; they are not sent again. */
   readonly #refused = new Set<OptionalField>();
+  /** The screen, the loop and the first request ask at about the same time. */
+  readonly #describing = shareTask((signal) => this.#describe(signal));
   #info: ModelInfo | undefined;
 
   constructor(options: ChatModelOptions) {
@@ -67,7 +70,10 @@ class ChatModel implements Model {
   }
 
   async describe({ signal }: { signal?: AbortSignal }): Promise<ModelInfo> {
-    if (this.#info) return this.#info;
+    return this.#info ?? this.#describing(signal);
+  }
+
+  async #describe(signal: AbortSignal): Promise<ModelInfo> {
     const { id, transport, loadingMs, profiles = PROFILES } = this.#options;
     const { info, provisional } = await describeModel({
       id,

@@ -233,14 +233,15 @@ describe("what a server is and has loaded", () => {
   });
 
   it("does not wait for routes that never answer", async () => {
-    const began = performance.now();
-    const info = await describeAt({
+    const server = await start({
       "GET /v1/models": models({ id: "m", max_model_len: 10 }),
       "GET /props": hangingReply(),
       "GET /health": hangingReply(),
     });
+    const info = await createModel(server.url, { id: undefined }).describe({});
     expect(info).toMatchObject({ server: "vllm", contextTokens: 10 });
-    expect(performance.now() - began).toBeLessThan(4_000);
+    const hanging = server.requests.filter(({ path }) => path === "/props" || path === "/health");
+    await expect.poll(() => hanging.map(({ abandoned }) => abandoned)).toEqual([true, true]);
   });
 
   it("is waited for while the server loads its model", async () => {
@@ -274,6 +275,36 @@ describe("what a server is and has loaded", () => {
     expect(await model.describe({})).toBe(first);
     expect(server.requests).toHaveLength(length);
     expect(model.id).toBe("qwen3-8b:2");
+  });
+
+  it("is asked once by all who ask at the same time, and one may leave", async () => {
+    const server = await start(LMSTUDIO);
+    const model = createModel(server.url, { id: undefined });
+    const impatient = new AbortController();
+    const left = model.describe({ signal: impatient.signal });
+    const asked = [model.describe({}), model.describe({ signal: new AbortController().signal })];
+    impatient.abort(new Error("enough"));
+    await expect(left).rejects.toThrow("enough");
+    const [one, other] = await Promise.all(asked);
+    expect(one).toMatchObject({ id: "qwen3-8b:2" });
+    expect(other).toBe(one);
+    const routes = server.requests.map(({ method, path }) => `${method} ${path}`);
+    expect(routes).toHaveLength(new Set(routes).size);
+  });
+
+  it("is asked anew after all who asked have left", async () => {
+    const routes: Record<string, ScriptedReply> = { "GET /props": hangingReply() };
+    const server = await start(routes);
+    const model = createModel(server.url);
+    const impatient = new AbortController();
+    const left = model.describe({ signal: impatient.signal });
+    await expect.poll(() => server.requests.length).toBeGreaterThan(3);
+    impatient.abort(new Error("enough"));
+    await expect(left).rejects.toThrow("enough");
+    const hanging = server.requests.find(({ path }) => path === "/props");
+    await expect.poll(() => hanging?.abandoned).toBe(true);
+    routes["GET /props"] = jsonReply({});
+    expect(await model.describe({})).toMatchObject({ id: "scripted" });
   });
 
   it("is asked again while the window is only a guess", async () => {
