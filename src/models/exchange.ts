@@ -38,6 +38,8 @@ export interface ExchangeOptions {
 const MAX_ERROR_BYTES = 64 * 1024;
 /** How long a connection is kept for the end of an answer that is already complete. */
 const DRAIN_MS = 250;
+/** How long a complete reply waits for that end, so that a request which follows at once finds the connection free. */
+const REUSE_MS = 5;
 
 /**
  * One request and its reply. Throws `ServerRefusal` or `ConnectionFailure` before the reply has begun, an `AgentError` when
@@ -53,7 +55,7 @@ export async function* exchange(options: ExchangeOptions): AsyncGenerator<ModelE
     const ended = yield* readReply(frames, options);
     if (ended === "done") {
       detached = true;
-      void drain(frames, link);
+      await waitBriefly(drain(frames, link));
     }
     if (!reader.begun && ended === "lost")
       throw new ConnectionFailure("dropped", "the server closed the connection without an answer");
@@ -157,6 +159,13 @@ async function drain(frames: AsyncGenerator<Frame>, link: LinkedAbort): Promise<
     clearTimeout(timer);
     link.unlink();
   }
+}
+
+async function waitBriefly(end: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, REUSE_MS)));
+  await Promise.race([end, enough]);
+  clearTimeout(timer);
 }
 
 async function* watchSilence(

@@ -9,12 +9,15 @@ import type {
 import {
   callReply,
   errorReply,
+  hangingReply,
   jsonReply,
   startScriptedServer,
   streamReply,
   textReply,
   toChunk,
 } from "../../src/testing/index.ts";
+import type { Transport } from "../../src/models/index.ts";
+import { createHttpTransport } from "../../src/models/node/index.ts";
 import { createModel, REQUEST, runModel } from "./run-model.ts";
 import { TOOLS } from "./tools.ts";
 
@@ -324,13 +327,51 @@ describe("the request", () => {
 });
 
 describe("a connection", () => {
-  it("is used again for the next request", async () => {
-    const model = createModel(await start(() => textReply("ok")));
-    for (let turn = 0; turn < 3; turn += 1) {
+  it.each([
+    ["with [DONE]", textReply("ok")],
+    ["without [DONE]", textReply("ok", { done: false })],
+    ["as one document", jsonReply({ choices: [{ message: { content: "ok" }, finish_reason: "stop" }] })],
+  ] as [string, ScriptedReply][])(
+    "is used again by a request that follows at once, after a reply %s",
+    async (_name, reply) => {
+      const model = createModel(await start(() => reply));
+      for (let turn = 0; turn < 20; turn += 1) await runModel(model);
+      expect(server.chats).toHaveLength(20);
+      // Not one: on a busy machine the end of a body may come late.
+      expect(server.connections).toBeLessThan(10);
+    },
+  );
+
+  it("is free again at the end of a reply although its body ends a moment after [DONE]", async () => {
+    const url = await start(() => textReply("ok"));
+    let ended = 0;
+    const transport: Transport = {
+      async send(request) {
+        const response = await createHttpTransport().send(request);
+        const chunks: Uint8Array[] = [];
+        for await (const chunk of response.body) chunks.push(chunk);
+        const body = async function* (): AsyncGenerator<Uint8Array> {
+          yield* chunks;
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          ended += 1;
+        };
+        return { ...response, body: body() };
+      },
+    };
+    const model = createModel(url, { transport });
+    for (let turn = 1; turn <= 5; turn += 1) {
       await runModel(model);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(ended).toBe(turn);
     }
-    expect(server.connections).toBe(1);
+  });
+
+  it("that the server leaves open after [DONE] does not hold the reply up", async () => {
+    const whole = textReply("ok");
+    const model = createModel(await start(() => hangingReply(whole, whole.parts.length)));
+    expect((await runModel(model)).reply).toMatchObject({ text: "ok", finish: "stop" });
+    expect(server.chats[0]?.abandoned).toBe(false);
+    expect((await runModel(model)).reply.text).toBe("ok");
+    await expect.poll(() => server.chats.map((chat) => chat.abandoned)).toEqual([true, true]);
   });
 
   it("is closed when the reader leaves early", async () => {
