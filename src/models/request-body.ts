@@ -42,13 +42,27 @@ export function toRequestBody(request: ModelRequest, options: RequestBodyOptions
     ...(slots ? { cache_prompt: true, return_progress: true, id_slot: request.slot } : {}),
   };
   for (const field of refused) delete optional[field];
-  return JSON.stringify({
+  const body = JSON.stringify({
     model,
     stream: true,
     ...optional,
     ...(request.tools.length > 0 ? { tools: request.tools } : {}),
     messages: request.messages.map((message) => toWireMessage(message, refused)),
   });
+  return replaceLoneSurrogates(body);
+}
+
+/** Escapes of JSON, so that a backslash which is itself escaped begins none: pairs of surrogates, lone ones, all others. */
+const ESCAPES = /\\ud[89ab][\da-f]{2}\\ud[c-f][\da-f]{2}|\\ud[89a-f][\da-f]{2}|\\[^]/gi;
+const LONE_LENGTH = "\\ud83d".length;
+
+/**
+ * Halves of characters, as cut texts hold, in JSON; `JSON.stringify` writes just these as escapes. Strict servers refuse a
+ * request with one, and with it every later request of the conversation.
+ */
+function replaceLoneSurrogates(json: string): string {
+  if (!/\\ud[89a-f]/i.test(json)) return json;
+  return json.replace(ESCAPES, (escape) => (escape.length === LONE_LENGTH ? "\ufffd" : escape));
 }
 
 /** The same keys in the same order, whoever made the message and however it was stored in between. */
@@ -74,7 +88,11 @@ function toWireCall({
   id: string;
   function: { name: string; arguments: string };
 }): unknown {
-  return { id, type: "function", function: { name: made.name, arguments: made.arguments } };
+  return {
+    id,
+    type: "function",
+    function: { name: made.name, arguments: replaceLoneSurrogates(made.arguments) },
+  };
 }
 
 function toContent(content: string | readonly ContentPart[]): unknown {

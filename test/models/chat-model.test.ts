@@ -246,6 +246,45 @@ describe("the request", () => {
     expect(server.chats.at(-1)?.json).toMatchObject({ messages: conversation, tools: TOOLS });
   });
 
+  it("holds no half of a character, which strict servers refuse, and is still the beginning of the next one", async () => {
+    const model = createModel(await start(() => textReply("ok")));
+    const cut = "half \ud83d, late \ude00, whole 🙂, C:\\ud83d";
+    const messages: Message[] = [
+      { role: "user", content: [{ type: "text", text: cut }] },
+      {
+        role: "assistant",
+        content: cut,
+        reasoning_content: cut,
+        // As `JSON.stringify` writes them, and a pair as servers that write ASCII do.
+        tool_calls: [
+          {
+            id: "a",
+            type: "function",
+            function: { name: "shell", arguments: '{"command":"\\ud83d \\ud83d\\ude42 \\\\ud83d"}' },
+          },
+        ],
+      },
+      { role: "tool", tool_call_id: "a", content: cut },
+    ];
+    for (const end of [1, 3]) {
+      await runModel(model, { request: { messages: messages.slice(0, end), tools: TOOLS } });
+    }
+    const [first = "", second = ""] = server.chats.map((chat) => chat.body);
+    expect(second.startsWith(first.slice(0, -"]}".length))).toBe(true);
+    const text = "half \ufffd, late \ufffd, whole 🙂, C:\\ud83d";
+    expect(server.chats[1]?.json).toMatchObject({
+      messages: [
+        { content: [{ text }] },
+        {
+          content: text,
+          reasoning_content: text,
+          tool_calls: [{ function: { arguments: '{"command":"\ufffd \\ud83d\\ude42 \\\\ud83d"}' } }],
+        },
+        { content: text },
+      ],
+    });
+  });
+
   it("carries only what every server takes, unless the server is known to have slots", async () => {
     const routes = {
       "GET /props": jsonReply({ default_generation_settings: { n_ctx: 4096 }, total_slots: 2 }),
