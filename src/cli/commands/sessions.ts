@@ -1,5 +1,3 @@
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { messageText, type Message } from "../../core/message.ts";
 import type { SessionState, SessionSummary } from "../../core/session.ts";
 import type { Workspace } from "../../core/workspace.ts";
@@ -42,19 +40,15 @@ export async function exportSession(id: string, flags: TaskFlags): Promise<numbe
 export async function removeSession(id: string, flags: TaskFlags): Promise<number> {
   const settings = await readSettings(flags, process.env, process.cwd());
   await using workspace = await openSettingsWorkspace(settings);
-  // Opening it finds the one session that is meant and proves that nobody is writing to it.
-  const session = await createSessionStore(workspace).open(id);
-  await session[Symbol.asyncDispose]();
-  await rm(join(await workspace.stateFolder("sessions"), `${session.id}.jsonl`));
-  process.stdout.write(`Removed session ${session.id}.\n`);
+  const removed = await createSessionStore(workspace).remove(id);
+  process.stdout.write(`Removed session ${removed}.\n`);
   return 0;
 }
 
 async function readState(id: string, flags: TaskFlags): Promise<SessionState> {
   const settings = await readSettings(flags, process.env, process.cwd());
   await using workspace = await openSettingsWorkspace(settings);
-  await using session = await createSessionStore(workspace).open(id);
-  return session.state;
+  return createSessionStore(workspace).read(id);
 }
 
 function openSettingsWorkspace({ workspace, home, userHome }: Settings): Promise<Workspace> {
