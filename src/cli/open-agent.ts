@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Approver, PermissionMode } from "../core/approval.ts";
 import type { SessionStore } from "../core/session.ts";
-import type { Workspace } from "../core/workspace.ts";
+import { STATE_FOLDER, type Workspace } from "../core/workspace.ts";
 import { createJsonlSessionStore } from "../sessions/index.ts";
 import { openWorkspace } from "../workspace/index.ts";
 import { Agent } from "./agent.ts";
@@ -33,7 +33,8 @@ export async function openGround(
 
 export function createSessionStore(workspace: Workspace): SessionStore {
   return createJsonlSessionStore({
-    folder: join(workspace.root, ".lmagent", "sessions"),
+    folder: join(workspace.root, STATE_FOLDER, "sessions"),
+    makeFolder: () => workspace.stateFolder("sessions"),
     workspace: workspace.root,
     now: () => Date.now(),
     newId: () => randomBytes(3).toString("hex"),

@@ -46,7 +46,7 @@ export interface Sandbox {
    * Runs a shell line (string, through `sh -c`) or one program (argv, no shell). Returns when the command itself
    * has ended and leaves none of its processes behind. A failing, killed or timed-out command is a result.
    * Throws `AgentError` `sandbox_unavailable` when the sandbox itself cannot run, `workspace_invalid` when the workspace was
-   * replaced or holds a planted `.lmagent`, `path_refused` for a `cwd` outside, `file_failed` for one that is not there, and
+   * replaced, holds a planted `.lmagent` or cannot hold one, `path_refused` for a `cwd` outside, `file_failed` for one that is not there, and
    * `usage` for a command that no program can be given: empty, with a NUL character, or with an argument of 128 KiB.
    */
   run(command: string | readonly string[], options?: SandboxRunOptions): Promise<SandboxResult>;

@@ -10,6 +10,9 @@
 import type { OutputLog } from "./output-log.ts";
 import type { CallPreview } from "./tool.ts";
 
+/** Our own state in the workspace: sessions, saved outputs, settings. Tools may read below it and never write. */
+export const STATE_FOLDER = ".lmagent";
+
 export interface WorkspaceEntry {
   /** Relative to the root. */
   path: string;

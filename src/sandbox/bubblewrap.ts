@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { chownSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
 import { AgentError, errorMessage } from "../core/errors.ts";
 import type { Sandbox, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
+import { STATE_FOLDER } from "../core/workspace.ts";
 import { toAccountFiles, toBubblewrapArguments } from "./bubblewrap-arguments.ts";
 import { createDeathWatch } from "./death-watch.ts";
 import { toCleanEnvironment } from "./environment.ts";
@@ -10,9 +11,6 @@ import { isRunning, readChildren, readTree } from "./process-tree.ts";
 import { MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
 import { supervise, type ChildEnd, type ChildPlan } from "./supervise.ts";
 import { openWorkspaceRoot, toWorkingFolder, type RunAs, type WorkspaceRoot } from "./workspace-root.ts";
-
-/** Our own folder in the workspace: commands may read saved outputs there and change nothing. */
-const STATE_FOLDER = ".lmagent";
 
 /** By this the processes of one sandbox are known, also inside. */
 const MARK = "LMAGENT_SANDBOX";
@@ -100,10 +98,18 @@ function ensureStateFolder(path: string, { spawn }: RunAs): void {
       },
     );
   }
-  mkdirSync(path, { mode: 0o700 });
-  // Like everywhere this folder is made: git does not list it.
-  writeFileSync(`${path}/.gitignore`, "*\n", { flag: "wx", mode: 0o644 });
-  if (spawn.uid !== undefined && spawn.gid !== undefined) chownSync(path, spawn.uid, spawn.gid);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+    // Like everywhere this folder is made: git does not list it.
+    writeFileSync(`${path}/.gitignore`, "*\n", { flag: "wx", mode: 0o644 });
+    if (spawn.uid !== undefined && spawn.gid !== undefined) chownSync(path, spawn.uid, spawn.gid);
+  } catch (cause) {
+    throw new AgentError(
+      "workspace_invalid",
+      `\`${path}\` could not be made: ${errorMessage(cause)}. Make the workspace writable.`,
+      { cause, data: { path } },
+    );
+  }
 }
 
 /**

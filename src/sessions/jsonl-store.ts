@@ -18,8 +18,10 @@ import type { StateFolder } from "./state-folder.ts";
 import { listSummaries } from "./summary.ts";
 
 export interface JsonlSessionStoreOptions {
-  /** `<workspace>/.lmagent/sessions`; made on the first `create`, together with the folder around it. */
+  /** `<workspace>/.lmagent/sessions`. */
   folder: string;
+  /** Makes `folder`, such as `Workspace.stateFolder`; called before the first session is created and never for looking. */
+  makeFolder: () => Promise<unknown>;
   /** Written into each header. */
   workspace: string;
   /** Milliseconds since 1970. */
@@ -125,7 +127,7 @@ async function startSession(
   forkedFrom: string | undefined,
 ): Promise<Session> {
   const { now, newId, workspace, version } = options;
-  const folder = await createStateFolder(options.folder);
+  const folder = await createStateFolder(options.folder, options.makeFolder);
   return guarded(folder, async () => {
     const { id, release } = await claimNewId(folder, () => createSessionId(now, newId));
     return guarded({ [Symbol.asyncDispose]: async () => release() }, async () => {

@@ -3,7 +3,7 @@
  * and on Linux every later access goes through the descriptor opened here, so that exchanging a folder afterwards has no effect.
  */
 import { constants } from "node:fs";
-import { lchown, lstat, mkdir, open, readdir, writeFile } from "node:fs/promises";
+import { open, readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { AgentError, errnoOf, errorMessage } from "../core/errors.ts";
 
@@ -17,28 +17,24 @@ export interface StateFolder {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Makes the folder, mode 0700, and its parent where missing. Throws `storage_failed` when either is a link, no folder, or cannot be made. */
-export async function createStateFolder(path: string): Promise<StateFolder> {
-  const parentPath = dirname(path);
-  const madeParent = await makeFolder(parentPath, parentPath);
-  await using parent = await requireFolder(parentPath, parentPath);
-  if (madeParent) {
-    await giveToOwner(parentPath);
-    await hideFromGit(parent);
+/** As `openStateFolder`, and has a missing folder made by `make`. Throws `storage_failed` as well when that fails. */
+export async function createStateFolder(path: string, make: () => Promise<unknown>): Promise<StateFolder> {
+  const found = await openStateFolder(path);
+  if (found !== undefined) return found;
+  try {
+    await make();
+  } catch (error) {
+    throw toStorageError("make the folder", path, error);
   }
-  const made = await makeFolder(path, parent.entry(basename(path)));
-  if (made) await parent.sync();
-  return await requireFolder(path, parent.entry(basename(path)));
+  // What was made may have been exchanged meanwhile, so it is opened with the same care.
+  await using parent = await openFolder(dirname(path), dirname(path));
+  await parent?.sync();
+  const made = parent && (await openFolder(path, parent.entry(basename(path))));
+  if (made !== undefined) return made;
+  throw toStorageError("open the folder", path, new Error("it was removed while it was being used"));
 }
 
-/** An agent that runs as root makes `.lmagent` for the owner of the workspace, as whom commands run that read saved outputs. */
-async function giveToOwner(path: string): Promise<void> {
-  if (process.geteuid?.() !== 0) return;
-  const { uid, gid } = await lstat(dirname(path));
-  if (uid !== 0) await lchown(path, uid, gid);
-}
-
-/** `undefined` when there is no such folder yet. Throws `storage_failed` like `createStateFolder`. */
+/** `undefined` when there is no such folder yet. Throws `storage_failed` when it or its parent is a link or no folder. */
 export async function openStateFolder(path: string): Promise<StateFolder | undefined> {
   await using parent = await openFolder(dirname(path), dirname(path));
   return parent && (await openFolder(path, parent.entry(basename(path))));
@@ -46,8 +42,8 @@ export async function openStateFolder(path: string): Promise<StateFolder | undef
 
 /** For a failed system call on stored state: says what failed, why, and what helps. */
 export function toStorageError(action: string, path: string, cause: unknown): AgentError {
-  const errno = errnoOf(cause);
-  const help = HELP[errno ?? ""] ?? "Check that the folder is there and can be written.";
+  const errno = AgentError.is(cause) ? cause.data["errno"] : errnoOf(cause);
+  const help = HELP[String(errno)] ?? "Check that the folder is there and can be written.";
   return new AgentError("storage_failed", `Cannot ${action} \`${path}\`: ${errorMessage(cause)}. ${help}`, {
     cause,
     data: { path, ...(errno === undefined ? {} : { errno }) },
@@ -67,23 +63,6 @@ const HELP: Readonly<Record<string, string>> = {
 
 const USES_DESCRIPTOR_PATHS = process.platform === "linux";
 
-/** Whether it was made by this call. */
-async function makeFolder(path: string, target: string): Promise<boolean> {
-  try {
-    await mkdir(target, { mode: 0o700 });
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === "EEXIST") return false;
-    throw toStorageError("create the folder", path, error);
-  }
-}
-
-async function requireFolder(path: string, target: string): Promise<StateFolder> {
-  const folder = await openFolder(path, target);
-  if (folder !== undefined) return folder;
-  throw toStorageError("open the folder", path, new Error("it was removed while it was being used"));
-}
-
 async function openFolder(path: string, target: string): Promise<StateFolder | undefined> {
   try {
     const handle = await open(target, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
@@ -98,14 +77,5 @@ async function openFolder(path: string, target: string): Promise<StateFolder | u
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw toStorageError("open the folder", path, error);
-  }
-}
-
-/** What the agent keeps about a workspace is not part of the project. */
-async function hideFromGit(folder: StateFolder): Promise<void> {
-  try {
-    await writeFile(folder.entry(".gitignore"), "*\n", { flag: "wx", mode: 0o600 });
-  } catch (error) {
-    if (errnoOf(error) !== "EEXIST") throw toStorageError("write", join(folder.path, ".gitignore"), error);
   }
 }

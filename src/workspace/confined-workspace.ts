@@ -3,6 +3,7 @@ import { join, posix } from "node:path";
 import { AgentError } from "../core/errors.ts";
 import type { OutputLog } from "../core/output-log.ts";
 import type { CallPreview } from "../core/tool.ts";
+import { STATE_FOLDER } from "../core/workspace.ts";
 import type {
   EditOutcome,
   FindFilesOptions,
@@ -25,7 +26,7 @@ import { listFolder } from "./list-folder.ts";
 import { findNearName } from "./near-names.ts";
 import { giveToOwner } from "./owner.ts";
 import { parsePath } from "./paths.ts";
-import { type Concerns, pathConcerns, refuseStateFolder, STATE_FOLDER } from "./protect.ts";
+import { type Concerns, pathConcerns, refuseStateFolder } from "./protect.ts";
 import type { createQuota } from "./quota.ts";
 import { readTextOf } from "./read-file.ts";
 import { replaceFile } from "./replace-file.ts";

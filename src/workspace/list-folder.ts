@@ -1,9 +1,8 @@
 import { type Dir, type Dirent, lstatSync, opendirSync } from "node:fs";
 import { posix } from "node:path";
-import type { WorkspaceEntry } from "../core/workspace.ts";
+import { STATE_FOLDER, type WorkspaceEntry } from "../core/workspace.ts";
 import { systemFailure } from "./failures.ts";
 import type { Folder } from "./folder.ts";
-import { STATE_FOLDER } from "./protect.ts";
 
 /** A folder with more names than this is shown in part. */
 const MAX_NAMES = 20_000;

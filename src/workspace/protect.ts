@@ -1,8 +1,6 @@
+import { STATE_FOLDER } from "../core/workspace.ts";
 import { pathRefused } from "./failures.ts";
 import { foldName } from "./paths.ts";
-
-/** Our own state: sessions, checkpoints, settings. Tools may read below it and never write. */
-export const STATE_FOLDER = ".lmagent";
 
 /** Folders that hold nothing of the project itself: no search looks into them. */
 export const UNSEARCHED_FOLDERS: readonly string[] = [".git", "node_modules", STATE_FOLDER];

@@ -12,10 +12,10 @@ import {
 } from "node:fs";
 import { errnoOf } from "../core/errors.ts";
 import type { OutputFile, OutputLog } from "../core/output-log.ts";
+import { STATE_FOLDER } from "../core/workspace.ts";
 import { pathRefused, systemFailure } from "./failures.ts";
 import type { Folder } from "./folder.ts";
 import { giveToOwner, ownerIn } from "./owner.ts";
-import { STATE_FOLDER } from "./protect.ts";
 
 const OUTPUTS = "outputs";
 const MAX_FILE_BYTES = 64 * 1024 * 1024;

@@ -30,6 +30,14 @@ describe.runIf(probed.usable && isRoot)("as the owner of the workspace", () => {
   describeSandbox("bubblewrap", { isolated: true, open, prepareWorkspace }, { describe, it });
 });
 
+it.runIf(process.platform === "linux")("names the folder that a workspace cannot hold", async () => {
+  await using sandbox = createBubblewrapSandbox({ workspaceRoot: "/proc/self", bwrapPath });
+  await expect(sandbox.run("true")).rejects.toMatchObject({
+    code: "workspace_invalid",
+    message: expect.stringMatching(/^`\/proc\/\d+\/\.lmagent` could not be made/) as string,
+  });
+});
+
 it("works on this machine, or is missed out loud", ({ skip }) => {
   const reason = probed.usable ? "" : probed.reason;
   if (reason !== "") console.warn(`bubblewrap is not tested: ${reason}`);

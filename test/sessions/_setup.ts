@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -34,12 +34,13 @@ export interface Place {
 }
 
 /** An empty workspace, removed when the test ends. */
-export async function createPlace(): Promise<Place> {
+export async function createPlace({ makeFolder = makePrivate } = {}): Promise<Place> {
   const workspace = await mkdtemp(join(tmpdir(), "lmagent-sessions-"));
   onTestFinished(() => rm(workspace, { recursive: true, force: true }));
   const folder = join(workspace, ".lmagent", "sessions");
   const store = createJsonlSessionStore({
     folder,
+    makeFolder: () => makeFolder(folder),
     workspace,
     now: createClock(),
     newId: createIds(),
@@ -62,6 +63,10 @@ export async function createPlace(): Promise<Place> {
       return session.state;
     },
   };
+}
+
+async function makePrivate(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
 }
 
 /** Bundles `_writer.ts` into the folder and returns the path of the program. */

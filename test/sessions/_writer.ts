@@ -5,13 +5,16 @@
 import { createJsonlSessionStore } from "../../src/sessions/index.ts";
 import { join } from "node:path";
 import { writeSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { errorMessage } from "../../src/core/errors.ts";
 import type { AgentError } from "../../src/core/errors.ts";
 import { assistant, result, user } from "./_entries.ts";
 
 const [action, workspace = "", id] = process.argv.slice(2);
+const folder = join(workspace, ".lmagent", "sessions");
 const store = createJsonlSessionStore({
-  folder: join(workspace, ".lmagent", "sessions"),
+  folder,
+  makeFolder: () => mkdir(folder, { recursive: true }),
   workspace,
   now: () => Date.now(),
   newId: () => String(Math.random()),

@@ -2,6 +2,7 @@ import {
   appendFile,
   link,
   mkdir,
+  mkdtemp,
   readFile,
   readdir,
   rename,
@@ -11,20 +12,62 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { execFileSync } from "node:child_process";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { AgentError } from "../../src/core/errors.ts";
 import { findUnpaired, user, write } from "./_entries.ts";
 import { bundleWriter, createPlace, startWriter } from "./_setup.ts";
 
 describe("the folder of the sessions", () => {
-  it("is made for its owner alone and hidden from git", async () => {
-    const place = await createPlace();
+  it("is asked for once, and holds files for their owner alone", async () => {
+    let made = 0;
+    const place = await createPlace({
+      makeFolder: async (folder) => {
+        made += 1;
+        await mkdir(folder, { recursive: true });
+      },
+    });
     const id = await write(await place.store.create(), user("go"));
-    expect((await stat(join(place.workspace, ".lmagent"))).mode & 0o777).toBe(0o700);
-    expect((await stat(place.folder)).mode & 0o777).toBe(0o700);
+    await write(await place.store.create());
+    expect(made).toBe(1);
     expect((await stat(place.file(id))).mode & 0o777).toBe(0o600);
-    expect(await readFile(join(place.workspace, ".lmagent", ".gitignore"), "utf8")).toBe("*\n");
   });
+
+  it("says why it could not be made", async () => {
+    const cause = new AgentError("file_failed", "cannot make .lmagent", { data: { errno: "EROFS" } });
+    const place = await createPlace({
+      makeFolder: async () => {
+        throw cause;
+      },
+    });
+    await expect(place.store.create()).rejects.toMatchObject({
+      code: "storage_failed",
+      message: expect.stringMatching(/cannot make .lmagent. The file system is read-only/) as string,
+      data: { path: place.folder, errno: "EROFS" },
+      cause,
+    });
+  });
+
+  it.each([".lmagent", ".lmagent/sessions"])(
+    "is refused when %s is exchanged for a link as soon as it was made",
+    async (path) => {
+      const outside = await mkdtemp(join(tmpdir(), "lmagent-outside-"));
+      onTestFinished(() => rm(outside, { recursive: true }));
+      await mkdir(join(outside, "sessions"));
+      const place = await createPlace({
+        makeFolder: async (folder) => {
+          await mkdir(folder, { recursive: true });
+          const planted = join(folder, "../..", path);
+          await rename(planted, `${planted}.moved`);
+          await symlink(outside, planted);
+        },
+      });
+      await expect(place.store.create()).rejects.toMatchObject({ code: "storage_failed" });
+      expect(await readdir(outside)).toEqual(["sessions"]);
+      expect(await readdir(join(outside, "sessions"))).toEqual([]);
+    },
+  );
 
   it("is not made by looking for sessions", async () => {
     const place = await createPlace();
@@ -32,13 +75,6 @@ describe("the folder of the sessions", () => {
     await expect(place.store.open("abc")).rejects.toMatchObject({ code: "session_not_found" });
     await expect(place.store.fork("abc")).rejects.toMatchObject({ code: "session_not_found" });
     expect(await readdir(place.workspace)).toEqual([]);
-  });
-
-  it("leaves a .lmagent folder that was there as it is", async () => {
-    const place = await createPlace();
-    await mkdir(join(place.workspace, ".lmagent"));
-    await write(await place.store.create());
-    expect(await readdir(join(place.workspace, ".lmagent"))).toEqual(["sessions"]);
   });
 
   it.each([".lmagent", ".lmagent/sessions"])(
