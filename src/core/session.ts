@@ -70,7 +70,7 @@ export interface SessionStore {
   read(id: string): Promise<SessionState>;
   /**
    * Deletes the session while holding its lock, and returns its full id. A damaged one is deleted as well. Throws
-   * `session_not_found` or `session_locked`. `id` as in `open`.
+   * `session_not_found`, `session_locked` or `storage_failed`. `id` as in `open`.
    */
   remove(id: string): Promise<string>;
   /** Newest first. */
