@@ -28,6 +28,29 @@ export async function withStartLock<Result>(
 }
 
 async function tryLock(path: string): Promise<boolean> {
+  if (await create(path)) return true;
+  if (await isStale(path)) await removeStale(path);
+  return false;
+}
+
+/**
+ * One process at a time looks and removes: with two, the second could remove the lock of whoever came after the first one's removal.
+ */
+async function removeStale(path: string): Promise<void> {
+  const claim = `${path}.stale`;
+  if (!(await create(claim))) {
+    if (await isStale(claim)) await rm(claim, { force: true });
+    return;
+  }
+  try {
+    if (await isStale(path)) await rm(path, { force: true });
+  } finally {
+    await rm(claim, { force: true });
+  }
+}
+
+/** Makes the file with our process id in it. False: it is there already. */
+async function create(path: string): Promise<boolean> {
   try {
     const file = await open(path, "wx", 0o600);
     try {
@@ -37,9 +60,8 @@ async function tryLock(path: string): Promise<boolean> {
     }
     return true;
   } catch (cause) {
-    if (errnoOf(cause) !== "EEXIST") throw storageFailed(path, cause);
-    if (await isStale(path)) await rm(path, { force: true });
-    return false;
+    if (errnoOf(cause) === "EEXIST") return false;
+    throw storageFailed(path, cause);
   }
 }
 

@@ -112,6 +112,43 @@ describe("the start lock", () => {
     expect(await withStartLock(path, {}, async () => "done")).toBe("done");
   });
 
+  test("that is stale is left to the process that removes it already", async () => {
+    const path = join(folder, "lock");
+    const claim = `${path}.stale`;
+    await writeFile(path, "2147483646");
+    await writeFile(claim, String(process.pid));
+    const waiting = withStartLock(path, { signal: AbortSignal.timeout(100) }, async () => "never");
+    await expect(waiting).rejects.toThrow(/abort/i);
+    expect(await readFile(path, "utf8")).toBe("2147483646");
+    // One that was killed meanwhile removes nothing any more.
+    await writeFile(claim, "2147483646");
+    expect(await withStartLock(path, {}, async () => "done")).toBe("done");
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test("that is stale is taken over by one of many that come at the same time", async () => {
+    const path = join(folder, "lock");
+    let inside = 0;
+    let most = 0;
+    const work = async (): Promise<void> => {
+      inside += 1;
+      most = Math.max(most, inside);
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      inside -= 1;
+    };
+    for (let round = 0; round < 5; round += 1) {
+      await writeFile(path, "2147483646");
+      await Promise.all(
+        Array.from({ length: 6 }, async (_, at) => {
+          await new Promise((resolve) => setTimeout(resolve, at % 3));
+          await withStartLock(path, {}, work);
+        }),
+      );
+    }
+    expect(most).toBe(1);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
   test("gives up waiting on abort, and leaves the lock alone", async () => {
     const path = join(folder, "lock");
     await writeFile(path, String(process.pid));
