@@ -57,6 +57,21 @@ describe("what is drawn", () => {
     await expect.poll(screen.text, POLL).toContain("still here");
   });
 
+  test("a narrow status keeps the window and the mode and drops what can be missed", async () => {
+    const screen = await openScreen(() => [done()], {
+      prepare: (controller) => (controller.usedTokens = 4_096),
+    });
+    expect(screen.terminal.text).toMatch(
+      /qwen3-8b · llama-server · .*\(13%\) +normal mode · bubblewrap · 4f/,
+    );
+    screen.terminal.resize(76, 24);
+    await expect.poll(screen.text, POLL).toMatch(/llama-server · .*\(13%\) +normal mode · bubblewrap\n/);
+    screen.terminal.resize(60, 24);
+    await expect.poll(screen.text, POLL).toMatch(/qwen3-8b · [^·]*\(13%\) +normal mode · bubblewrap\n/);
+    screen.terminal.resize(44, 24);
+    await expect.poll(screen.text, POLL).toMatch(/qwen3-8b · [^·]*\(13%\) +normal mode\n/);
+  });
+
   test("no line is lost whatever is resized, folded and redrawn while text comes", async () => {
     const sizes = fc.record({
       columns: fc.integer({ min: 20, max: 120 }),

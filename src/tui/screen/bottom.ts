@@ -29,6 +29,9 @@ const MOST_TODOS = 6;
 const MOST_QUEUED = 3;
 /** In a lower terminal only what is needed most is shown. */
 const ROOMY_ROWS = 14;
+/** Columns at both sides of the status, and at least between its halves. */
+const STATUS_MARGIN = 4;
+const STATUS_GAP = 2;
 
 export interface BottomOptions {
   style: Style;
@@ -90,14 +93,27 @@ function drawQueue(queue: readonly QueuedText[], style: Style): string[] {
   return lines;
 }
 
+/** What can be missed goes first where there is no room. */
+const DISPENSABLE = ["sessionId", "server", "sandbox"] as const;
+
 function drawStatus(status: ScreenStatus, { width, style }: { width: number; style: Style }): string {
-  const left = [toTerminalLine(status.model), toTerminalLine(status.server), formatWindow(status)];
-  const right = [`${status.mode} mode`, status.sandbox ?? "", status.sessionId ?? ""].map(toTerminalLine);
-  const join = (parts: readonly string[]) => parts.filter((part) => part !== "").join(" · ");
-  const room = width - 4 - visibleWidth(join(right));
-  const start = truncateToWidth(join(left), Math.max(1, room - 2), "…");
-  const space = " ".repeat(Math.max(2, room - visibleWidth(start)));
-  return style.dim(`  ${start}${space}${join(right)}`);
+  const { model, mode } = status;
+  const shown = { server: status.server, sandbox: status.sandbox ?? "", sessionId: status.sessionId ?? "" };
+  const join = (parts: readonly string[]) =>
+    parts
+      .map(toTerminalLine)
+      .filter((part) => part !== "")
+      .join(" · ");
+  const left = () => join([model, shown.server, formatWindow(status)]);
+  const right = () => join([`${mode} mode`, shown.sandbox, shown.sessionId]);
+  const room = width - STATUS_MARGIN;
+  for (const name of DISPENSABLE) {
+    if (visibleWidth(left()) + STATUS_GAP + visibleWidth(right()) > room) shown[name] = "";
+  }
+  const end = right();
+  const start = truncateToWidth(left(), Math.max(1, room - STATUS_GAP - visibleWidth(end)), "…");
+  const space = " ".repeat(Math.max(STATUS_GAP, room - visibleWidth(start) - visibleWidth(end)));
+  return style.dim(`  ${start}${space}${end}`);
 }
 
 function formatWindow({ contextTokens, usedTokens }: ScreenStatus): string {
