@@ -115,8 +115,9 @@ export class RunView {
       case "todos_changed":
         this.#todos = event.todos;
         return undefined;
+      // The command that changed it has said so, and the status line shows it.
       case "mode_changed":
-        return this.#note(`permission mode is now ${event.mode}`);
+        return undefined;
       case "prefix_broken":
         return this.#note(
           `${formatCount(event.bytes)} bytes of prompt are read again: ${toTerminalLine(event.why)}`,
