@@ -1,12 +1,11 @@
 // Bundles the command line, the model server and its engine child into dist/bin: split by command, so that each start
 // reads only what it needs.
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { bundleLlama, hasLlama } from "./bundle-llama.mjs";
 
 const outdir = "dist/bin";
-rmSync(outdir, { recursive: true, force: true });
 
 const { metafile } = await build({
   entryPoints: {
@@ -35,6 +34,16 @@ const { metafile } = await build({
 });
 chmodSync(`${outdir}/lmagent.js`, 0o755);
 writeLicences(metafile);
+removeStale(metafile);
+
+/** Last, so that a command that runs while this builds finds all its chunks. */
+function removeStale({ outputs }) {
+  const kept = new Set([...Object.keys(outputs), `${outdir}/LICENSES.txt`]);
+  for (const name of readdirSync(outdir, { recursive: true })) {
+    const file = `${outdir}/${name}`.replaceAll("\\", "/");
+    if (statSync(file).isFile() && !kept.has(file)) rmSync(file);
+  }
+}
 
 /** The bundle holds code of other packages, so their licences go with it. */
 function writeLicences({ inputs }) {

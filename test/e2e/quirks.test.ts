@@ -193,18 +193,16 @@ describe("a server that cannot be used", () => {
       streamReply([toChunk({ content: "Half an" })], { done: false }),
     );
     const run = await runAgent(["--json", "hello"], { place, url: server.url });
-    expect(["model_unavailable", "done"]).toContain(lastEvent(run).reason);
+    expect(lastEvent(run)).toMatchObject({ reason: "model_unavailable", turns: 3 });
   });
 
-  it("and is not there is named within 2 s with the way out", async () => {
+  it("and is not there is named with the way out, after one try", async () => {
     using place = createPlace();
-    const startedAt = Date.now();
     const run = await runAgent(["--json", "hello"], { place, url: "http://127.0.0.1:9" });
     expect(lastEvent(run)).toMatchObject({
       reason: "model_unavailable",
       message: expect.stringContaining("127.0.0.1:9"),
     });
-    expect(Date.now() - startedAt).toBeLessThan(10_000);
     expect(run.code).toBe(1);
   });
 
