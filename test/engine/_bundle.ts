@@ -1,5 +1,6 @@
 /** The server and the engine child as the package ships them: bundled for Node, in a folder from which packages resolve. */
-import { join, resolve } from "node:path";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { build } from "esbuild";
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -21,7 +22,7 @@ export function bundleEntries(name: string): Promise<Entries> {
 }
 
 async function makeBundle(outdir: string): Promise<Entries> {
-  await build({
+  const { outputFiles } = await build({
     absWorkingDir: ROOT,
     entryPoints: {
       "server/main": "src/server/main.ts",
@@ -36,6 +37,18 @@ async function makeBundle(outdir: string): Promise<Entries> {
     target: "node20",
     external: ["node-llama-cpp"],
     logLevel: "error",
+    write: false,
   });
+  for (const { path, contents } of outputFiles) await replaceFile(path, contents);
   return { server: join(outdir, "server/main.js"), engineChild: join(outdir, "engine/child.js") };
+}
+
+/** Whole or not at all: a server of another test run may be starting its engine from this file just now. */
+async function replaceFile(path: string, contents: Uint8Array): Promise<void> {
+  const before = await readFile(path).catch(() => undefined);
+  if (before?.equals(contents) === true) return;
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = `${path}.${process.pid}.tmp`;
+  await writeFile(temporary, contents);
+  await rename(temporary, path);
 }

@@ -156,7 +156,7 @@ describe("a dying engine", () => {
     );
     expect(toChunks(text).at(-1)?.error).toMatchObject({ code: "engine_crashed", type: "server_error" });
     const next = await chat(engine, CREATE);
-    expect(next.status).toBe(200);
+    expect(next.status, next.text).toBe(200);
     expect(await engineChildOf(engine.pid)).not.toBe(child);
   });
 
