@@ -23,6 +23,8 @@ export interface CallOptions {
   approver: Approver;
   /** How results reach the model. */
   results: ResultForm;
+  /** The request, when only what it names may be changed. */
+  request?: string | undefined;
   signal: AbortSignal;
   now: () => number;
 }
@@ -97,9 +99,21 @@ async function* prepareCall(call: ProposedCall, options: CallOptions): AsyncGene
   }
   const parsed = tool.parse(call.arguments);
   if (!parsed.ok) return yield* closed(unusable(parsed.error));
+  const stranger =
+    options.request === undefined ? undefined : findUnnamedPath(tool, parsed.arguments, options.request);
+  if (stranger !== undefined)
+    return yield* closed(unusable(`The request does not name \`${stranger}\`, so it was left alone.`));
   if (options.signal.aborted)
     return yield* closed({ outcome: { call, result: interrupted(false), unusable: false } });
   return yield* approveCall({ call, tool, input: parsed.arguments }, options);
+}
+
+/** The path that a changing call wants to touch, when a part of it does not stand in the request. */
+function findUnnamedPath(tool: Tool, input: unknown, request: string): string | undefined {
+  const path = (input as { path?: unknown }).path;
+  if (tool.access !== "write" || typeof path !== "string") return undefined;
+  const known = path.split("/").every((part) => part === "" || part === "." || request.includes(part));
+  return known ? undefined : path;
 }
 
 async function* approveCall(ready: ReadyCall, options: CallOptions): AsyncGenerator<AgentEvent, Prepared> {

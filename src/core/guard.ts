@@ -27,11 +27,15 @@ export class ReplyGuard {
   noteProgress(): void {
     this.#empty = 0;
     this.#truncated = 0;
+    this.#promised = 0;
     this.#cut = 0;
   }
 
   judge(reply: ModelReply): Verdict {
     if (reply.finish === "cut") return this.#judgeCut();
+    if (reply.finish === "content_filter") {
+      return { kind: "end", reason: "error", message: "The server's content filter stopped the reply." };
+    }
     if (reply.finish === "length") return this.#judgeTruncated(reply);
     if (reply.text.trim() === "") return this.#judgeEmpty(reply);
     const blocked = /^\W{0,3}BLOCKED:\s*(.*)/s.exec(reply.text.trim());
@@ -98,20 +102,43 @@ export class ReplyGuard {
   }
 }
 
-const ACTION =
-  "(?:read|write|create|add|edit|update|change|modify|fix|run|execute|check|look|open|list|search|find|start|begin|proceed|continue|use|call|make|install|test|inspect|examine|explore|implement|delete|remove|rename|move|copy|view|see|get|do|try|verify|apply|save|commit)";
+const VERBS =
+  "read|writ|creat|add|edit|updat|chang|modif|fix|run|runn|execut|check|look|open|list|search|find|start|begin|proceed|continu|us|call|mak|install|test|inspect|examin|explor|implement|delet|remov|renam|mov|copy|view|see|get|do|try|verif|apply|sav|commit|tak";
+const INTENT =
+  "i(?:'|’)?ll|i will|i am going to|i(?:'|’)m going to|let me|let(?:'|’)s|now i(?:'|’)ll|i need to|i should";
+const FILLER = "now|first|next|then|just|quickly|also|start by|begin by";
 const PROMISE = new RegExp(
-  `\\b(?:i(?:'|’)?ll|i will|i am going to|i(?:'|’)m going to|let me|let(?:'|’)s|now i(?:'|’)ll|i need to|i should)\\s+(?:now\\s+|first\\s+|next\\s+|then\\s+|just\\s+|quickly\\s+|also\\s+|start by\\s+|begin by\\s+)*${ACTION}(?:ing)?\\b`,
+  `\\b(?:${INTENT})\\s+(?:(?:${FILLER})\\s+)*(?:${VERBS})(?:e|y|ie|ing|ning|ting)?\\b`,
   "i",
 );
+/** "Running the tests now...": begun in words only. */
+const UNDER_WAY = new RegExp(
+  `^(?:now |ok(?:ay)?,? |first,? )?(?:${VERBS})(?:n|t)?ing\\b.*(?:\\bnow\\b.{0,3}|\\.\\.\\.|…)$`,
+  "i",
+);
+const WAIT =
+  /^(?:(?:just )?(?:one|a) (?:moment|second|sec|minute)|please (?:wait|hold)|hold on|stand by|bear with me|give me a)/i;
+/** Conditions and habits are no announcements of the next step. */
+const NOT_NOW =
+  /\b(?:if you|when you|once you|let me know|whenever|unless you|from now on|in (?:the )?future|next time|going forward|always|never)\b/i;
 
-/** Whether the last sentence announces an action that should have been a call: "I'll run the tests now:". */
+/** Whether a reply announces an action that should have been a call: "I'll run the tests now:". */
 export function promisesAction(text: string): boolean {
-  const lines = text.trim().split("\n");
-  const last = lines.at(-1)?.trim() ?? "";
-  if (last.endsWith("```") || last.startsWith("|")) return false;
-  const sentence = last.split(/(?<=[.!?])\s+/).at(-1) ?? last;
-  if (/\?["')\]]*$/.test(sentence)) return false;
-  if (/\b(?:if you|when you|once you|let me know|whenever you|unless you)\b/i.test(sentence)) return false;
-  return PROMISE.test(sentence);
+  const plain = withoutLastFence(text.trim());
+  const last = plain.split("\n").at(-1)?.trim() ?? "";
+  if (last.startsWith("|") || last.endsWith("```")) return false;
+  // Nothing follows what was announced, in whatever language.
+  if (/[:：]$/.test(last)) return true;
+  const sentences = last.replace(/"[^"]*"|“[^”]*”|`[^`]*`/g, "_").split(/(?<=[.!?…])\s+/);
+  const end = sentences.at(-1) ?? last;
+  const sentence = WAIT.test(end) ? (sentences.at(-2) ?? end) : end;
+  if (/\?["')\]]*$/.test(sentence) || NOT_NOW.test(sentence)) return false;
+  return PROMISE.test(sentence) || UNDER_WAY.test(sentence);
+}
+
+/** "I'll run this now:" and then only the command in a code block: the block is no answer either. */
+function withoutLastFence(text: string): string {
+  const fence = /^([^]*\S)\s*\n```[^\n]*\n[^]*\n?```$/.exec(text);
+  const before = fence?.[1]?.split("\n").at(-1) ?? "";
+  return PROMISE.test(before) && !NOT_NOW.test(before) ? (fence?.[1] ?? text) : text;
 }

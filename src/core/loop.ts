@@ -10,8 +10,8 @@ import { AgentError, errorMessage } from "./errors.ts";
 import type { AgentEvent, EndReason } from "./events.ts";
 import { ReplyGuard } from "./guard.ts";
 import type { Inbox } from "./inbox.ts";
-import type { Message, UserMessage } from "./message.ts";
-import type { Model, ModelInfo, ModelReply, ModelRequest, ToolSchema } from "./model.ts";
+import { messageText, type Message, type UserMessage } from "./message.ts";
+import type { Model, ModelInfo, ModelProfile, ModelReply, ModelRequest, ToolSchema } from "./model.ts";
 import type { ResultForm } from "./result.ts";
 import { RepetitionGuard } from "./repetition.ts";
 import type { Tool } from "./tool.ts";
@@ -85,6 +85,7 @@ class Run {
   readonly #replies = new ReplyGuard();
   readonly #repetitions = new RepetitionGuard();
   readonly #denied: string[] = [];
+  #profile: ModelProfile = { name: "default" };
   #turn = 0;
   #toolCalls = 0;
   #rescued = 0;
@@ -131,6 +132,7 @@ class Run {
     if (input !== undefined) yield* this.#addRequest({ role: "user", content: input });
     const info = await model.describe({ signal: this.#signal });
     yield { type: "model_ready", model: info };
+    this.#profile = info.profile;
     const tools = offeredTools(this.#options.tools, info.profile);
     const schemas = toToolSchemas(tools);
     for (;;) {
@@ -174,7 +176,7 @@ class Run {
     }
     if (reply.calls.length === 0 || reply.finish === "cut") {
       yield { type: "turn_finished", turn, finish: reply.finish, calls: 0 };
-      return yield* this.#judge(reply, info);
+      return yield* this.#judge(reply);
     }
     yield* this.#add(toAssistantMessage(reply));
     const outcomes = yield* this.#runCalls(reply, tools, toResultForm(info));
@@ -194,10 +196,10 @@ class Run {
     };
   }
 
-  async *#judge(reply: ModelReply, { profile }: ModelInfo): AsyncGenerator<AgentEvent, End | undefined> {
+  async *#judge(reply: ModelReply): AsyncGenerator<AgentEvent, End | undefined> {
     let verdict = this.#replies.judge(reply);
     // A model that is sent the newest request only would take a hint for that request.
-    if (verdict.kind === "nudge" && profile.recentRequests !== undefined) {
+    if (verdict.kind === "nudge" && this.#profile.recentRequests !== undefined) {
       const { reason, message } = verdict;
       verdict = { kind: "end", reason, ...(reason === "done" ? {} : { message }) };
     }
@@ -227,6 +229,7 @@ class Run {
       mode,
       approver,
       results,
+      request: this.#profile.namedPathsOnly ? this.#newestRequest() : undefined,
       signal: this.#signal,
       now: this.#now,
     });
@@ -236,6 +239,11 @@ class Run {
       if (value.type === "message_added") this.#messages.push(value.message);
       yield value;
     }
+  }
+
+  #newestRequest(): string {
+    const request = this.#messages.findLast(({ role }) => role === "user");
+    return request === undefined ? "" : messageText(request);
   }
 
   /** Looks at what the calls came to: nothing usable again and again, or the same thing again and again. */
@@ -258,10 +266,12 @@ class Run {
     const last = outcomes.at(-1)?.result;
     const problem = last && !last.ok ? last.error : "";
     yield { type: "warning", code: "call_unusable", message: problem };
-    if (this.#unusableTurns < MAX_UNUSABLE_TURNS) return undefined;
+    // What went wrong in words helps no model that knows only its training sentences.
+    const most = this.#profile.recentRequests === undefined ? MAX_UNUSABLE_TURNS : 1;
+    if (this.#unusableTurns < most) return undefined;
     return {
       reason: "error",
-      message: `The model made no usable tool call in ${MAX_UNUSABLE_TURNS} turns. Last problem: ${problem}`,
+      message: `The model made no usable tool call (${most} turns). Last problem: ${problem}`,
     };
   }
 

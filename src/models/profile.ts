@@ -12,13 +12,14 @@ const DEFAULT_PROFILE: ModelProfile = { name: "default" };
 const PRACTICE_PROFILE: ModelProfile = {
   name: "practice",
   notice: [
-    "This is the practice model (2 MB): it creates, reads, edits, lists and searches files and runs commands that you name, in simple English.",
+    "This is the practice model (2 MB): it creates, reads, edits, lists and searches files and runs commands that you name, in simple English; longer texts and other wordings confuse it.",
     "For real work use a real model: start LM Studio or Ollama, pass `--base-url URL`, or `--model FILE.gguf`.",
   ],
   temperature: 0,
   maxTokens: 200,
   recentRequests: 1,
-  resultBytes: 900,
+  resultBytes: 700,
+  namedPathsOnly: true,
   resultFields: ["ok", "output", "error"],
   tools: [
     "write",

@@ -36,6 +36,19 @@ describe("a turn that came to nothing", () => {
     expect(last(events)).toMatchObject({ reason, turns });
   });
 
+  it("counts announcements anew after each step that was taken", async () => {
+    const step = (text: string) => [{ text: "Let me run it." }, { calls: [scriptedCall("echo", { text })] }];
+    const model = createScriptedModel([
+      ...step("a"),
+      ...step("b"),
+      ...step("c"),
+      ...step("d"),
+      { text: "Done." },
+    ]);
+    const { events } = await collect({ model, tools: [echo] });
+    expect(last(events)).toMatchObject({ reason: "done", toolCalls: 4 });
+  });
+
   it("ends at once where a hint would be taken for the request", async () => {
     const profile = { name: "small", recentRequests: 1 };
     const { events } = await collect({
@@ -62,6 +75,12 @@ describe("an announced action", () => {
     "Sure! I will create the file `a.txt` with that text.",
     "The tests are in place.\n\nNow I'll run them to check: let me run the tests",
     "I'm going to start by listing the files...",
+    "I'll run the command now:\n\n```bash\nls -la\n```",
+    "Running the command now...",
+    "First, I will take a look at the project structure.",
+    "I'll write the file for you. One moment, please.",
+    "Ich werde jetzt den Befehl ausführen:",
+    "The steps are:",
   ])("is seen in %j", (text) => expect(promisesAction(text)).toBe(true));
 
   it.each([
@@ -72,6 +91,10 @@ describe("an announced action", () => {
     "The file says: I'll be back",
     "Here is the list:\n- a\n- b",
     "To run it, use `npm start`.",
-    "The steps are:",
+    "Understood. From now on I will use tabs.",
+    'The note says: "I will find you".',
+    "To list the files, run this:\n\n```bash\nls\n```",
+    "Running the tests takes a minute.",
+    "The function `let me run` is in a.ts.",
   ])("is not seen in %j", (text) => expect(promisesAction(text)).toBe(false));
 });
