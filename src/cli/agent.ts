@@ -134,7 +134,7 @@ export class Agent implements AsyncDisposable {
     input: string,
     { signal }: { signal?: AbortSignal } = {},
   ): AsyncGenerator<AgentEvent, RunResult | undefined> {
-    const session = (this.#session ??= await this.#startSession());
+    const session = await this.#openSession();
     const events = run({
       model: this.model,
       tools: this.#tools,
@@ -191,8 +191,11 @@ export class Agent implements AsyncDisposable {
     else written.catch(() => {});
   }
 
-  async #startSession(): Promise<Session> {
-    const [session, files] = await Promise.all([this.sessions.create(), readContextFiles(this.workspace)]);
+  /** The session to go on with, or a new one; with its system message, which is written once and never again. */
+  async #openSession(): Promise<Session> {
+    const session = (this.#session ??= await this.sessions.create());
+    if (this.#messages.length > 0) return session;
+    const files = await readContextFiles(this.workspace);
     const message: Message = { role: "system", content: toSystemPrompt(toPromptParts(files)) };
     this.#messages = [message];
     // On disk together with the first request, which waits for both.

@@ -11,6 +11,7 @@ export interface TaskFlags extends SettingFlags {
   continue?: boolean;
   listSessions?: boolean;
   json?: boolean;
+  verbose?: boolean;
 }
 
 /** Commands of the design that this version does not have: better said than taken for a task. */
@@ -28,6 +29,7 @@ function createProgram(finish: (code: number) => void): Command {
     .option("--continue", "go on with the newest session of this workspace")
     .option("--list-sessions", "list the sessions of this workspace")
     .option("--json", "write every event as one line of JSON")
+    .option("--verbose", "also show thinking and the output of commands")
     .version(packageVersion(), "--version")
     .showSuggestionAfterError()
     .showHelpAfterError("Try `lmagent --help`.")

@@ -57,8 +57,8 @@ export async function readSettings(
   env: NodeJS.ProcessEnv,
   cwd: string,
 ): Promise<Settings> {
-  const userHome = env["HOME"] ?? homedir();
-  const home = resolve(env["LMAGENT_HOME"] ?? join(userHome, ".lmagent"));
+  const userHome = env["HOME"] || homedir();
+  const home = resolve(env["LMAGENT_HOME"] || join(userHome, ".lmagent"));
   const stored = await readStored(home);
   const find = (
     flag: string | undefined,

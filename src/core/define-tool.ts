@@ -1,4 +1,4 @@
-import * as z from "zod/mini";
+import type * as z from "zod/mini";
 import { coerceToSchema } from "./coerce.ts";
 import type {
   CallPreview,

@@ -1,7 +1,7 @@
 /** From records to a conversation that can go on: every call of the assistant with exactly one result, right after it. */
 import { AgentError } from "../core/errors.ts";
 import type { AssistantMessage, Message, ToolMessage } from "../core/message.ts";
-import type { SessionHeader, SessionState } from "../core/session.ts";
+import type { SessionHeader, SessionRecord, SessionState } from "../core/session.ts";
 import { isKnownRecord } from "./record.ts";
 import type { StoredRecord } from "./record.ts";
 
@@ -123,11 +123,25 @@ function toState(header: SessionHeader, branch: readonly StoredRecord[]): Sessio
   };
   for (const record of branch) {
     if (!isKnownRecord(record)) continue;
-    if (record.type === "message") messages.push(record.message);
+    if (record.type === "message") messages.push(checkPlace(record, messages, header));
     else if (record.type === "todos") state.todos = record.todos;
     else if (record.type === "mode") state.mode = record.mode;
     else if (record.type === "run_started") delete state.lastReason;
     else state.lastReason = record.reason;
   }
   return state;
+}
+
+/** A second set of orders in the middle of a conversation was not written by us, and many chat templates refuse it. */
+function checkPlace(
+  { id, message }: Extract<SessionRecord, { type: "message" }>,
+  before: readonly Message[],
+  header: SessionHeader,
+): Message {
+  if (message.role !== "system" || before.length === 0) return message;
+  throw new AgentError(
+    "session_corrupt",
+    `Session \`${header.id}\` has a system message in the middle (record \`${id}\`), which the agent never writes. Remove that line, or start a new session.`,
+    { data: { id: header.id, record: id } },
+  );
 }

@@ -124,7 +124,7 @@ function describeStop({ stopped }: SandboxResult, { timeout, max_memory_mb }: Sh
     case "processes":
       return "stopped: it started too many processes";
     case "aborted":
-      return "stopped: the user interrupted it";
+      return "stopped: the run was interrupted";
     default:
       return unreachable(stopped);
   }

@@ -101,7 +101,7 @@ describe("the result of a command", () => {
     const running = callTool(shell, { command: sleep }, { signal: aborter.signal });
     while ((await countCommands(sleep)) === 0) await new Promise((resolve) => setTimeout(resolve, 10));
     aborter.abort();
-    expect(await running).toMatchObject({ ok: false, error: "stopped: the user interrupted it" });
+    expect(await running).toMatchObject({ ok: false, error: "stopped: the run was interrupted" });
     expect(await countCommands(sleep)).toBe(0);
   });
 });

@@ -54,12 +54,12 @@ function printNotice(lines: readonly string[] = []): void {
   for (const line of lines) process.stderr.write(`${line}\n`);
 }
 
-async function createView({ json }: TaskFlags): Promise<View> {
+async function createView({ json, verbose = false }: TaskFlags): Promise<View> {
   const { stdout, stderr } = process;
   if (json) {
     const { createJsonView } = await import("../../tui/plain/json-view.ts");
     return createJsonView({ stdout });
   }
   const { createPlainView } = await import("../../tui/plain/plain-view.ts");
-  return createPlainView({ stdout, stderr, colour: useColour(stderr) });
+  return createPlainView({ stdout, stderr, colour: useColour(stderr), verbose });
 }
