@@ -91,7 +91,10 @@ function switchCommands(agent: Agent): ScreenCommand[] {
       complete: async (prefix: string) =>
         (await agent.sessions.list()).map(({ id }) => id).filter((id) => id.startsWith(prefix)),
       run: async (id: string, out: ScreenOutput) => {
-        if (id === "") return out.print("Which one? /sessions lists them.");
+        if (id === "") {
+          const sessions = (await agent.sessions.list()).slice(0, 5);
+          return out.print(["Which one? `/resume ID`", ...sessions.map(toSessionLine)].join("\n"));
+        }
         await agent.resume(id);
         out.reload();
         out.print(`Resumed ${agent.sessionId}, mode ${agent.mode}.`);

@@ -60,6 +60,11 @@ class AgentScreen implements ScreenController {
     this.#settings = settings;
     this.commands = createReplCommands(agent);
     this.history = openHistory(settings.home);
+    // For the status line; what is wrong with the server is said by the first request.
+    agent.model.describe({}).then(
+      (info) => (this.#model = info),
+      () => {},
+    );
   }
 
   async *submit(text: string): AsyncIterable<AgentEvent> {

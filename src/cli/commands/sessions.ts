@@ -23,7 +23,7 @@ export async function printSessions(settings: Settings, { json }: { json: boolea
 export function toSessionLine({ id, updatedAt, status, messages, task }: SessionSummary): string {
   const when = updatedAt.slice(0, 16).replace("T", " ");
   const first = toTerminalText(task).split("\n")[0] ?? "";
-  return `${id}  ${when}  ${status.padEnd(11)} ${String(messages).padStart(4)} messages  ${first.slice(0, 60)}`;
+  return `${id}  ${when}  ${status.padEnd(11)} ${String(messages).padStart(4)} messages  ${first.slice(0, 40)}`;
 }
 
 export async function showSession(id: string, flags: TaskFlags): Promise<number> {
