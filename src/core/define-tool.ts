@@ -85,20 +85,31 @@ function parseArguments<Parameters extends z.ZodMiniObject>(
 ): ParsedArguments<z.output<Parameters>> {
   const parsed = parameters.safeParse(coerceToSchema(schema, input));
   if (parsed.success) return { ok: true, arguments: parsed.data };
-  return { ok: false, error: describeIssues(parsed.error.issues, schema) };
+  return { ok: false, error: describeIssues(parsed.error.issues, schema, input) };
 }
 
-function describeIssues(issues: readonly z.core.$ZodIssue[], schema: JsonSchema): string {
-  const properties = schema["properties"] as Record<string, { type?: string }>;
-  const problems = issues.map((issue) => {
-    const field = issue.path.join(".");
-    if (field === "") return "the arguments must be a JSON object";
-    const wanted = properties[field]?.type ?? "value";
-    return `\`${field}\` must be a ${wanted} (${issue.message})`;
+const KINDS: Readonly<Record<string, string>> = {
+  string: "a text",
+  integer: "a whole number",
+  number: "a number",
+  boolean: "true or false",
+  array: "a list",
+};
+
+/** What is wrong, with what was given, and the whole form: a small model then gets it right more often than from the fault alone. */
+function describeIssues(issues: readonly z.core.$ZodIssue[], schema: JsonSchema, input: unknown): string {
+  const properties = schema["properties"] as Record<string, { type?: string; enum?: readonly string[] }>;
+  const required = (schema["required"] ?? []) as readonly string[];
+  const given = (typeof input === "object" && input !== null ? input : {}) as Record<string, unknown>;
+  const problems = issues.map(({ path: [field] }) => {
+    if (typeof field !== "string") return "the arguments must be a JSON object";
+    if (given[field] === undefined || given[field] === null) return `\`${field}\` is missing`;
+    const { type = "", enum: values } = properties[field] ?? {};
+    const wanted = values ? `one of ${values.join(", ")}` : (KINDS[type] ?? "something else");
+    return `\`${field}\` must be ${wanted}, not ${JSON.stringify(given[field]).slice(0, 80)}`;
   });
-  const form = Object.entries(properties).map(([key, { type = "any" }]) => {
-    const optional = !(schema["required"] as string[] | undefined)?.includes(key);
-    return `${key}${optional ? "?" : ""}: ${type}`;
-  });
+  const form = Object.entries(properties).map(
+    ([key, { type = "any" }]) => `${key}${required.includes(key) ? "" : "?"}: ${type}`,
+  );
   return `Invalid arguments: ${problems.join("; ")}. Expected {${form.join(", ")}}.`;
 }

@@ -71,6 +71,12 @@ describe("a defined tool", () => {
     });
   });
 
+  it("says which parameter is wrong, what was given and what is wanted", () => {
+    expect(tool.parse({ limit: "many" })).toMatchObject({
+      error: expect.stringContaining('`path` is missing; `limit` must be a whole number, not "many"'),
+    });
+  });
+
   it("is not fooled by a __proto__ key", () => {
     const parsed = tool.parse(JSON.parse('{"path":"a","__proto__":{"polluted":true}}'));
     expect(parsed).toEqual({ ok: true, arguments: { path: "a" } });
