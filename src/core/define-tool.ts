@@ -101,9 +101,11 @@ function describeIssues(issues: readonly z.core.$ZodIssue[], schema: JsonSchema,
   const properties = schema["properties"] as Record<string, { type?: string; enum?: readonly string[] }>;
   const required = (schema["required"] ?? []) as readonly string[];
   const given = (typeof input === "object" && input !== null ? input : {}) as Record<string, unknown>;
-  const problems = issues.map(({ path: [field] }) => {
+  const problems = issues.map((issue) => {
+    const [field] = issue.path;
     if (typeof field !== "string") return "the arguments must be a JSON object";
     if (given[field] === undefined || given[field] === null) return `\`${field}\` is missing`;
+    if (issue.code === "too_small") return `\`${field}\` must be at least ${issue.minimum}`;
     const { type = "", enum: values } = properties[field] ?? {};
     const wanted = values ? `one of ${values.join(", ")}` : (KINDS[type] ?? "something else");
     return `\`${field}\` must be ${wanted}, not ${JSON.stringify(given[field]).slice(0, 80)}`;
