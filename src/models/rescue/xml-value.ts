@@ -1,0 +1,92 @@
+/** Where a value in `<parameter=…>…</parameter>` ends, when the value itself may hold such tags: it is often a file. */
+
+const PREFIX = "(?:[｜|]DSML[｜|])?";
+const TAG = new RegExp(`<(/?)${PREFIX}(parameter|function|invoke)(?=[\\s=>])`, "g");
+const CLOSE = new RegExp(`</${PREFIX}parameter>`, "g");
+/** What may follow a value: the next one, or the end of the call. */
+const FOLLOWS = new RegExp(
+  `\\s*(?:$|<${PREFIX}parameter(?:=|\\s+name=)|</${PREFIX}(?:function|invoke)>|</(?:[\\w:]*tool_call|function_calls)>|<\\|im_end\\|>|</s>)`,
+  "y",
+);
+const NEXT_LINE = new RegExp(`\\n\\s*<${PREFIX}parameter(?:=|\\s+name=)\\s*"?([\\w.-]+)"?[^<>]*>`, "g");
+const LAST_LINE = new RegExp(
+  `\\n\\s*(?:</${PREFIX}(?:function|invoke)>|</tool_call>)(?=\\s*(?:$|</|<tool_call>|<${PREFIX}(?:function|invoke)[\\s=]))`,
+  "g",
+);
+
+export interface XmlValue {
+  /** End of the value. */
+  at: number;
+  /** Where to read on. */
+  end: number;
+}
+
+/**
+ * Reads the value that begins at `start`. `undefined`: it does not end; `"unclear"`: it could end in several places.
+ * `isNext` tells whether a parameter of this name can still come.
+ */
+export function readXmlValue(
+  text: string,
+  start: number,
+  isNext: (name: string) => boolean,
+): XmlValue | "unclear" | undefined {
+  const balanced = findBalanced(text, start);
+  if (balanced && matchesAt(FOLLOWS, text, balanced.end)) return balanced;
+  const closed = findFollowed(text, start);
+  const open = findForgotten(text, { start, limit: closed?.at ?? text.length, isNext });
+  const found = open ?? closed;
+  if (!found) return undefined;
+  const holds = text.slice(start, found.at);
+  return (open && /<\/?parameter[\s=>]/.test(holds)) || /<(?:function=|invoke )/.test(holds)
+    ? "unclear"
+    : found;
+}
+
+/** The end of a call, whose tags do not end anything that is open: a value before held an end like it. */
+export function hasStrayEnd(text: string, from: number): boolean {
+  TAG.lastIndex = from;
+  return TAG.exec(text)?.[1] === "/";
+}
+
+/** The closing tag that belongs to the value when all tags within are closed in their order. */
+function findBalanced(text: string, start: number): XmlValue | undefined {
+  const open: string[] = [];
+  TAG.lastIndex = start;
+  for (let tag = TAG.exec(text); tag; tag = TAG.exec(text)) {
+    const [whole, slash, name = ""] = tag;
+    if (slash === "") open.push(name);
+    else if (open.length === 0 && name === "parameter")
+      return { at: tag.index, end: tag.index + whole.length + 1 };
+    else if (open.pop() !== name) return undefined;
+  }
+  return undefined;
+}
+
+/** The first closing tag after which the call goes on or ends. */
+function findFollowed(text: string, start: number): XmlValue | undefined {
+  CLOSE.lastIndex = start;
+  for (let close = CLOSE.exec(text); close; close = CLOSE.exec(text)) {
+    const end = close.index + close[0].length;
+    if (matchesAt(FOLLOWS, text, end)) return { at: close.index, end };
+  }
+  return undefined;
+}
+
+/** Where the closing tag was forgotten: the next tag of the call on a line of its own. */
+function findForgotten(
+  text: string,
+  { start, limit, isNext }: { start: number; limit: number; isNext: (name: string) => boolean },
+): XmlValue | undefined {
+  LAST_LINE.lastIndex = start;
+  const last = LAST_LINE.exec(text)?.index ?? limit;
+  NEXT_LINE.lastIndex = start;
+  let next = NEXT_LINE.exec(text);
+  while (next && !isNext(next[1] ?? "")) next = NEXT_LINE.exec(text);
+  const at = Math.min(last, next?.index ?? limit);
+  return at < limit ? { at: at + 1, end: at + 1 } : undefined;
+}
+
+function matchesAt(pattern: RegExp, text: string, at: number): boolean {
+  pattern.lastIndex = at;
+  return pattern.test(text);
+}
