@@ -47,9 +47,12 @@ function createProgram(finish: (code: number) => void): Command {
     // A task has a view that notices this itself and ends in order.
     if (command !== program) leaveWithReader();
   });
-  addToolCommands(program, finish);
-  addSandboxCommands(program, finish);
-  addSessionCommands(program, finish);
+  // Most starts are a task or the screen: building the other commands would cost each of them a few milliseconds.
+  const words = new Set(process.argv.slice(2));
+  const all = words.has("--help") || words.has("-h") || words.has("help");
+  if (all || words.has("tool")) addToolCommands(program, finish);
+  if (all || words.has("sandbox")) addSandboxCommands(program, finish);
+  if (all || words.has("sessions")) addSessionCommands(program, finish);
   return program;
 }
 
