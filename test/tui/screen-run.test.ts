@@ -63,6 +63,45 @@ describe("while the agent works", () => {
     await screen.done;
   });
 
+  test("a key or a new run takes back that a second Ctrl-C leaves", async () => {
+    const screen = await openScreen(() => endless, { paceMs: 1 });
+    for (const run of [1, 2]) {
+      screen.terminal.type("go");
+      screen.terminal.press(KEY.enter);
+      await expect.poll(() => screen.controller.submitted, POLL).toHaveLength(run);
+      await expect.poll(screen.text, POLL).toContain("esc interrupts");
+      screen.terminal.press(KEY.ctrlC);
+      await expect.poll(() => screen.terminal.text.split("· interrupted").length - 1, POLL).toBe(run);
+      expect(screen.terminal.text).toContain("Interrupting. Press Ctrl-C again to leave.");
+    }
+    screen.terminal.type("x");
+    await expect.poll(screen.text, POLL).not.toContain("again to leave");
+    screen.terminal.press(KEY.ctrlC);
+    await expect.poll(screen.text, POLL).toContain("Press Ctrl-C again to leave.");
+    expect(screen.terminal.isStarted).toBe(true);
+  });
+
+  test("a prompt that waited for a command is interrupted, not left, by one Ctrl-C", async () => {
+    let open = () => {};
+    const disk = new Promise<void>((resolve) => (open = resolve));
+    const screen = await openScreen(() => endless, {
+      paceMs: 1,
+      prepare: (controller) => {
+        controller.commands.push({ name: "/slow", description: "take long", run: () => disk });
+      },
+    });
+    for (const text of ["/slow", "go"]) {
+      screen.terminal.type(text);
+      screen.terminal.press(KEY.enter);
+    }
+    screen.terminal.press(KEY.ctrlC);
+    open();
+    await expect.poll(screen.text, POLL).toContain("working");
+    screen.terminal.press(KEY.ctrlC);
+    await expect.poll(screen.text, POLL).toContain("· interrupted");
+    expect(screen.terminal.isStarted).toBe(true);
+  });
+
   test("Ctrl-D leaves only from an empty input with nothing running", async () => {
     const screen = await openScreen(() => endless, { paceMs: 1 });
     screen.terminal.type("go");

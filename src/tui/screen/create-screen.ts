@@ -2,7 +2,7 @@
  * The interactive screen. `Screen` owns the terminal from `run` until the user leaves: it routes keys, runs prompts one
  * at a time and asks for permissions. What is drawn lives in `frame.ts` (transcript) and `bottom.ts` (the rest).
  */
-import { Editor, TUI, type Component, type Terminal } from "@mariozechner/pi-tui";
+import { Editor, isKeyRelease, TUI, type Component, type Terminal } from "@mariozechner/pi-tui";
 import {
   errorMessage,
   type ApprovalDecision,
@@ -183,6 +183,7 @@ class Screen {
       view: this.#view,
       transcript: this.#transcript,
       leave: () => this.#leave(),
+      started: () => this.#takeBackCtrlC(),
       changed: () => this.#renderSoon(),
       reload: () => {
         this.#view.clear();
@@ -235,6 +236,7 @@ class Screen {
 
   #onInput(data: string): { consume: true } | { data: string } | undefined {
     const action = readKey(data, this.#keyContext);
+    if (action !== "interrupt_or_leave" && !isKeyRelease(data)) this.#takeBackCtrlC();
     if (action === undefined) return undefined;
     if (action === "new_line") return { data: "\n" };
     this.#act(action);
@@ -270,6 +272,14 @@ class Screen {
     }
     this.#editor.setText("");
     this.#say("Press Ctrl-C again to leave.");
+  }
+
+  /** Whoever goes on working does not want to leave: the next Ctrl-C is a first one again. */
+  #takeBackCtrlC(): void {
+    if (this.#ctrlCAt === Number.NEGATIVE_INFINITY) return;
+    this.#ctrlCAt = Number.NEGATIVE_INFINITY;
+    this.#notice = undefined;
+    this.#tui.requestRender();
   }
 
   #suspend(): void {

@@ -17,6 +17,8 @@ export interface PromptRunnerOptions {
   /** What a run did not take: the user's again. */
   returnTexts: (texts: readonly string[]) => void;
   leave: () => void;
+  /** A run has begun. */
+  started: () => void;
 }
 
 /** How long a run or a command may take to end when the user leaves. */
@@ -79,8 +81,9 @@ export class PromptRunner {
   }
 
   #start(text: string): void {
-    const { view, changed, returnTexts } = this.#options;
+    const { view, started, changed, returnTexts } = this.#options;
     view.begin(text);
+    started();
     this.#run = this.#consume(text).finally(() => {
       this.#run = undefined;
       view.end();
