@@ -3,7 +3,7 @@ export interface CodeContext {
   feed(text: string): void;
   /** Inside a fenced block. */
   readonly fenced: boolean;
-  /** Inside a fence or between backticks on this line. */
+  /** Inside a fence, in an indented block, or between backticks on this line. */
   readonly inCode: boolean;
   /** What stands before on the same line; of a very long one the middle is left out. */
   readonly line: string;
@@ -11,22 +11,31 @@ export interface CodeContext {
 
 /** Enough to tell how a line begins and ends; a bound keeps a text without line ends from costing its length at every step. */
 const KEPT_CHARS = 128;
+const INDENTED = /^(?: {4}|\t)/;
 
 export function createCodeContext(): CodeContext {
   let line = "";
   let ticks = 0;
-  let fence = 0;
+  let fence = "";
+  let begun = false;
+  // An indented block begins after an empty line; anywhere else the spaces are those of a list or a long line.
+  let mayIndent = false;
   const addToLine = (text: string) => {
     ticks += countTicks(text);
     line += text;
     if (line.length > 4 * KEPT_CHARS) line = line.slice(0, KEPT_CHARS) + line.slice(-KEPT_CHARS);
   };
   const endLine = () => {
-    const leading = /^\s*(`{3,})/.exec(line)?.[1]?.length ?? 0;
+    const leading = /^\s*(`{3,}|~{3,})/.exec(line)?.[1] ?? "";
     // Backticks after the first ones make it a line with inline code.
-    if (fence === 0) fence = leading === ticks ? leading : 0;
+    if (fence === "") fence = leading.startsWith("~") || leading.length === ticks ? leading : "";
     // Models also close a fence at the end of its last line.
-    else if (leading >= fence || line.trimEnd().endsWith("`".repeat(fence))) fence = 0;
+    else if (leading.startsWith(fence) || line.trimEnd().endsWith(fence)) fence = "";
+    if (line.trim() === "") mayIndent = begun;
+    else {
+      mayIndent &&= INDENTED.test(line);
+      begun = true;
+    }
     line = "";
     ticks = 0;
   };
@@ -41,10 +50,10 @@ export function createCodeContext(): CodeContext {
       if (from < text.length) addToLine(text.slice(from));
     },
     get fenced() {
-      return fence > 0;
+      return fence !== "";
     },
     get inCode() {
-      return fence > 0 || ticks % 2 === 1;
+      return fence !== "" || ticks % 2 === 1 || (mayIndent && INDENTED.test(line));
     },
     get line() {
       return line;

@@ -1,7 +1,7 @@
 import { createCodeContext } from "../code-context.ts";
 import type { FormScope, FoundBlock, WrittenCall } from "./form.ts";
 import { MARKED_FORMS, OPENERS } from "./forms.ts";
-import { introducesExample, isQuoted } from "./placement.ts";
+import { announcesAction, introducesExample, isActionWithin, isInHtmlCode, isQuoted } from "./placement.ts";
 
 export interface FormedCall extends WrittenCall {
   /** Name of the form it was recovered from. */
@@ -31,12 +31,15 @@ export function findMarkedBlocks(text: string, scope: FormScope): MarkedBlock[] 
     const hit = OPENER.exec(text);
     if (!hit) break;
     context.feed(text.slice(at, hit.index));
-    const block = context.inCode || isQuoted(context.line) ? undefined : readMarked(text, hit.index, scope);
-    if (block) blocks.push({ ...block, start: hit.index, line: context.line });
+    const { line } = context;
+    const isText = context.inCode || isQuoted(line) || isElided(text, OPENER.lastIndex, line);
+    const found = isText ? undefined : readMarked(text, hit.index, scope);
+    const block = found && isNamelessInSentence(found.calls, line) ? undefined : found;
+    if (block) blocks.push({ ...block, start: hit.index, line });
     else context.feed(hit[0]);
     at = block?.end ?? hit.index + hit[0].length;
   }
-  return blocks.filter((block, position) => isMeant(text, block, blocks.slice(position + 1)));
+  return keepMeant(text, blocks);
 }
 
 /** Reads the block at `at` with the first form that can. */
@@ -55,10 +58,45 @@ export function readMarked(
   return undefined;
 }
 
-function isMeant(text: string, block: MarkedBlock, later: readonly MarkedBlock[]): boolean {
+/** "Mistral: [TOOL_CALLS][...]" in a list of formats. */
+function isElided(text: string, at: number, line: string): boolean {
+  const dots = /\s*[[{]?\s*(?:\.\.\.|…)/y;
+  dots.lastIndex = at;
+  return line.trim() !== "" && dots.test(text);
+}
+
+/** A mark in a sentence with nothing to call. */
+function isNamelessInSentence(calls: readonly FormedCall[], line: string): boolean {
+  return line.trim() !== "" && calls.every(({ name, problem }) => name === "" && problem !== undefined);
+}
+
+function keepMeant(text: string, blocks: readonly MarkedBlock[]): MarkedBlock[] {
+  const kept: MarkedBlock[] = [];
+  const prose = [...blocks.keys(), blocks.length].map((at) =>
+    stripLeftovers(text.slice(blocks[at - 1]?.end ?? 0, blocks[at]?.start)),
+  );
+  const followed = prose.findLastIndex((part) => part !== "");
+  const hasHtml = /<(?:pre|code)\b/i.test(text);
+  let before = "";
+  blocks.forEach((block, at) => {
+    before = prose[at] === "" ? before : (prose[at] ?? "");
+    const after = followed > at ? (prose.slice(at + 1).find((part) => part !== "") ?? "") : "";
+    if (hasHtml && isInHtmlCode(text, block)) return;
+    // After an example there may be more of them, so the last one has to be announced.
+    const needsWords = kept.length < at;
+    if (isMeant(text, block, { before, after }) && (!needsWords || announcesAction(before))) kept.push(block);
+  });
+  return kept;
+}
+
+function isMeant(
+  text: string,
+  block: MarkedBlock,
+  { before, after }: { before: string; after: string },
+): boolean {
   if (introducesExample(text.slice(0, block.start))) return false;
-  const inSentence = block.line.trim() !== "";
-  return !(inSentence && hasProseAfter(text, block, later));
+  if (after === "") return true;
+  return block.line.trim() === "" && isActionWithin({ before, after });
 }
 
 /** Words follow, other than more calls and results that the model made up. */

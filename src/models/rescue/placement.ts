@@ -6,6 +6,11 @@ const EXAMPLE =
 const MAYBE_EXAMPLE = /\b(?:formats?|samples?|snippets?|templates?|could)\b/i;
 const PRESENTS =
   /\b(?:show|tell|give|offer)\w* you\b|\byou (?:can|could|may|might|should|would|will|need|want)\b|\b(?:copy|paste|save this)\b/i;
+/** The writer speaks of itself and yet does nothing but explain. */
+const EXPLAINS =
+  /\b(?:I'll|I’ll|I will|I'm going to|I can|I would|let me|let's|let’s)\s+(?:\w+ly |now |first |just )*(?:explain|describe|illustrate|demonstrate|give (?!it\b)|show (?:how|what|an?\b|the (?:json|call|format|syntax)))|\b(?:written|formatted|expressed|encoded|called|structured|defined) (?:as follows|like (?:this|so))\b/i;
+const FIRST_PERSON =
+  /\b(?:I'll|I’ll|I will|I'm|I’m|I am|I need|I should|I must|I have to|let me|let's|let’s|let us)\b/i;
 const ANNOUNCES =
   /\b(?:I'll|I’ll|I will|I'm|I’m|I am|I need|I should|I must|I have to|I would|let me|let's|let’s|let us)\b|^(?:calling|using|running|reading|creating|writing|editing|executing|checking|listing|searching|opening|looking|first|next|now)\b/im;
 const LONGEST_ANNOUNCEMENT = 400;
@@ -13,9 +18,34 @@ const LONGEST_ANNOUNCEMENT = 400;
 /** The words right before an unmarked call announce an action of the writer, and present nothing to the reader. */
 export function announcesAction(before: string): boolean {
   const paragraph = lastParagraph(before);
-  if (paragraph.length > LONGEST_ANNOUNCEMENT || EXAMPLE.test(paragraph) || PRESENTS.test(paragraph))
-    return false;
-  return ANNOUNCES.test(paragraph);
+  return isOwnAction(paragraph) && ANNOUNCES.test(paragraph);
+}
+
+/**
+ * Words follow the call, and so it is shown rather than made, but where the writer says in the first person that it acts.
+ * An answer that opens with a call explains nothing.
+ */
+export function isActionWithin({ before, after }: { before: string; after: string }): boolean {
+  if (before.trim() === "") return !/^\p{Ll}/u.test(after);
+  const around = [lastParagraph(before), after.trim().split(/\n\s*\n/)[0] ?? ""];
+  return around.every((part) => !EXPLAINS.test(part)) && around.some(speaksOfItself);
+}
+
+function speaksOfItself(paragraph: string): boolean {
+  return isOwnAction(paragraph) && FIRST_PERSON.test(paragraph);
+}
+
+function isOwnAction(paragraph: string): boolean {
+  if (paragraph.length > LONGEST_ANNOUNCEMENT) return false;
+  return ![EXAMPLE, PRESENTS, EXPLAINS].some((pattern) => pattern.test(paragraph));
+}
+
+/** Between `<pre>` or `<code>` and its end. */
+export function isInHtmlCode(text: string, { start, end }: { start: number; end: number }): boolean {
+  return ["pre", "code"].some((name) => {
+    const open = [...text.slice(0, start).matchAll(new RegExp(`<(/?)${name}(?:\\s[^<>]*)?>`, "gi"))].at(-1);
+    return open?.[1] === "" && text.slice(end).toLowerCase().includes(`</${name}>`);
+  });
 }
 
 /** The line that leads in says that an example follows. */

@@ -1,0 +1,145 @@
+import { describe, expect, it } from "vitest";
+import { CALL, FORMS, TOUCH } from "./call-forms.ts";
+import { readReply, readText } from "./read-reply.ts";
+
+describe("text meant for the user", () => {
+  const fence = "```json\n" + CALL + "\n```";
+  it.each([
+    [
+      "a fenced example with words after it",
+      `Here is an example of a tool call:\n\n${fence}\n\nIt creates a file.`,
+    ],
+    ["a fenced example at the end", `A tool call looks like this:\n\n${fence}`],
+    ["a fence that is offered to the user", `You can save this as call.json:\n\n${fence}`],
+    ["an announced fence with words after it", `I'll run this:\n${fence}\nThat will create the file.`],
+    ["a fence in another language", `\`\`\`python\n${CALL}\n\`\`\``],
+    [
+      "a Hermes block in a fence with words",
+      `Hermes writes:\n\n\`\`\`\n<tool_call>${CALL}</tool_call>\n\`\`\`\n\nand waits.`,
+    ],
+    ["a Hermes block in inline code", `The model writes \`<tool_call>${CALL}</tool_call>\` to call it.`],
+    ["a Hermes block in quotes", `The model writes "<tool_call>${CALL}</tool_call>" to call it.`],
+    ["a Hermes block in a quotation", `> <tool_call>${CALL}</tool_call>\n\nis what it said.`],
+    ["a Hermes block in a sentence", `First comes <tool_call>${CALL}</tool_call> and then the result.`],
+    [
+      "a Hermes block introduced as an example",
+      `An example in the Hermes format:\n<tool_call>${CALL}</tool_call>\nThat is all.`,
+    ],
+    ["a Hermes block between tildes", `Hermes writes\n~~~\n<tool_call>${CALL}</tool_call>\n~~~`],
+    ["a Hermes block that is indented", `Hermes writes\n\n    <tool_call>${CALL}</tool_call>`],
+    [
+      "a Hermes block further down an indented block",
+      `Hermes writes\n\n    assistant:\n    <tool_call>${CALL}</tool_call>`,
+    ],
+    ["a Hermes block in HTML", `Hermes writes\n<pre>\n<tool_call>${CALL}</tool_call>\n</pre>`],
+    ["a Hermes block in HTML code", `Hermes writes\n<code><tool_call>${CALL}</tool_call></code>`],
+    [
+      "a Hermes block between prose",
+      `In Hermes format the model answers with\n<tool_call>${CALL}</tool_call>\nand waits for the result.`,
+    ],
+    [
+      "a Hermes block that is explained",
+      `Let me explain. In Hermes format the model answers with\n<tool_call>${CALL}</tool_call>\nThen it waits.`,
+    ],
+    [
+      "an answer that begins with a call and goes on about it",
+      `<tool_call>${CALL}</tool_call>\nis what the model writes.`,
+    ],
+    ["JSON that is given", `I'll give the JSON:\n\n${fence}`],
+    ["JSON that is explained", `Let me explain. The tool call is written as follows.\n\n${fence}`],
+    [
+      "a list of formats",
+      "The formats are\n- Mistral: [TOOL_CALLS][...]\n- Hermes: <tool_call>{...}</tool_call>",
+    ],
+    [
+      "a list of formats with whole calls",
+      `The formats are\n- Hermes: <tool_call>${CALL}</tool_call>\n- Mistral: [TOOL_CALLS][${CALL}]`,
+    ],
+    ["JSON of an undeclared tool", '{"name": "launch", "arguments": {"target": "moon"}}'],
+    ["JSON with more than a call", '{"name": "shell", "arguments": {"command": "ls"}, "version": "1.0.0"}'],
+    ["JSON without what the tool requires", '{"name": "write", "arguments": {"path": "a.txt"}}'],
+    [
+      "JSON with what the tool does not know",
+      '{"name": "shell", "arguments": {"command": "ls", "sudo": true}}',
+    ],
+    ["a link", "[shell](https://example.org) and [read(more)](x)"],
+    ["a list that is no call", '[launch(target="moon")]'],
+    ["a package.json", '```json\n{"name": "shell", "version": "1.0.0", "scripts": {}}\n```'],
+    ["JSON on its own line with words after it", `I'll run it:\n${CALL}\nand then we see.`],
+    ["JSON on its own line that is offered", `Your call could be:\n${CALL}`],
+    ["bare JSON with words after it", `${CALL}\n\nThis is the call.`],
+    ["a tag on its own", "The <tool_call> tag opens a call and </tool_call> closes it."],
+    ["Python code", '```python\nshell(command="ls")\n```'],
+  ])("stays text and runs nothing: %s", (_name, text) => {
+    for (const size of [text.length, 3]) {
+      const reply = readText(text, { size });
+      expect(reply.calls).toEqual([]);
+      expect(reply).toMatchObject({ text, shown: text, finish: "stop" });
+    }
+  });
+
+  it("is shown as it comes when it can be no call", () => {
+    const { events } = readText("Use ```js\nlet a = {};\n``` or [this](that) and <b>so</b> on, f(x) too.", {
+      size: 4,
+    });
+    expect(events.filter((event) => event.type === "text_delta").length).toBeGreaterThan(10);
+  });
+
+  it("is not looked through when no tools are offered", () => {
+    const reply = readReply([{ content: FORMS["Hermes"] }], { tools: [] });
+    expect(reply).toMatchObject({ calls: [], text: FORMS["Hermes"], shown: FORMS["Hermes"] });
+  });
+});
+
+describe("the words before a call", () => {
+  const fence = `\`\`\`json\n${CALL}\n\`\`\``;
+  const block = `<tool_call>\n${CALL}\n</tool_call>`;
+  it.each([
+    "I'll run the command now:",
+    "Let me check your files first.",
+    "Now I will create the file for you:",
+    "I need to format the template:",
+    "Running the tests:",
+    "Good idea.\n\nFirst, let me look around:",
+  ])("announce it: %s", (words) => {
+    for (const call of [fence, block, CALL]) {
+      expect(readText(`${words}\n\n${call}`)).toMatchObject({ text: words, calls: [{ arguments: TOUCH }] });
+    }
+  });
+
+  it.each([
+    "Here is an example of a tool call:",
+    "The format is:",
+    "For example:",
+    "You can run this:",
+    "Let me show you what to copy:",
+    "A call looks like this:",
+  ])("present it: %s", (words) => {
+    for (const call of [fence, block, CALL]) {
+      const text = `${words}\n\n${call}`;
+      expect(readText(text)).toMatchObject({ text, shown: text, calls: [] });
+    }
+  });
+
+  it("may speak of examples when they announce an action before a marked call", () => {
+    expect(readText(`I'll create an example file:\n${block}`).calls).toHaveLength(1);
+  });
+});
+
+describe("the words after a call", () => {
+  const block = `<tool_call>${CALL}</tool_call>`;
+  it.each([
+    ["the call was announced", `I'll create the file.\n${block}\nIt will be empty.`],
+    ["they announce what follows", `${block}\nI'll wait for the result.`],
+    ["the answer opens with the call", `${block}\nThe file has been created.`],
+    ["each call is announced", `I'll create it.\n${block}\nNow let me look.\n<tool_call>ls\n</tool_call>`],
+    ["an example came before", `Hermes writes\n${block}\nand waits.\n\nNow I'll do it:\n${block}`],
+    ["a format was named before", `Mistral writes [TOOL_CALLS][...] as a rule.\n\nI'll run it.\n${block}`],
+  ])("leave it a call when %s", (_name, text) => {
+    for (const size of [1000, 3]) {
+      const { calls, text: rest, shown } = readText(text, { size });
+      expect(calls[0]).toMatchObject({ name: "shell", arguments: TOUCH });
+      expect(rest.startsWith(shown) || shown === rest).toBe(true);
+    }
+  });
+});
