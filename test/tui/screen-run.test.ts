@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
+import type { AgentEvent } from "../../src/core/index.ts";
 import { closeScreens, openScreen, POLL } from "./fixtures/open-screen.ts";
 import { done, endless, event, propose, say, turn } from "./fixtures/steps.ts";
 import { KEY } from "./fixtures/virtual-terminal.ts";
@@ -99,7 +100,8 @@ describe("while the agent works", () => {
     await expect.poll(screen.text, POLL).toContain("working");
     screen.terminal.press(KEY.ctrlC);
     await expect.poll(screen.text, POLL).toContain("· interrupted");
-    expect(screen.terminal.isStarted).toBe(true);
+    screen.terminal.type("still here");
+    await expect.poll(screen.text, POLL).toMatch(/─\n {2}still here\n─/);
   });
 
   test("Ctrl-D leaves only from an empty input with nothing running", async () => {
@@ -178,6 +180,51 @@ describe("while the agent works", () => {
     await expect.poll(screen.text, POLL).toContain("✓ shell rm -r build  1.2 s · 12 lines\n  │ row 0\n");
     screen.terminal.press(KEY.ctrlO);
     await expect.poll(screen.text, POLL).toContain("✓ shell rm -r build  1.2 s · 12 lines\n\n  all good");
+  });
+
+  test("a command that was stopped keeps the last lines that were shown", async () => {
+    const screen = await openScreen(() => [
+      turn,
+      propose,
+      event({ type: "tool_started", callId: "c1", name: "shell" }),
+      event({ type: "tool_output", callId: "c1", text: "tick 1\ntick 2\n" }),
+      event({
+        type: "tool_finished",
+        callId: "c1",
+        name: "shell",
+        result: { ok: false, error: "stopped: the run was interrupted", output: "tick 1\ntick 2" },
+        durationMs: 900,
+      }),
+      event({ ...propose.event, callId: "c2" } as AgentEvent),
+      event({ type: "tool_started", callId: "c2", name: "shell" }),
+      event({ type: "tool_output", callId: "c2", text: "tock 1\n" }),
+      done(),
+    ]);
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect
+      .poll(screen.text, POLL)
+      .toContain("900 ms\n  │ tick 1\n  │ tick 2\n  │ stopped: the run was interrupted\n");
+    expect(screen.terminal.text).toContain("✗ shell rm -r build  interrupted\n  │ tock 1\n");
+  });
+
+  test("a failed command does not say the same twice", async () => {
+    const screen = await openScreen(() => [
+      turn,
+      propose,
+      event({ type: "tool_output", callId: "c1", text: "no such file\n" }),
+      event({
+        type: "tool_finished",
+        callId: "c1",
+        name: "shell",
+        result: { ok: false, error: "exit code 1: no such file" },
+        durationMs: 9,
+      }),
+      done(),
+    ]);
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("9 ms\n  │ exit code 1: no such file\n");
   });
 
   test("thinking is folded away when it ends", async () => {

@@ -179,23 +179,38 @@ function drawQuestion(preview: CallPreview, { width, style }: BodyOptions): stri
   );
 }
 
-function drawOutput({ state, tail, result }: Call, { width, style, expanded }: BodyOptions): string[] {
-  if (state === "asking") return [];
-  if (result !== undefined && !result.ok) {
-    const lines = wrapText(shorten(result.error, TAIL_CHARACTERS), {
-      width: width - BAR_COLUMNS,
-      paint: style.red,
-      indent: "",
-    });
-    return bar(head(lines, expanded ? DETAIL_LINES : ERROR_LINES, style), style);
-  }
-  const text = toTerminalText(result?.output ?? tail).trimEnd();
-  if (text === "" || (state !== "running" && !expanded)) return [];
+function drawOutput(call: Call, options: BodyOptions): string[] {
+  const { state, result } = call;
+  if (state === "asking" || (state === "done" && !options.expanded)) return [];
+  const error = result?.ok === false ? drawError(result.error, options) : [];
+  return bar([...drawLines(toShownOutput(call), call, options), ...error], options.style);
+}
+
+/** Of a call that went well the result; of one that is going or did not end well, what was seen while it ran. */
+function toShownOutput({ tail, result }: Call): string {
+  const output = result?.["output"];
+  const wasSeen = tail !== "" && result?.ok !== true;
+  const text = toTerminalText(wasSeen || typeof output !== "string" ? tail : output).trimEnd();
+  // An error ends with the output where that is short.
+  return result?.ok === false && toTerminalText(result.error).endsWith(text.trim()) ? "" : text;
+}
+
+function drawLines(text: string, { state }: Call, { style, expanded }: BodyOptions): string[] {
+  if (text === "") return [];
   const lines = text.split("\n").map((line) => style.dim(shorten(line, LINE_CHARACTERS)));
   const latest = lines.slice(-TAIL_LINES);
-  if (!expanded) return bar(latest, style);
-  const isCut = state === "running" && lines.length > DETAIL_LINES;
-  return bar([...head(lines, DETAIL_LINES, style), ...(isCut ? latest : [])], style);
+  if (!expanded) return latest;
+  const isCut = state !== "done" && lines.length > DETAIL_LINES;
+  return [...head(lines, DETAIL_LINES, style), ...(isCut ? latest : [])];
+}
+
+function drawError(error: string, { width, style, expanded }: BodyOptions): string[] {
+  const lines = wrapText(shorten(error, TAIL_CHARACTERS), {
+    width: width - BAR_COLUMNS,
+    paint: style.red,
+    indent: "",
+  });
+  return head(lines, expanded ? DETAIL_LINES : ERROR_LINES, style);
 }
 
 function head(lines: readonly string[], most: number, style: Style): string[] {
