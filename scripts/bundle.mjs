@@ -39,7 +39,7 @@ removeStale(metafile);
 /** Last, so that a command that runs while this builds finds all its chunks. */
 function removeStale({ outputs }) {
   const kept = new Set([...Object.keys(outputs), `${outdir}/LICENSES.txt`]);
-  for (const name of readdirSync(outdir, { recursive: true })) {
+  for (const name of readdirSync(outdir, { recursive: true, encoding: "utf8" })) {
     const file = `${outdir}/${name}`.replaceAll("\\", "/");
     if (statSync(file).isFile() && !kept.has(file)) rmSync(file);
   }
