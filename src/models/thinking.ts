@@ -92,6 +92,8 @@ export class ThinkingSplitter {
   /** Ends of the call we are in: tags inside a call that is written as text are content of a file or a command. */
   #call: readonly string[] | undefined;
   #seenThinking = false;
+  /** An opening tag was talked about, so a closing one may be as well. */
+  #mentioned = false;
 
   push(text: string): ThinkingSegment[] {
     this.#pending += text;
@@ -124,10 +126,26 @@ export class ThinkingSplitter {
     if (this.#pending === "") return segments;
     const match = matchToken(this.#pending, OUTSIDE);
     if (match === "partial" && !final) return segments.length > 0 ? segments : undefined;
-    if (typeof match === "object" && isMeant(match, this.#context))
-      return [...segments, ...this.#takeToken(match)];
+    const meant = typeof match === "object" ? this.#judge(match, final) : false;
+    if (meant === "later") return segments.length > 0 ? segments : undefined;
+    if (typeof match === "object" && meant) return [...segments, ...this.#takeToken(match)];
+    if (typeof match === "object" && match.kind === "open") this.#mentioned = true;
     const length = typeof match === "object" ? match.text.length : 1;
     return [...segments, ...this.#takeText(this.#pending.slice(0, length))];
+  }
+
+  /** Whether the tag at the start of what is pending does what it says; `later` when the rest of its line has to tell. */
+  #judge(token: Token, final: boolean): boolean | "later" {
+    if (token.kind !== "close" || this.#seenThinking) return isMeant(token, this.#context);
+    if (!isMeant(token, this.#context)) return false;
+    const before = this.#context.line.trim();
+    const starts = before === "";
+    if (starts && !this.#mentioned) return true;
+    // Written right after a sentence; a tag that is talked about has a space before it.
+    if (!this.#mentioned && /[.!?。！？]$/.test(this.#context.line)) return true;
+    if (this.#mentioned && !starts) return false;
+    const rest = /^[ \t]*(\n|\r|\S)?/.exec(this.#pending.slice(token.text.length))?.[1];
+    return rest === undefined ? final || "later" : /[\n\r]/.test(rest);
   }
 
   #stepInside(family: Family, final: boolean): ThinkingSegment[] | undefined {
@@ -178,9 +196,9 @@ function matchToken(text: string, tokens: readonly Token[]): Token | "partial" |
 /** A tag inside code, in quotes, or in the middle of a sentence is being talked about. */
 function isMeant(token: Token, { inCode, line }: { inCode: boolean; line: string }): boolean {
   if (inCode) return false;
-  if (token.kind === "call") return true;
   const before = line.trimEnd();
-  if (token.kind === "open") return before === "" || /[.!?:>\]。！？：]$/.test(before);
+  if (token.kind === "open" || token.kind === "call")
+    return before === "" || /[.!?:>\]。！？：]$/.test(before);
   return !/["'`“‘«]$/.test(line);
 }
 

@@ -55,8 +55,36 @@ describe("thinking in the text", () => {
       "```html\n<think>x</think>\n```",
       'Write "<think>" first.',
       "a < b and [THIN] ice",
+      "Use the `<think>` tag. The <think> tag opens reasoning. Then </think> closes it.",
+      "Then </think> closes it.",
+      "The <think> tag opens it, and it is closed by </think>",
+      "- <think> opens\n- </think>: closes",
     ]) {
       expect(readText(text, { size: 2 })).toMatchObject({ text, shown: text, thinking: "" });
+    }
+  });
+
+  it.each([
+    ["at the end of a line", "It is 4.\nSure. </think>\n4", "It is 4.\nSure."],
+    ["at the end of a line without a full stop", "So 4</think>\n4", "So 4"],
+    ["at the end of all", "So it is </think>", "So it is"],
+    ["right after a sentence", "So it is 4.</think>4", "So it is 4."],
+    ["at the start of a line", "So it is\n</think> 4", "So it is"],
+    ["on its own line after a mention", "The <think> tag?\n</think>\n4", "The <think> tag?"],
+  ])("ends with a closing tag alone %s", (_name, text, thinking) => {
+    for (const size of [text.length, 1, 3]) expect(readText(text, { size }).thinking).toBe(thinking);
+  });
+
+  it.each([
+    "",
+    "I could write <tool_call> now.\n",
+    "Maybe <function=ls> first.\n",
+    "Perhaps [TOOL_CALLS] or so.\n",
+  ])("leaves nothing before the call that follows it: %s", (words) => {
+    for (const size of [1000, 1, 3]) {
+      const call = '<tool_call>{"name": "ls", "arguments": {}}</tool_call>';
+      const reply = readText(`${words}I should look.\n</think>\n${call}`, { size });
+      expect(reply).toMatchObject({ text: "", thinking: `${words}I should look.`, calls: [{ name: "ls" }] });
     }
   });
 
