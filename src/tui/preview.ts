@@ -1,8 +1,8 @@
-import type { CallPreview } from "../core/index.ts";
+import type { ApprovalRequest, CallPreview } from "../core/index.ts";
 import { toDiffLines } from "./diff-lines.ts";
 import { formatCount } from "./format.ts";
 import type { Style } from "./style.ts";
-import { toTerminalText } from "./terminal-text.ts";
+import { toTerminalLine, toTerminalText } from "./terminal-text.ts";
 
 /** More than anybody reads; beyond it the question says what is not shown. */
 const PREVIEW_LINES = 400;
@@ -14,6 +14,12 @@ export function toPreviewLines({ kind, text }: CallPreview, style: Style): strin
   const shown = lines.slice(0, PREVIEW_LINES);
   const hidden = countHidden({ text, lines: lines.length });
   return hidden === "" ? shown : [...shown, style.yellow(`… ${hidden} are not shown`)];
+}
+
+/** Why a person is asked, each reason once: `why` often names the concerns already. */
+export function toReasons({ why, preview }: Pick<ApprovalRequest, "why" | "preview">): string[] {
+  const others = preview.concerns.filter((concern) => !why.includes(concern));
+  return [why, ...others].map(toTerminalLine).filter((text) => text !== "");
 }
 
 function countHidden({ text, lines }: { text: string; lines: number }): string {

@@ -25,6 +25,17 @@ describe("asking", () => {
     expect(screen.controller.decisions).toEqual([{ decision: "allow" }]);
   });
 
+  test("a reason that names a concern is told once", async () => {
+    const concern = "`.git/config` can make git run programs";
+    const request = { ...ask, why: concern, preview: { ...ask.preview, concerns: [concern, "it is long"] } };
+    const screen = await openScreen(() => [turn, propose, { ask: request }, done()]);
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect
+      .poll(screen.text, POLL)
+      .toContain(`Allow shell?\n  ${concern}\n  it is long\n  y allow once`);
+  });
+
   test.each([["n"], [KEY.escape]])("%j denies", async (key) => {
     const screen = await openQuestion();
     screen.pass(1_000);

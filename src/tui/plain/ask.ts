@@ -1,5 +1,5 @@
 import type { ApprovalDecision, ApprovalRequest, Approver } from "../../core/index.ts";
-import { toPreviewLines } from "../preview.ts";
+import { toPreviewLines, toReasons } from "../preview.ts";
 import { toStyle, type Style } from "../style.ts";
 import { toTerminalLine } from "../terminal-text.ts";
 import { createLineReader, type LineReader } from "./line-reader.ts";
@@ -82,10 +82,9 @@ function unattended(output: TextOutput): ApprovalDecision {
 }
 
 function toQuestion(request: ApprovalRequest, style: Style): string[] {
-  const why = [request.why, ...request.preview.concerns].map(toTerminalLine).filter((text) => text !== "");
   return [
     `${style.yellow("?")} ${style.bold(toTerminalLine(request.tool))}`,
     ...toPreviewLines(request.preview, style).map((line) => `  ${line}`),
-    ...why.map((text) => `  ${style.yellow(text)}`),
+    ...toReasons(request).map((text) => `  ${style.yellow(text)}`),
   ];
 }

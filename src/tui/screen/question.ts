@@ -1,6 +1,7 @@
 /** The question that takes the place of the input while a call waits to be allowed. */
 import { Input, isKeyRelease, matchesKey, type Component, type Focusable } from "@mariozechner/pi-tui";
 import type { ApprovalDecision, ApprovalRequest } from "../../core/index.ts";
+import { toReasons } from "../preview.ts";
 import type { Style } from "../style.ts";
 import { toTerminalLine } from "../terminal-text.ts";
 import { wrapText } from "./text-blocks.ts";
@@ -61,11 +62,10 @@ export class Question implements Component, Focusable {
   render(width: number): string[] {
     const { style } = this.#options;
     const border = style.yellow("─".repeat(Math.max(1, width)));
-    const { tool, why, preview } = this.#request;
-    const reasons = [why, ...preview.concerns].map(toTerminalLine).filter((text) => text !== "");
+    const reasons = toReasons(this.#request);
     return [
       border,
-      `  ${style.bold(`Allow ${toTerminalLine(tool)}?`)}`,
+      `  ${style.bold(`Allow ${toTerminalLine(this.#request.tool)}?`)}`,
       ...reasons.flatMap((text) => wrapText(text, { width, paint: style.yellow })),
       this.#isNoting ? this.#drawNote(width) : `  ${toKeys(style)}`,
       border,
