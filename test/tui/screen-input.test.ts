@@ -91,6 +91,19 @@ describe("commands and completion", () => {
     await expect.poll(screen.text, POLL).toContain("look at @src/model.ts");
   });
 
+  test.each(["@my", '@"my fi'])("a name with spaces is completed in quotes after %s", async (typed) => {
+    const screen = await openScreen(() => [done()], {
+      prepare: (controller) => (controller.files = ["src/my file.ts", "src/other.ts"]),
+    });
+    screen.terminal.type(`look at ${typed}`);
+    await expect.poll(screen.text, POLL).toContain("→ src/my file.ts");
+    screen.terminal.press(KEY.tab);
+    await expect.poll(screen.text, POLL).toContain('look at @"src/my file.ts"\n');
+    screen.terminal.type(" now");
+    await expect.poll(screen.text, POLL).toContain('look at @"src/my file.ts" now');
+    expect(screen.terminal.text).not.toContain("→");
+  });
+
   test("a list that was made for text since deleted completes nothing", async () => {
     const screen = await openScreen(() => [done()]);
     screen.terminal.type("/m");

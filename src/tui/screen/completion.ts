@@ -36,7 +36,7 @@ async function suggest(
 ): Promise<AutocompleteSuggestions | undefined> {
   const file = toFilePrefix(before);
   if (file !== undefined) {
-    const paths = await orNothing(() => source.completeFiles(file));
+    const paths = await orNothing(() => source.completeFiles(file.replace(/^"/, "")));
     return { prefix: `@${file}`, items: paths.slice(0, MOST_FILES).map(toFileItem) };
   }
   if (!isFirstLine || !before.startsWith("/")) return undefined;
@@ -57,13 +57,14 @@ async function suggest(
   };
 }
 
-/** What is typed after an `@` that begins a word. */
+/** What is typed after an `@` that begins a word; with the quote that opens it, it may have spaces. */
 function toFilePrefix(before: string): string | undefined {
-  return /(?:^|\s)@(\S*)$/.exec(before)?.[1];
+  return /(?:^|\s)@("[^"]*|(?!")\S*)$/.exec(before)?.[1];
 }
 
+/** In quotes where a space would end the name. */
 function toFileItem(path: string): AutocompleteItem {
-  return { value: `@${path}`, label: toTerminalLine(path) };
+  return { value: /\s/.test(path) ? `@"${path}"` : `@${path}`, label: toTerminalLine(path) };
 }
 
 function toCommandItem({ name, description }: ScreenCommand): AutocompleteItem {
