@@ -227,6 +227,34 @@ describe("while the agent works", () => {
     await expect.poll(screen.text, POLL).toContain("9 ms\n  │ exit code 1: no such file\n");
   });
 
+  test("what the last run cost is not repeated under a command", async () => {
+    const screen = await openScreen(() => [turn, say("ok"), done()]);
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("1.2 s");
+    screen.terminal.type("/mode auto");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("mode is auto");
+    expect(screen.terminal.text).not.toContain("1.2 s");
+  });
+
+  test("a mode that a command changed is not told again by the next run", async () => {
+    const screen = await openScreen(() => [
+      event({ type: "mode_changed", mode: "auto" }),
+      turn,
+      say("ok"),
+      done(),
+    ]);
+    screen.terminal.type("/mode auto");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("mode is auto");
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("1.2 s");
+    expect(screen.terminal.text).not.toContain("mode is now");
+    expect(screen.terminal.text.match(/mode is/g)).toHaveLength(1);
+  });
+
   test("thinking is folded away when it ends", async () => {
     const screen = await openScreen(
       () => [

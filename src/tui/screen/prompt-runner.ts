@@ -106,7 +106,8 @@ export class PromptRunner {
   }
 
   #startCommand({ name, args }: CommandLine, text: string): void {
-    const { controller, transcript } = this.#options;
+    const { controller, transcript, view } = this.#options;
+    view.leaveBehind();
     transcript.echo(text);
     const command = controller.commands.find((candidate) => candidate.name === name);
     if (command === undefined) return this.#warn(toAdvice(name, controller));

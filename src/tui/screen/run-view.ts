@@ -74,6 +74,11 @@ export class RunView {
     this.#options.add(createRequestBlock(text, { style: this.#options.theme.style }));
   }
 
+  /** Something else comes below the last run: what it cost is not said again. */
+  leaveBehind(): void {
+    this.#summary = "";
+  }
+
   /** Shows what a call would do, also when its events are still to come. */
   ask(request: ApprovalRequest): void {
     if (!this.#tools.has(request.callId)) {
