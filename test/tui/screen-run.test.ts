@@ -227,6 +227,38 @@ describe("while the agent works", () => {
     await expect.poll(screen.text, POLL).toContain("9 ms\n  │ exit code 1: no such file\n");
   });
 
+  test.each([
+    ["a\nb\n", "created notes.txt (4 bytes, 2 lines)", "+2 lines"],
+    ["a", "wrote 1 bytes to notes.txt (1 line)", "1 line"],
+    ["", "created notes.txt (0 bytes, 0 lines)", "+0 lines"],
+  ])("writing %j shows its size, and its text with details", async (content, output, size) => {
+    const screen = await openScreen(() => [
+      turn,
+      event({
+        type: "tool_proposed",
+        callId: "w",
+        name: "write",
+        access: "write",
+        arguments: { path: "notes.txt", content },
+      }),
+      event({
+        type: "tool_finished",
+        callId: "w",
+        name: "write",
+        result: { ok: true, output },
+        durationMs: 3,
+      }),
+      done(),
+    ]);
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain(`✓ write notes.txt  ${size} · 3 ms\n`);
+    expect(screen.terminal.text).not.toContain("+a");
+    screen.terminal.press(KEY.ctrlO);
+    await expect.poll(screen.text, POLL).toContain(`│ ${output}`);
+    if (content !== "") expect(screen.terminal.text).toContain("  │ +a\n");
+  });
+
   test("what the last run cost is not repeated under a command", async () => {
     const screen = await openScreen(() => [turn, say("ok"), done()]);
     screen.terminal.type("go");

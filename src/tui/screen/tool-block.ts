@@ -7,6 +7,7 @@ import type { Style } from "../style.ts";
 import { toTerminalText } from "../terminal-text.ts";
 import { createBlock, type Block } from "./block.ts";
 import { wrapText } from "./text-blocks.ts";
+import { formatWritten, toWrittenText } from "./written.ts";
 
 export interface ToolBlock {
   readonly block: Block;
@@ -37,6 +38,8 @@ type State = "proposed" | "asking" | "running" | "done" | "failed" | "abandoned"
 
 interface Call {
   state: State;
+  /** What the call writes to a file. */
+  written: string | undefined;
   tail: string;
   preview?: CallPreview;
   /** The user was asked: what they saw stays as they saw it. */
@@ -56,7 +59,7 @@ export function createToolBlock({
   style: Style;
 }): ToolBlock {
   const summary = toCallSummary(name, input);
-  const call: Call = { state: "proposed", tail: "" };
+  const call: Call = { state: "proposed", tail: "", written: toWrittenText(name, input) };
   const block = createBlock("tool", (width, { expanded }) => [
     drawHeader(call, { name: summary.name, subject: summary.subject, width, style }),
     ...drawBody(call, { width, style, expanded }),
@@ -106,18 +109,21 @@ function toMark(state: State, style: Style): string {
   return style.dim(state === "abandoned" ? "✗" : "○");
 }
 
-function toMeta({ state, result, durationMs }: Call): string {
+function toMeta(call: Call): string {
+  const { state, result, durationMs } = call;
   if (result === undefined) return state === "abandoned" ? "interrupted" : "";
-  const diff = toDiff(result);
   // A call that never ran took no time.
   const hasRun = durationMs !== undefined && (durationMs > 0 || result.ok);
-  return [
-    diff === undefined ? "" : formatDiffSize(diff),
-    hasRun ? formatDuration(durationMs) : "",
-    toLength(result),
-  ]
+  return [toChangeSize(call), hasRun ? formatDuration(durationMs) : "", toLength(result)]
     .filter((part) => part !== "")
     .join(" · ");
+}
+
+function toChangeSize({ result, written, preview }: Call): string {
+  const diff = toDiff(result);
+  if (diff !== undefined) return formatDiffSize(diff);
+  if (result?.ok !== true || written === undefined) return "";
+  return preview?.kind === "diff" ? formatDiffSize(preview.text) : formatWritten(written, result);
 }
 
 /** How much is behind the details key. */
@@ -153,9 +159,22 @@ function drawChange(call: Call, options: BodyOptions): string[] {
     return drawQuestion(preview, options);
   }
   const diff = toDiff(call.result);
-  if (diff === undefined) return [];
+  if (diff === undefined) return expanded ? drawWritten(call, style) : [];
   const lines = toDiffLines(shortenLines(withoutNames(diff)), style);
   return bar(head(lines, expanded ? DETAIL_LINES : DIFF_LINES, style), style);
+}
+
+function drawWritten({ written = "", state }: Call, style: Style): string[] {
+  if (written === "" || state !== "done") return [];
+  const lines = shortenLines(toTerminalText(written).replace(/\n$/, "")).split("\n");
+  return bar(
+    head(
+      lines.map((line) => style.green(`+${line}`)),
+      DETAIL_LINES,
+      style,
+    ),
+    style,
+  );
 }
 
 function shortenLines(text: string): string {
