@@ -194,6 +194,43 @@ describe("on a terminal", () => {
     );
   });
 
+  const shellRun = (output: string, ok = true): AgentEvent[] => [
+    {
+      type: "tool_proposed",
+      callId: "c",
+      name: "shell",
+      access: "execute",
+      arguments: { command: "make" },
+    },
+    { type: "tool_output", callId: "c", text: output },
+    {
+      type: "tool_finished",
+      callId: "c",
+      name: "shell",
+      result: ok ? { ok, output } : { ok, output, error: "exit code 2: bad" },
+      durationMs: 3,
+    },
+  ];
+
+  test("the last lines of a command are shown below it", async () => {
+    const { stderr } = await show(shellRun("one\n\ntwo\u001b[2J\n"), { tty: true });
+    expect(settled(stderr)).toBe("✓ shell make (3 ms)\n  one\n\n  two␛[2J\n");
+    const ten = Array.from({ length: 10 }, (_, index) => `row ${index}`).join("\n");
+    const long = await show(shellRun(ten, false), { tty: true });
+    expect(settled(long.stderr)).toMatch(
+      /^✗ shell make \(3 ms\) exit code 2: bad\n {2}… 2 more lines\n {2}row 2\n[^]*\n {2}row 9\n$/,
+    );
+    const silent = await show(shellRun(""), { tty: true });
+    expect(settled(silent.stderr)).toBe("✓ shell make (3 ms)\n");
+  });
+
+  test("the output of a command is shown once with verbose and not at all into a pipe", async () => {
+    const verbose = await show(shellRun("one\n"), { tty: true, verbose: true });
+    expect(settled(verbose.stderr)).toBe("one\n✓ shell make (3 ms)\n");
+    const piped = await show(shellRun("one\n"));
+    expect(piped.stderr).toBe("✓ shell make (3 ms)\n");
+  });
+
   test("a surrogate pair split over two pieces arrives whole", async () => {
     const { stdout } = await show(
       [

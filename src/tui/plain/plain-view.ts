@@ -32,6 +32,8 @@ export interface PlainViewOptions {
 }
 
 const DIFF_LINES = 40;
+const OUTPUT_LINES = 8;
+const OUTPUT_CHARACTERS = 500;
 const ERROR_CHARACTERS = 300;
 
 export function createPlainView(options: PlainViewOptions): View {
@@ -190,10 +192,27 @@ class PlainView {
     const time = this.#style.dim(` (${formatDuration(durationMs)})`);
     if (result.ok) {
       await this.#line(`${this.#style.green("✓")} ${this.#style.dim(call)}${time}`);
-      return this.#showDiff(result);
+      await this.#showDiff(result);
+    } else {
+      const error = shorten(toTerminalLine(result.error), ERROR_CHARACTERS);
+      await this.#line(`${this.#style.red("✗")} ${this.#style.dim(call)}${time} ${this.#style.red(error)}`);
     }
-    const error = shorten(toTerminalLine(result.error), ERROR_CHARACTERS);
-    return this.#line(`${this.#style.red("✗")} ${this.#style.dim(call)}${time} ${this.#style.red(error)}`);
+    if (name === "shell") await this.#showOutput(result);
+  }
+
+  /** The last lines of a command; with `verbose` they have been shown as they came. */
+  async #showOutput(result: ToolResult): Promise<void> {
+    const output = result["output"];
+    if (typeof output !== "string" || !this.#watched || this.#verbose) return;
+    const text = toTerminalText(output).trimEnd();
+    if (text === "") return;
+    const lines = text.split("\n");
+    const hidden = lines.length - OUTPUT_LINES;
+    if (hidden > 0)
+      await this.#line(this.#style.dim(`  … ${hidden} more ${hidden === 1 ? "line" : "lines"}`));
+    for (const line of lines.slice(-OUTPUT_LINES)) {
+      await this.#line(line === "" ? "" : this.#style.dim(`  ${shorten(line, OUTPUT_CHARACTERS)}`));
+    }
   }
 
   async #showDiff(result: ToolResult): Promise<void> {
