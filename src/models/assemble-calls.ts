@@ -42,7 +42,7 @@ export function createCallAssembler(declared: readonly string[]): CallAssembler 
       } else if (delta.arguments !== undefined) partial.object = delta.arguments;
       return { name: joinNames(partial.names, declared), bytes: partial.bytes };
     },
-    end: () => dropRepeats(partials.map((partial) => toCall(partial, declared))),
+    end: () => dropRepeats(partials, declared),
   };
 }
 
@@ -50,14 +50,19 @@ function toCall(partial: PartialCall, declared: readonly string[]): AssembledCal
   return { id: partial.id, name: joinNames(partial.names, declared), arguments: joinArguments(partial) };
 }
 
-/** Some servers send a finished call once more; with an id of its own it is meant as another call. */
-function dropRepeats(calls: readonly AssembledCall[]): AssembledCall[] {
-  return calls.filter((call, at) => {
+/** Some servers send a finished call once more; with an id or a place of its own it is meant as another call. */
+function dropRepeats(partials: readonly PartialCall[], declared: readonly string[]): AssembledCall[] {
+  const calls = partials.map((partial) => ({ index: partial.index, call: toCall(partial, declared) }));
+  const kept = calls.filter(({ index, call }, at) => {
     if (call.name === "" && call.arguments === "") return false;
     if (call.id !== undefined) return true;
     const text = JSON.stringify([call.name, call.arguments]);
-    return !calls.slice(0, at).some((other) => JSON.stringify([other.name, other.arguments]) === text);
+    return !calls.slice(0, at).some((other) => {
+      const elsewhere = index !== undefined && other.index !== undefined && index !== other.index;
+      return !elsewhere && JSON.stringify([other.call.name, other.call.arguments]) === text;
+    });
   });
+  return kept.map(({ call }) => call);
 }
 
 function findPartial(

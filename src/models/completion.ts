@@ -25,7 +25,8 @@ type Json = Readonly<Record<string, unknown>>;
 /** Reads a chunk of a stream (`choices[].delta`) or a whole answer (`choices[].message`). */
 export function toDelta(frame: Json): Delta {
   const choices = Array.isArray(frame["choices"]) ? frame["choices"] : undefined;
-  const choice = toObject(choices?.[0]);
+  // One answer was asked for; a second one beside it would be mixed into it.
+  const choice = choices?.map(toObject).find(({ index }) => typeof index !== "number" || index === 0) ?? {};
   const body = toObject(choice["delta"] ?? choice["message"] ?? (choices ? undefined : frame["message"]));
   const parts = readContent(body["content"] ?? choice["text"]);
   // A whole answer is complete, said or not.

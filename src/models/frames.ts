@@ -12,7 +12,7 @@ export type Frame =
 const WHOLE_BODY_BYTES = 64 * 1024 * 1024;
 const GARBAGE_CHARS = 2_000;
 
-/** Reads a streamed answer, and also the plain JSON document that some servers give to a request for a stream. */
+/** Reads a streamed answer, and also the plain JSON, one document or one a line, that some servers give instead. */
 export async function* readFrames(body: AsyncIterable<Uint8Array>): AsyncGenerator<Frame> {
   const parser = createSseParser();
   const start: Uint8Array[] = [];
@@ -32,7 +32,7 @@ export async function* readFrames(body: AsyncIterable<Uint8Array>): AsyncGenerat
       else yield* toFrames(parser.push(held));
     }
   }
-  if (whole) yield wholeFrame(whole.text());
+  if (whole) yield* wholeFrames(whole.text());
   if (!streaming) return;
   yield* toFrames(parser.end());
   const text = toText(start).trimStart();
@@ -65,8 +65,13 @@ function toText(chunks: readonly Uint8Array[]): string {
   return chunks.map((bytes) => decoder.decode(bytes, { stream: true })).join("");
 }
 
-function wholeFrame(text: string): Frame {
-  return toJsonFrame(text) ?? { type: "garbage", text: text.slice(0, GARBAGE_CHARS) };
+/** One document, or one on each line: a stream without the frames of events. */
+function wholeFrames(text: string): Frame[] {
+  const frame = toFrame(text);
+  if (frame.type === "json") return [frame];
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  const [first, ...others] = lines.map((line) => toFrame(line.trim()));
+  return first?.type === "json" ? [first, ...others] : [frame];
 }
 
 function toJsonFrame(text: string): Frame | undefined {

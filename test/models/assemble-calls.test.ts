@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { toDelta } from "../../src/models/completion.ts";
 import { readReply } from "./read-reply.ts";
 
 const A = '{"path": "a.txt"}';
@@ -230,5 +231,39 @@ describe("corrections", () => {
     expect(made).toMatchObject([
       { name: "launch", arguments: undefined, problem: expect.stringMatching(/no tool `launch`/) },
     ]);
+  });
+});
+
+describe("the same call twice", () => {
+  it("is two calls when each has a place of its own", () => {
+    const entry = (index: number) => ({ index, ...fn("todo_add", '{"text": "a"}') });
+    expect(calls([entry(0)], [entry(1)]).calls).toHaveLength(2);
+    expect(calls([entry(0), entry(1)]).calls).toHaveLength(2);
+  });
+
+  it("is one call when it comes once more at its place", () => {
+    const entry = { index: 0, ...fn("todo_add", '{"text": "a"}') };
+    expect(calls([entry], [entry]).calls).toHaveLength(1);
+  });
+});
+
+describe("a second answer beside the first", () => {
+  it("is not mixed into it", () => {
+    const frames = [
+      { choices: [{ index: 0, delta: { content: "a" } }] },
+      { choices: [{ index: 1, delta: { content: "b" }, finish_reason: "stop" }] },
+      {
+        choices: [
+          { index: 1, delta: { content: "c" } },
+          { index: 0, delta: { content: "d" } },
+        ],
+      },
+    ].map(toDelta);
+    expect(frames.map(({ text, finish }) => [text, finish])).toEqual([
+      ["a", undefined],
+      ["", undefined],
+      ["d", undefined],
+    ]);
+    expect(frames.every(({ recognized }) => recognized)).toBe(true);
   });
 });

@@ -101,6 +101,15 @@ describe("frames of an answer", () => {
     ]);
   });
 
+  it("may come as a document on each line", async () => {
+    expect(await frames('{"a":1}\n{"b"', ':2}\n\n{"c":3}\n{"d":')).toMatchObject([
+      { value: { a: 1 } },
+      { value: { b: 2 } },
+      { value: { c: 3 } },
+      { type: "garbage" },
+    ]);
+  });
+
   it("turn an error event into an error", async () => {
     expect(await frames('event: error\ndata: {"message":"boom"}\n\n')).toEqual([
       { type: "json", value: { error: { message: "boom" } } },

@@ -5,6 +5,9 @@ import { skipMark } from "./json-calls.ts";
 const OPEN = /<tool_call>\s*([\w.:-]+)[ \t]*(?:\n\s*)?(?=<arg_key>|<\/tool_call>)/y;
 const PAIR = /\s*<arg_key>([\s\S]*?)<\/arg_key>\s*<arg_value>([\s\S]*?)<\/arg_value>/y;
 
+const UNCLEAR =
+  'It is not clear where a value of the call ends, because it holds `</arg_value>`. Send it as JSON: <tool_call>{"name": "…", "arguments": {…}}</tool_call>.';
+
 /** GLM: `<tool_call>read\n<arg_key>path</arg_key>\n<arg_value>a.txt</arg_value>\n</tool_call>`. */
 export const glm: CallForm = {
   name: "<arg_key> in text",
@@ -27,10 +30,28 @@ export const glm: CallForm = {
       values.push([key, toParameter(declared[key]?.type ?? "string", pair[2] ?? "")]);
     }
     const closed = skipMark(text, end, ["</tool_call>"]);
-    // A value without its end is a cut, whatever the server says about the finish.
-    const cut = closed === undefined && text.slice(end).trim() !== "";
-    const stop = closed ?? (cut ? text.length : end);
+    const problem = findProblem(text, { end, closed });
+    const stop = problem === undefined ? (closed ?? end) : skipRest(text, end);
     const call = { name, arguments: Object.fromEntries(values), raw: text.slice(at, stop) };
-    return { end: stop, calls: [cut ? { ...call, problem: CUT_OFF } : call] };
+    return { end: stop, calls: [problem === undefined ? call : { ...call, problem }] };
   },
 };
+
+/** A value without its end is a cut, whatever the server says about the finish; text after a value says that it held its own end. */
+function findProblem(
+  text: string,
+  { end, closed }: { end: number; closed: number | undefined },
+): string | undefined {
+  const rest = text.slice(closed ?? end);
+  const [tag] = /<tool_call>|<\/arg_value>/.exec(rest) ?? [];
+  if (tag === "</arg_value>") return UNCLEAR;
+  if (closed !== undefined || rest.trim() === "" || /^\s*<tool_call>/.test(rest)) return undefined;
+  return CUT_OFF;
+}
+
+/** What is left of a call that cannot be used, up to its last end before the next call. */
+function skipRest(text: string, at: number): number {
+  const next = text.indexOf("<tool_call>", at);
+  const last = text.slice(0, next < 0 ? undefined : next).lastIndexOf("</tool_call>");
+  return last < at ? text.length : last + "</tool_call>".length;
+}
