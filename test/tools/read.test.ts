@@ -63,6 +63,6 @@ test("failures begin with what is wrong and name the way out", async () => {
   });
   expect(await bench.call({})).toMatchObject({
     ok: false,
-    error: expect.stringContaining("`path` must be a string"),
+    error: expect.stringContaining("`path` is missing"),
   });
 });

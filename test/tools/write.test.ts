@@ -22,7 +22,7 @@ test("refuses what leaves the workspace, state, folders and left-out text, and c
     [{ path: ".lmagent/mcp.json", content: "x" }, /own state/],
     [{ path: ".", content: "x" }, /it is a folder/],
     [{ path: "a.ts", content: "one(1);\n// ... existing code ...\n" }, /write the whole file/],
-    [{ path: "a.ts" }, /`content` must be a string/],
+    [{ path: "a.ts" }, /`content` is missing/],
   ] as const) {
     expect(await bench.call(input)).toMatchObject({ ok: false, error: expect.stringMatching(error) });
   }
