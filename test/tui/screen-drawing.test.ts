@@ -21,6 +21,20 @@ describe("what is drawn", () => {
     expect(paragraphs(screen.terminal.everything)).toEqual(upTo(200));
   });
 
+  test("a redraw while the input grows loses no line", async () => {
+    const screen = await openScreen(() => [turn, ...numbered(20), done()]);
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("Paragraph 20.");
+    await expect.poll(screen.text, POLL).toContain("1.2 s");
+    screen.terminal.type("a");
+    for (let line = 0; line < 4; line += 1) screen.terminal.press(KEY.altEnter);
+    screen.terminal.type("b");
+    screen.terminal.press(KEY.ctrlL);
+    await expect.poll(screen.text, POLL).toMatch(/ {2}a\n\n\n\n {2}b\n/);
+    expect(new Set(paragraphs(screen.terminal.everything))).toEqual(new Set(upTo(20)));
+  });
+
   test("many exchanges stay whole and cheap to draw", async () => {
     const screen = await openScreen(() => [turn, ...numbered(60), done()], { banner: [] });
     for (let run = 1; run <= 25; run += 1) {

@@ -33,6 +33,7 @@ export class Frame implements Component {
   #entries: Entry[] = [];
   #expanded = false;
   #size = { width: 0, rows: 0 };
+  #bottomLines = 0;
   /** Lines drawn in the last frame. */
   #drawnLines = 0;
   #restart: "screen" | "details" | "none" = "none";
@@ -83,6 +84,7 @@ export class Frame implements Component {
     // The input stays where it is when something above it gets shorter.
     const gap = top === 0 || this.#leaving ? 0 : Math.max(0, top + rows - body.length - bottom.length);
     const lines = [...body, ...Array<string>(gap).fill(""), ...bottom];
+    this.#bottomLines = bottom.length;
     this.#drawnLines = lines.length;
     // Not at once: the screen library is in the middle of drawing.
     if (lines.length > MAX_LINES) queueMicrotask(() => this.#redraw("screen"));
@@ -107,7 +109,9 @@ export class Frame implements Component {
     const top = Math.max(0, this.#drawnLines - before.rows);
     const inDetail = this.#restart === "details";
     const from = inDetail ? this.#firstDetailed(top) : this.#entries.length;
-    const room = rows - bottomLines + again + (inDetail ? 0 : this.#countUndrawn());
+    // What a bottom that grew pushes up is in no scrollback yet.
+    const pushed = Math.max(0, bottomLines - this.#bottomLines);
+    const room = rows - bottomLines + again + (inDetail ? 0 : this.#countUndrawn() + pushed);
     this.#size = { width, rows };
     this.#restart = "none";
     this.#drawnLines = 0;
