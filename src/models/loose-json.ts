@@ -84,8 +84,14 @@ function readValue(cursor: Cursor, depth: number): unknown {
 function readObject(cursor: Cursor, depth: number): Record<string, unknown> {
   const entries: [string, unknown][] = [];
   cursor.at += 1;
+  // Templates that were filled in carelessly teach `{{"name": …}}`.
+  const doubled = cursor.text[cursor.at] === "{";
+  if (doubled) cursor.at += 1;
   for (;;) {
-    if (endsList(cursor, "}", entries.length > 0)) return Object.fromEntries(entries);
+    if (endsList(cursor, "}", entries.length > 0)) {
+      if (doubled) takeSecondBrace(cursor);
+      return Object.fromEntries(entries);
+    }
     const key = readKey(cursor);
     skipSpace(cursor);
     if (cursor.at >= cursor.text.length)
@@ -95,6 +101,13 @@ function readObject(cursor: Cursor, depth: number): Record<string, unknown> {
     entries.push([key, readValue(cursor, depth + 1)]);
     takeComma(cursor, "}");
   }
+}
+
+function takeSecondBrace(cursor: Cursor): void {
+  const brace = cursor.text[cursor.at];
+  if (brace !== "}") throw new Refusal(unexpected(cursor, "a second `}`"), cursor.at, brace === undefined);
+  cursor.repaired = true;
+  cursor.at += 1;
 }
 
 function readArray(cursor: Cursor, depth: number): unknown[] {

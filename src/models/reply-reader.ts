@@ -72,7 +72,7 @@ export class ReplyReader {
   }
 
   #createGate(): TextGate {
-    return createTextGate({ calls: this.#options.tools.length > 0 });
+    return createTextGate({ tools: this.#options.tools });
   }
 
   #takeThinking(text: string): ModelEvent {

@@ -75,4 +75,25 @@ export const FORMS: Record<string, string> = {
   Granite: `<|tool_call|>[${CALL}]`,
   Phi: `<|tool_call|>[${CALL}]<|/tool_call|>`,
   "Phi before 4": `functools[${CALL}]`,
+  LFM2: '<|tool_call_start|>[shell(command="touch ran_a")]<|tool_call_end|>',
+  "LFM2 with JSON": `<|tool_call_start|>[${CALL}]<|tool_call_end|>`,
+  "Command R": `<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "shell", "parameters": ${JSON.stringify(TOUCH)}}]<|END_ACTION|>`,
+  "Command R before 08-2024": `Action: \`\`\`json\n[{"tool_name": "shell", "parameters": ${JSON.stringify(TOUCH)}}]\n\`\`\``,
+  "DeepSeek V3.2":
+    '<｜DSML｜function_calls>\n<｜DSML｜invoke name="shell">\n<｜DSML｜parameter name="command" string="true">touch ran_a</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜function_calls>',
+  Nemotron: `<TOOLCALL>[${CALL}]</TOOLCALL>`,
+  "functions of gemma":
+    "<start_function_call>call:shell{command:<escape>touch ran_a<escape>}<end_function_call>",
+  "XML with names as attributes":
+    '<function name="shell"><parameter name="command">touch ran_a</parameter></function>',
+  InternLM: `<|action_start|><|plugin|>\n${CALL}<|action_end|>`,
+  Apertus: `<|tools_prefix|>[{"shell": ${JSON.stringify(TOUCH)}}]<|tools_suffix|>`,
+  Functionary: `>>>shell\n${JSON.stringify(TOUCH)}`,
+  ReAct: `Action: shell\nAction Input: ${JSON.stringify(TOUCH)}`,
+  "ReAct with the start of a result": `Action: shell\nAction Input: ${JSON.stringify(TOUCH)}\nObservation:`,
+  "tags of tool names": "<shell>\n<command>touch ran_a</command>\n</shell>",
+  "tags of tool names on one line": "<shell><command>touch ran_a</command></shell>",
+  Seed: "<seed:tool_call>\n<function=shell>\n<parameter=command>touch ran_a</parameter>\n</function>\n</seed:tool_call>",
+  "Hermes with double braces": `<tool_call>{{"name": "shell", "arguments": {{"command": "touch ran_a"}}}}</tool_call>`,
+  "bare JSON in double braces": `{${CALL}}`,
 };

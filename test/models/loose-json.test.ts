@@ -128,3 +128,17 @@ describe("arguments of a call", () => {
     expect(parseCallArguments('{"path": "a.txt"', { complete: false })).toHaveProperty("problem");
   });
 });
+
+describe("double braces", () => {
+  it("are read as single ones where both ends are double", () => {
+    expect(readLooseJson('{{"a": {{"b": 1}}, "c": {"d": {}}}}')).toMatchObject({
+      ok: true,
+      value: { a: { b: 1 }, c: { d: {} } },
+      repaired: true,
+    });
+  });
+
+  it.each(['{{"a": 1}', '{{"a": 1} }', '{{{"a": 1}}}'])("are refused elsewhere: %s", (text) => {
+    expect(readLooseJson(text, { closeOpen: true }).ok).toBe(false);
+  });
+});

@@ -91,6 +91,84 @@ describe("text meant for the user", () => {
   });
 });
 
+describe("forms that are shown", () => {
+  const forms = Object.entries(FORMS).filter(
+    ([name]) => !/fence|announced|Gemma|DeepSeek V3$|08-2024/.test(name),
+  );
+  it.each(forms)("do not run in a fence: %s", (_name, form) => {
+    for (const mark of ["```text", "~~~"]) {
+      const text = `The model writes\n${mark}\n${form}\n${mark.slice(0, 3)}\nand waits.`;
+      for (const size of [text.length, 3])
+        expect(readText(text, { size })).toMatchObject({ text, calls: [] });
+    }
+  });
+
+  it.each(forms)("do not run between prose: %s", (_name, form) => {
+    const text = `In this format the model answers with\n${form}\nand waits for the result.`;
+    expect(readText(text, { size: 3 }).calls).toEqual([]);
+  });
+
+  it.each(forms)("do not run after an introduction: %s", (_name, form) => {
+    const text = `For example:\n\n${form}`;
+    expect(readText(text, { size: 3 }).calls).toEqual([]);
+  });
+});
+
+describe("forms that are ordinary text elsewhere", () => {
+  const input = JSON.stringify(TOUCH);
+  it.each([
+    ["a transcript", `Action: shell\nAction Input: ${input}\nObservation: done\nFinal Answer: it is there.`],
+    ["an undeclared action", `Action: launch\nAction Input: ${input}`],
+    ["a heading", "Action: run the tests\nAnd then rest."],
+    ["the prompt of Python", '>>> shell("a")\nb'],
+    ["a prompt with the name of a tool", ">>>shell\nls -l"],
+    ["tags with words after them", "<shell><command>touch ran_a</command></shell>\nis the form."],
+    ["tags in a sentence", "Write <shell><command>touch ran_a</command></shell>"],
+    ["tags of an undeclared tool", "<run><command>touch ran_a</command></run>"],
+    ["tags with an undeclared parameter", "<shell><command>a</command><cwd>b</cwd></shell>"],
+    ["tags without what is required", "<shell></shell>"],
+    ["tags that come twice", "<shell><command>a</command><command>b</command></shell>"],
+    ["tags that do not end", "<shell><command>touch ran_a</command>"],
+  ])("stay text: %s", (_name, text) => {
+    for (const size of [text.length, 1, 4])
+      expect(readText(text, { size })).toMatchObject({ text, shown: text, calls: [] });
+  });
+
+  it("keep a value that holds such tags", () => {
+    const content = "<write>\n<content>a</content> b\n</write> c";
+    const text = `<write>\n<path>a.xml</path>\n<content>\n${content}\n</content>\n</write>`;
+    expect(readText(text).calls).toMatchObject([{ arguments: { path: "a.xml", content } }]);
+  });
+
+  it("run nothing when a value could end in two places", () => {
+    const content = "<write>\n<path>b</path>\n<content>a</content>\n</write>";
+    const text = `<write>\n<path>a.xml</path>\n<content>\n${content}\n</content>\n</write>`;
+    expect(readText(text)).toMatchObject({ text, calls: [] });
+  });
+});
+
+describe("a sentence after JSON alone", () => {
+  it.each(["This will create the file.", "The command will create the file"])(
+    "says what it does: %s",
+    (words) => {
+      for (const size of [1000, 3]) {
+        expect(readText(`${CALL}\n\n${words}`, { size })).toMatchObject({
+          text: words,
+          shown: words,
+          calls: [{ name: "shell", arguments: TOUCH }],
+        });
+      }
+    },
+  );
+
+  it.each(["This is how a call looks.", "You can send this.", "This will work. Then wait."])(
+    "presents it: %s",
+    (words) => {
+      expect(readText(`${CALL}\n\n${words}`).calls).toEqual([]);
+    },
+  );
+});
+
 describe("the words before a call", () => {
   const fence = `\`\`\`json\n${CALL}\n\`\`\``;
   const block = `<tool_call>\n${CALL}\n</tool_call>`;

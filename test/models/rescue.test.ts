@@ -50,6 +50,14 @@ describe("calls written as text", () => {
     },
   );
 
+  it.each(Object.entries(FORMS))("recovers %s wherever it is split", (_name, text) => {
+    for (let at = 1; at < text.length; at += 1) {
+      const reply = readReply([{ content: text.slice(0, at) }, { content: text.slice(at) }]);
+      expect(reply.calls, `split at ${at}`).toMatchObject([{ name: "shell", arguments: TOUCH }]);
+      expect(reply.text.startsWith(reply.shown)).toBe(true);
+    }
+  });
+
   it("does not depend on how the text was split", () => {
     fc.assert(
       fc.property(

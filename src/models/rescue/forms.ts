@@ -1,5 +1,6 @@
 import { deepseek } from "./deepseek.ts";
 import type { CallForm } from "./form.ts";
+import { gemma } from "./gemma.ts";
 import { glm } from "./glm.ts";
 import { granite } from "./granite.ts";
 import { harmony } from "./harmony.ts";
@@ -10,6 +11,7 @@ import { lmstudio } from "./lmstudio.ts";
 import { malformed } from "./malformed.ts";
 import { mistral } from "./mistral.ts";
 import { qwenXml } from "./qwen-xml.ts";
+import { TAGGED_FORMS } from "./tagged.ts";
 
 /** Forms with a mark of their own. Several share `<tool_call>`; the first that can read what follows it wins. */
 export const MARKED_FORMS: readonly CallForm[] = [
@@ -23,6 +25,8 @@ export const MARKED_FORMS: readonly CallForm[] = [
   harmony,
   lmstudio,
   granite,
+  gemma,
+  ...TAGGED_FORMS,
   malformed,
 ];
 

@@ -1,5 +1,7 @@
+import type { ToolSchema } from "../../core/model.ts";
 import type { CodeContext } from "../code-context.ts";
 import { createCodeContext } from "../code-context.ts";
+import { endingOpeners } from "./ending.ts";
 import { OPENERS } from "./forms.ts";
 import { FIRST_KEYS } from "./json-calls.ts";
 import { isQuoted } from "./placement.ts";
@@ -15,18 +17,19 @@ export interface TextGate {
 }
 
 export interface TextGateOptions {
-  /** Whether there is anything to call. */
-  calls: boolean;
+  /** What can be called; with nothing all text is shown as it comes. */
+  tools: readonly ToolSchema[];
 }
 
 /** What is held longest before it is shown after all; a call of this size would be a whole large file. */
 const MAX_HELD_CHARS = 256 * 1024;
 /** A name comes early or not at all. */
 const NAME_CHARS = 400;
-const STARTS = /[<[`{f]/;
+const STARTS = /[<[`{fA>]/;
 
 /** Holds back text that is or may become a call, so that the user never sees one that runs. */
-export function createTextGate({ calls }: TextGateOptions): TextGate {
+export function createTextGate({ tools }: TextGateOptions): TextGate {
+  const openers = endingOpeners(tools);
   const context = createCodeContext();
   let held = "";
   // Shown only with what follows it: at the end of a reply, and before a call, it is dropped.
@@ -53,9 +56,9 @@ export function createTextGate({ calls }: TextGateOptions): TextGate {
       held = body;
     }
     if (held === "") return undefined;
-    const start = calls ? held.search(STARTS) : -1;
+    const start = tools.length > 0 ? held.search(STARTS) : -1;
     if (start !== 0) return show((start < 0 ? held : held.slice(0, start)).trimEnd());
-    const verdict = judge(held, context);
+    const verdict = judge(held, context, openers);
     if (typeof verdict === "number") return show(held.slice(0, verdict));
     until = verdict.until;
     return undefined;
@@ -97,7 +100,7 @@ const MORE: Hold = { until: "more" };
 const TO_THE_END: Hold = { until: "end" };
 
 /** Hold, or how many characters may be shown. */
-function judge(held: string, context: CodeContext): Hold | number {
+function judge(held: string, context: CodeContext, openers: readonly string[]): Hold | number {
   const lineStart = context.line.trim() === "";
   if (held.startsWith("`") && lineStart && !context.fenced) return judgeFence(held);
   if (/^[{[]/.test(held) && lineStart && !context.fenced) {
@@ -105,8 +108,10 @@ function judge(held: string, context: CodeContext): Hold | number {
     if (verdict) return verdict;
   }
   if (context.inCode || isQuoted(context.line)) return 1;
-  if (held.startsWith("f") && !lineStart) return 1;
-  const mark = OPENERS.find((opener) => opener.startsWith(held.slice(0, opener.length)));
+  if (/^[fA>]/.test(held) && !lineStart) return 1;
+  const mark =
+    OPENERS.find((opener) => opener.startsWith(held.slice(0, opener.length))) ??
+    (lineStart ? openers.find((opener) => opener.startsWith(held.slice(0, opener.length))) : undefined);
   if (mark === undefined) return 1;
   return mark.length <= held.length ? TO_THE_END : MORE;
 }
@@ -136,7 +141,7 @@ function judgeFence(held: string): Hold | number {
 function judgeJson(text: string): Hold | undefined {
   const list = /^\[\s*[A-Za-z_][\w.]*(\(?)/.exec(text);
   if (list) return list[1] === "(" ? TO_THE_END : list[0].length === text.length ? MORE : undefined;
-  const head = /^\s*(?:\[\s*)?(?:\{\s*(?:(["'])([A-Za-z_]*)(\1?))?)?/.exec(text);
+  const head = /^\s*(?:\[\s*)?(?:\{{1,2}\s*(?:(["'])([A-Za-z_]*)(\1?))?)?/.exec(text);
   const [whole = "", quote, key = "", end] = head ?? [];
   const open = whole.length === text.length ? MORE : undefined;
   if (quote === undefined) return open;

@@ -114,7 +114,7 @@ export function stripLeftovers(text: string): string {
   return text
     .replace(/<tool_response>[\s\S]*$/, "")
     .replace(
-      /<\/?(?:tool_calls?|tools|function|function_calls|invoke|minimax:tool_call|think)>|<\/s>|<\|(?:im_end|eot_id|eom_id|end|return|call)\|>/g,
+      /<\/?(?:tool_calls?|tools|function|function_calls|invoke|(?:minimax|seed):tool_call|think)>|<\/s>|<\|(?:im_end|eot_id|eom_id|end|return|call)\|>|<start_function_response>/g,
       "",
     )
     .trim();

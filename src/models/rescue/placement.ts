@@ -13,12 +13,26 @@ const FIRST_PERSON =
   /\b(?:I'll|I’ll|I will|I'm|I’m|I am|I need|I should|I must|I have to|let me|let's|let’s|let us)\b/i;
 const ANNOUNCES =
   /\b(?:I'll|I’ll|I will|I'm|I’m|I am|I need|I should|I must|I have to|I would|let me|let's|let’s|let us)\b|^(?:calling|using|running|reading|creating|writing|editing|executing|checking|listing|searching|opening|looking|first|next|now)\b/im;
+const EFFECT =
+  /^(?:(?:this|that|it|the (?:call|command))\s+(?:will|should|is going to)|I'll|I’ll|I will)\b[^.!?]*[.!]?$/i;
 const LONGEST_ANNOUNCEMENT = 400;
 
 /** The words right before an unmarked call announce an action of the writer, and present nothing to the reader. */
 export function announcesAction(before: string): boolean {
   const paragraph = lastParagraph(before);
   return isOwnAction(paragraph) && ANNOUNCES.test(paragraph);
+}
+
+/** The words right before present something to the reader. */
+export function presents(before: string): boolean {
+  const paragraph = lastParagraph(before);
+  const example = EXAMPLE.test(paragraph) || MAYBE_EXAMPLE.test(paragraph);
+  return PRESENTS.test(paragraph) || EXPLAINS.test(paragraph) || (example && !ANNOUNCES.test(paragraph));
+}
+
+/** One sentence that says what a call is going to do: "This will create the file." */
+export function announcesEffect(words: string): boolean {
+  return words.length <= LONGEST_ANNOUNCEMENT && isOwnAction(words) && EFFECT.test(words);
 }
 
 /**

@@ -1,7 +1,8 @@
+import { readEndingCalls } from "./ending.ts";
 import type { FormScope } from "./form.ts";
 import type { FormedCall, MarkedBlock } from "./marked.ts";
 import { findMarkedBlocks, hasProseAfter, stripLeftovers } from "./marked.ts";
-import { readAnnouncedCalls, readBareCalls, readFencedCalls } from "./unmarked.ts";
+import { readAnnouncedCalls, readBareCalls, readExplainedCalls, readFencedCalls } from "./unmarked.ts";
 
 export interface Rescue {
   /** What is left for the user. */
@@ -19,7 +20,12 @@ export function rescueFromText(text: string, scope: FormScope): Rescue {
   const body = text.replace(/\s*<\/(?:tool_call|tools)>\s*$/, "");
   const bare = readBareCalls(body, scope);
   if (bare) return { text: "", calls: bare };
-  return readFencedCalls(body, scope) ?? readAnnouncedCalls(body, scope) ?? { text, calls: [] };
+  return (
+    readExplainedCalls(body, scope) ??
+    readFencedCalls(body, scope) ??
+    readAnnouncedCalls(body, scope) ??
+    readEndingCalls(body, scope) ?? { text, calls: [] }
+  );
 }
 
 /**

@@ -1,12 +1,10 @@
-import type { ToolSchema } from "../../core/model.ts";
-import { parseCallArguments } from "../call-arguments.ts";
-import { readLooseJson } from "../loose-json.ts";
-import type { FormScope, WrittenCall } from "./form.ts";
-import { CUT_OFF, skipSpace } from "./form.ts";
-import { toWrittenCalls } from "./json-calls.ts";
+import type { FormScope } from "./form.ts";
+import { skipSpace } from "./form.ts";
+import type { Found } from "./exact.ts";
+import { isExact, readExactCalls } from "./exact.ts";
 import type { FormedCall } from "./marked.ts";
 import { readMarked } from "./marked.ts";
-import { announcesAction } from "./placement.ts";
+import { announcesAction, announcesEffect } from "./placement.ts";
 import { readPythonCalls, readPythonList } from "./python-call.ts";
 
 /** Names of fences in which models write calls; any other language is an answer. */
@@ -22,13 +20,6 @@ export const CALL_FENCES: readonly string[] = [
   "function",
   "xml",
 ];
-
-const ENVELOPE = ["name", "tool", "tool_name", "arguments", "parameters", "args", "input", "type", "id"];
-
-interface Found {
-  end: number;
-  calls: readonly FormedCall[];
-}
 
 /** The whole answer is JSON, and exactly calls of declared tools. */
 export function readBareCalls(text: string, scope: FormScope): FormedCall[] | undefined {
@@ -46,6 +37,16 @@ export function readBareCalls(text: string, scope: FormScope): FormedCall[] | un
     if (/[,;]/.test(text[at] ?? "") && skipSpace(text, at + 1) < text.length) at = skipSpace(text, at + 1);
   }
   return calls.length > 0 ? calls : undefined;
+}
+
+/** The same with one sentence after it that says what the calls do. */
+export function readExplainedCalls(
+  text: string,
+  scope: FormScope,
+): { text: string; calls: FormedCall[] } | undefined {
+  const [, json = "", words = ""] = /^([\s\S]*[}\]])\s*\n\s*([^\n]+?)\s*$/.exec(text) ?? [];
+  const calls = announcesEffect(words) ? readBareCalls(json, scope) : undefined;
+  return calls && { text: words, calls };
 }
 
 /** The same at the end of an answer, on lines of its own after the announcement of an action. */
@@ -110,56 +111,4 @@ function readFenceBody(
   const calls = close < 0 && !scope.complete ? undefined : readPythonCalls(text.slice(start, end), scope);
   if (!calls?.every((call) => isExact(call, scope.tools))) return undefined;
   return { end, calls: calls.map((call) => ({ ...call, form: "" })) };
-}
-
-function readExactCalls(text: string, at: number, scope: FormScope): Found | undefined {
-  if (text[at] !== "{" && text[at] !== "[") return undefined;
-  const loose = readLooseJson(text, { at, closeOpen: scope.complete });
-  if (!loose.ok)
-    return readBrokenCall(text, at, { scope, problem: loose.problem, truncated: loose.truncated });
-  const calls = isEnvelope(loose.value) ? toWrittenCalls(loose.value, text.slice(at, loose.end), scope) : [];
-  if (calls.length === 0 || !calls.every((call) => isExact(call, scope.tools))) return undefined;
-  return { end: loose.end, calls: calls.map((call) => ({ ...call, form: "" })) };
-}
-
-/** Nothing beside a name and arguments: `package.json` has a name too. */
-function isEnvelope(value: unknown): boolean {
-  if (Array.isArray(value)) return value.length > 0 && value.every(isEnvelope);
-  if (typeof value !== "object" || value === null) return false;
-  const object = value as Record<string, unknown>;
-  const inner = object["tool_calls"] ?? object["tool_call"] ?? object["function_call"] ?? object["function"];
-  if (typeof inner === "object" && inner !== null) return isEnvelope(inner);
-  const keys = Object.keys(object);
-  const carries = ["arguments", "parameters", "args", "input"].some((key) => key in object);
-  return carries && keys.every((key) => ENVELOPE.includes(key) || key === "function");
-}
-
-/** A declared tool, all that it requires, and nothing that it does not know. */
-function isExact(call: WrittenCall, tools: readonly ToolSchema[]): boolean {
-  const tool = tools.find((one) => one.function.name === call.name);
-  if (!tool) return false;
-  const { properties = {}, required = [] } = tool.function.parameters as {
-    properties?: object;
-    required?: string[];
-  };
-  const parsed = parseCallArguments(call.arguments, { complete: true });
-  if ("problem" in parsed) return false;
-  const keys = Object.keys(parsed.arguments);
-  return keys.every((key) => Object.hasOwn(properties, key)) && required.every((key) => keys.includes(key));
-}
-
-/** JSON that begins as a call of a declared tool and then breaks: its writer should hear about it. */
-function readBrokenCall(
-  text: string,
-  at: number,
-  { scope, problem, truncated }: { scope: FormScope; problem: string; truncated: boolean },
-): Found | undefined {
-  const head = /\[?\s*\{\s*["']name["']\s*:\s*["']([\w.-]+)["']\s*,\s*["'](?:arguments|parameters)["']\s*:/y;
-  head.lastIndex = at;
-  const name = head.exec(text)?.[1];
-  if (name === undefined || !scope.tools.some((tool) => tool.function.name === name)) return undefined;
-  const fence = text.lastIndexOf("```");
-  const end = fence > at ? fence : text.length;
-  const why = truncated ? CUT_OFF : `The call is not valid JSON: ${problem}. Send it again with valid JSON.`;
-  return { end, calls: [{ name, arguments: undefined, raw: text.slice(at, end), problem: why, form: "" }] };
 }
