@@ -166,7 +166,7 @@ class ChatModel implements Model {
       const ids = await this.#listModels(signal);
       if (ids.length > 0 && !ids.includes(model)) return toUnknownModel(model, { url, ids });
     }
-    return toAgentError(thrown.error, { url, model });
+    return toAgentError(thrown.error, { url, model, hasKey: "authorization" in this.#headers });
   }
 
   async #listModels(signal: AbortSignal): Promise<string[]> {

@@ -2,6 +2,7 @@ import { AgentError } from "../core/errors.ts";
 import type { ModelInfo, ServerKind } from "../core/model.ts";
 import type { ServerUrl } from "./base-url.ts";
 import type { JsonAnswer } from "./fetch-json.ts";
+import { toKeyMessage } from "./failure.ts";
 import { fetchJson } from "./fetch-json.ts";
 import type { Json, ServerAnswers } from "./identify.ts";
 import {
@@ -15,7 +16,7 @@ import {
 import type { ProfileRule } from "./profile.ts";
 import { findProfile } from "./profile.ts";
 import { sleep } from "./retry.ts";
-import type { Transport } from "./transport.ts";
+import type { ConnectionFailureKind, Transport } from "./transport.ts";
 import { toUnavailable } from "./unavailable.ts";
 
 export interface DescribeOptions {
@@ -103,17 +104,19 @@ function toValue(answer: JsonAnswer | undefined): Json {
   return answer && "value" in answer && answer.status < 400 ? answer.value : {};
 }
 
+const UNANSWERED: readonly ConnectionFailureKind[] = ["refused", "unreachable", "no_tls"];
+
 async function checkReachable(answers: readonly JsonAnswer[], options: DescribeOptions): Promise<void> {
   const { server, transport, signal } = options;
   const failures = answers.map((answer) => ("failure" in answer ? answer.failure : undefined));
-  const lost = failures.find((failure) => failure?.kind === "refused" || failure?.kind === "unreachable");
+  const lost = failures.find((failure) => failure && UNANSWERED.includes(failure.kind));
   if (lost && failures.every(Boolean))
     throw await toUnavailable(lost, { url: server.api, transport, signal });
   const models = answers[0];
   if (models?.status === 401 || models?.status === 403) {
     throw new AgentError(
       "model_rejected",
-      `The server at \`${server.api}\` refused the API key (status ${models.status}). Set \`LLM_API_KEY\`.`,
+      toKeyMessage(models.status, { url: server.api, hasKey: "authorization" in options.headers }),
       { data: { url: server.api, status: models.status } },
     );
   }

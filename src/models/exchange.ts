@@ -131,12 +131,13 @@ function isError(value: Readonly<Record<string, unknown>>): boolean {
 
 function throwServerError(
   value: Readonly<Record<string, unknown>>,
-  { reader, url, model }: ExchangeOptions,
+  { reader, url, model, headers }: ExchangeOptions,
 ): never {
   const error = parseServerError(200, value);
   if (!reader.begun && !isContextOverflow(error))
     throw new ServerRefusal(error.status < 400 ? { ...error, status: 500 } : error);
-  throw toAgentError(error.status < 400 ? { ...error, status: 500 } : error, { url, model });
+  const hasKey = "authorization" in headers;
+  throw toAgentError(error.status < 400 ? { ...error, status: 500 } : error, { url, model, hasKey });
 }
 
 function toProtocolError(text: string, url: string): AgentError {

@@ -100,7 +100,10 @@ export function isUnknownModel({ status, message, kind }: ServerError): boolean 
 }
 
 /** The error that a caller sees when nothing can be done about it here. */
-export function toAgentError(error: ServerError, { url, model }: { url: string; model: string }): AgentError {
+export function toAgentError(
+  error: ServerError,
+  { url, model, hasKey }: { url: string; model: string; hasKey: boolean },
+): AgentError {
   const { status, promptTokens, contextTokens } = error;
   const message = toLine(error.message);
   const data = { url, status, body: message };
@@ -115,10 +118,7 @@ export function toAgentError(error: ServerError, { url, model }: { url: string; 
   }
   const reply = (code: ErrorCode, text: string) => new AgentError(code, text, { data });
   if (status === 401 || status === 403) {
-    return reply(
-      "model_rejected",
-      `The server at \`${url}\` refused the API key (status ${status}): ${message}. Set \`LLM_API_KEY\`.`,
-    );
+    return reply("model_rejected", toKeyMessage(status, { url, hasKey, said: message }));
   }
   if (status === 429 || status >= 500) {
     const code = PERMANENT.test(message) ? "model_rejected" : "model_unavailable";
@@ -128,6 +128,19 @@ export function toAgentError(error: ServerError, { url, model }: { url: string; 
     "model_rejected",
     `The server at \`${url}\` refused the request for \`${model}\` (status ${status}): ${message}`,
   );
+}
+
+/** For a server that refuses with 401 or 403, which says little about why. */
+export function toKeyMessage(
+  status: number,
+  { url, hasKey, said = "" }: { url: string; hasKey: boolean; said?: string },
+): string {
+  const words = said === "" || said === `HTTP status ${status}` ? "" : `: ${said}`;
+  if (hasKey)
+    return `The server at \`${url}\` refused the API key (status ${status})${words}. Set \`LLM_API_KEY\`.`;
+  const what = status === 401 ? "asks for an API key" : "refused access";
+  const way = status === 401 ? "Set `LLM_API_KEY`." : "If it needs an API key, set `LLM_API_KEY`.";
+  return `The server at \`${url}\` ${what} (status ${status})${words}. ${way}`;
 }
 
 /** One line without tags, short enough to show. */

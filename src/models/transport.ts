@@ -29,9 +29,10 @@ export interface Transport {
 
 /**
  * `refused`: nothing listens there. `unreachable`: no such host, no route, no answer to connecting. `dropped`: the
- * connection was closed or broke. `other`: anything else, such as a certificate that is not trusted.
+ * connection was closed or broke. `no_tls`: an `https:` address of a server that speaks plain HTTP. `other`: anything else,
+ * such as a certificate that is not trusted.
  */
-export type ConnectionFailureKind = "refused" | "unreachable" | "dropped" | "other";
+export type ConnectionFailureKind = "refused" | "unreachable" | "dropped" | "no_tls" | "other";
 
 /** Between a transport and its caller only; what leaves this folder is an `AgentError`. */
 export class ConnectionFailure extends Error {
@@ -61,6 +62,8 @@ const KINDS: Readonly<Record<string, ConnectionFailureKind>> = {
   EPIPE: "dropped",
   ECONNABORTED: "dropped",
   UND_ERR_SOCKET: "dropped",
+  ERR_SSL_WRONG_VERSION_NUMBER: "no_tls",
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: "no_tls",
 };
 
 /** Sorts what Node, undici and other runtimes throw; the code may sit in a cause or in one of several errors. */
@@ -69,7 +72,8 @@ export function toConnectionFailure(thrown: unknown): ConnectionFailure {
   const code = findCode(thrown, 0);
   const message =
     thrown instanceof Error && thrown.message !== "" ? thrown.message : (code ?? String(thrown));
-  return new ConnectionFailure(KINDS[code ?? ""] ?? "other", message, thrown);
+  const isPlain = code === "EPROTO" && /wrong version number|packet length too long/i.test(message);
+  return new ConnectionFailure(isPlain ? "no_tls" : (KINDS[code ?? ""] ?? "other"), message, thrown);
 }
 
 function findCode(thrown: unknown, depth: number): string | undefined {

@@ -9,8 +9,11 @@ const WORDS: Readonly<Record<ConnectionFailure["kind"], string>> = {
   refused: "the connection was refused",
   unreachable: "the host cannot be reached",
   dropped: "the connection was closed",
+  no_tls: "the server does not speak TLS",
   other: "the connection failed",
 };
+/** What the runtime says about these adds nothing. */
+const PLAIN: readonly ConnectionFailure["kind"][] = ["refused", "no_tls"];
 
 /** The error for a server that cannot be reached, with the servers on this machine that can. */
 export async function toUnavailable(
@@ -18,8 +21,9 @@ export async function toUnavailable(
   { url, transport, signal }: { url: string; transport: Transport; signal: AbortSignal | undefined },
 ): Promise<AgentError> {
   const servers = await discoverLocalServers({ transport, signal, timeoutMs: PROBE_MS });
-  const detail = failure.kind === "refused" ? "" : ` (${failure.message})`;
-  const lead = `No model server answers at \`${url}\`: ${WORDS[failure.kind]}${detail}.`;
+  const detail = PLAIN.includes(failure.kind) ? "" : ` (${failure.message})`;
+  const advice = failure.kind === "no_tls" ? `; try \`${url.replace(/^https:/, "http:")}\`` : "";
+  const lead = `No model server answers at \`${url}\`: ${WORDS[failure.kind]}${detail}${advice}.`;
   return new AgentError("model_unavailable", `${lead} ${toAdvice(servers)}`, {
     cause: failure,
     data: { url, servers: servers.map(({ kind, baseUrl }) => ({ kind, baseUrl })) },

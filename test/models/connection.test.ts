@@ -108,6 +108,20 @@ describe("a server that is not there", () => {
     expect(asked).toHaveLength(new Set(asked).size);
   });
 
+  it.each([
+    ["node:http", createHttpTransport()],
+    ["fetch", createFetchTransport()],
+  ])("at an https address but speaks plain HTTP is named as such (%s)", async (_name, transport) => {
+    const url = (await start(() => textReply("ok"))).replace("http:", "https:");
+    const expected = {
+      code: "model_unavailable",
+      message: expect.stringContaining(`does not speak TLS; try \`${url.replace("https:", "http:")}/v1\`.`),
+    };
+    const model = createModel(url, { transport });
+    await expect(runModel(model)).rejects.toMatchObject(expected);
+    await expect(model.describe({})).rejects.toMatchObject(expected);
+  });
+
   it("with a name that does not resolve is reported as unreachable", async () => {
     await expect(runModel(createModel("http://no-such-host.invalid:1234"))).rejects.toMatchObject({
       code: "model_unavailable",

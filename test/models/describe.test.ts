@@ -1,13 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { ModelInfo } from "../../src/core/model.ts";
-import { createHttpTransport } from "../../src/models/node/index.ts";
-import { findServers } from "../../src/models/local-servers.ts";
-import { discoverLocalServers } from "../../src/models/index.ts";
 import type { ScriptedReply, ScriptedServer } from "../../src/testing/index.ts";
 import {
   errorReply,
   hangingReply,
-  htmlReply,
   jsonReply,
   startScriptedServer,
   textReply,
@@ -339,7 +335,35 @@ describe("a model that the server does not have", () => {
   );
 });
 
+describe("a model that is not on a list that may be short", () => {
+  it.each([
+    ["llama-server", { "GET /v1/models": models({ id: "only", owned_by: "llamacpp" }) }],
+    ["an unknown server", { "GET /v1/models": models({ id: "only" }) }],
+  ] as [string, Record<string, ScriptedReply>][])("goes on with %s", async (_name, routes) => {
+    expect(await describeAt(routes, "qwen9")).toMatchObject({ id: "qwen9" });
+  });
+
+  it("is refused by our own server, whose list is whole", async () => {
+    const routes = {
+      "GET /health": jsonReply({ server: "lmagent" }),
+      "GET /v1/models": models({ id: "only" }),
+    };
+    await expect(describeAt(routes, "qwen9")).rejects.toMatchObject({
+      code: "model_rejected",
+      message: expect.stringMatching(/`only`/),
+    });
+  });
+});
+
 describe("a key that the server refuses", () => {
+  it("is not spoken of when there was none", async () => {
+    const routes = { "GET /v1/models": jsonReply("", { status: 403 }) };
+    await expect(describeAt(routes)).rejects.toMatchObject({
+      code: "model_rejected",
+      message: expect.stringMatching(/refused access \(status 403\)\. If it needs an API key/),
+    });
+  });
+
   it("is reported before the first turn", async () => {
     await expect(describeAt({ "GET /v1/models": errorReply(401, "no") })).rejects.toMatchObject({
       code: "model_rejected",
@@ -356,39 +380,6 @@ describe("an abort", () => {
     await expect.poll(() => server.requests.length).toBeGreaterThan(3);
     controller.abort(new Error("enough"));
     await expect(asked).rejects.toThrow("enough");
-  });
-});
-
-describe("servers on this machine", () => {
-  const transport = createHttpTransport();
-  const port = (server: ScriptedServer) => Number(new URL(server.url).port);
-
-  it("are found by their list of models, in order, and ours by its name", async () => {
-    const one = await start({ "GET /v1/models": models({ id: "a" }, { id: "b" }) });
-    const ours = await start({
-      "GET /v1/models": models({ id: "c" }),
-      "GET /health": jsonReply({ server: "lmagent" }),
-    });
-    const other = await start({ "GET /v1/models": htmlReply("<h1>Router</h1>") });
-    const silent = await start({ "GET /v1/models": hangingReply() });
-    const found = await findServers(
-      [
-        { kind: "ollama", port: port(silent) },
-        { kind: "lmstudio", port: port(ours) },
-        { kind: "ollama", port: port(other) },
-        { kind: "llama-server", port: port(one) },
-      ],
-      { transport, timeoutMs: 200 },
-    );
-    expect(found).toEqual([
-      { kind: "lmagent", baseUrl: `${ours.url}/v1`, models: ["c"] },
-      { kind: "llama-server", baseUrl: `${one.url}/v1`, models: ["a", "b"] },
-    ]);
-  });
-
-  it("are looked for without harm where there are none", async () => {
-    const found = await discoverLocalServers({ transport });
-    expect(Array.isArray(found)).toBe(true);
   });
 });
 

@@ -109,6 +109,18 @@ describe("a request that is refused", () => {
     expect(server?.chats).toHaveLength(1);
   });
 
+  it.each([
+    [403, undefined, /refused access \(status 403\)\. If it needs/],
+    [401, undefined, /asks for an API key \(status 401\)\. Set `LLM_API_KEY`/],
+    [403, "sk-a", /refused the API key \(status 403\)\. Set/],
+  ])("without a word (status %s, key %s) is told apart", async (status, apiKey, message) => {
+    const url = await start(() => htmlReply("", { status }));
+    await expect(runModel(createModel(url, { apiKey }))).rejects.toMatchObject({
+      code: "model_rejected",
+      message: expect.stringMatching(message),
+    });
+  });
+
   it("never shows the key", async () => {
     const url = await start(() => errorReply(401, "bad key"));
     const error = await runModel(createModel(url, { apiKey: "sk-secret" })).catch(

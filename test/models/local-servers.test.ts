@@ -1,0 +1,56 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { discoverLocalServers } from "../../src/models/index.ts";
+import { findServers } from "../../src/models/local-servers.ts";
+import { createHttpTransport } from "../../src/models/node/index.ts";
+import type { ScriptedReply, ScriptedServer } from "../../src/testing/index.ts";
+import {
+  hangingReply,
+  htmlReply,
+  jsonReply,
+  startScriptedServer,
+  textReply,
+} from "../../src/testing/index.ts";
+
+const open: ScriptedServer[] = [];
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((server) => server.close()));
+});
+async function start(routes: Record<string, ScriptedReply>): Promise<ScriptedServer> {
+  const server = await startScriptedServer(() => textReply("ok"), { routes });
+  open.push(server);
+  return server;
+}
+const models = (...data: unknown[]) => jsonReply({ object: "list", data });
+
+describe("servers on this machine", () => {
+  const transport = createHttpTransport();
+  const port = (server: ScriptedServer) => Number(new URL(server.url).port);
+
+  it("are found by their list of models, in order, and ours by its name", async () => {
+    const one = await start({ "GET /v1/models": models({ id: "a" }, { id: "b" }) });
+    const ours = await start({
+      "GET /v1/models": models({ id: "c" }),
+      "GET /health": jsonReply({ server: "lmagent" }),
+    });
+    const other = await start({ "GET /v1/models": htmlReply("<h1>Router</h1>") });
+    const silent = await start({ "GET /v1/models": hangingReply() });
+    const found = await findServers(
+      [
+        { kind: "ollama", port: port(silent) },
+        { kind: "lmstudio", port: port(ours) },
+        { kind: "ollama", port: port(other) },
+        { kind: "llama-server", port: port(one) },
+      ],
+      { transport, timeoutMs: 200 },
+    );
+    expect(found).toEqual([
+      { kind: "lmagent", baseUrl: `${ours.url}/v1`, models: ["c"] },
+      { kind: "llama-server", baseUrl: `${one.url}/v1`, models: ["a", "b"] },
+    ]);
+  });
+
+  it("are looked for without harm where there are none", async () => {
+    const found = await discoverLocalServers({ transport });
+    expect(Array.isArray(found)).toBe(true);
+  });
+});
