@@ -4,7 +4,8 @@
  */
 import { join } from "node:path";
 import type { Model } from "../core/model.ts";
-import { createChatModel, discoverLocalServers } from "../models/index.ts";
+import { AgentError } from "../core/errors.ts";
+import { createChatModel, discoverLocalServers, type LocalServer } from "../models/index.ts";
 import { createHttpTransport } from "../models/node/index.ts";
 import { packageRoot, packageVersion } from "./package-root.ts";
 import type { Settings } from "./settings.ts";
@@ -14,6 +15,7 @@ export interface ChosenModel extends AsyncDisposable {
 }
 
 const EMBEDDED = "embedded";
+const PRACTICE_MODEL = "lmagent-practice";
 
 export async function chooseModel(
   settings: Settings,
@@ -28,7 +30,20 @@ export async function chooseModel(
     model === undefined ? models.length > 0 : models.includes(model),
   );
   if (server !== undefined) return useServer(settings, { baseUrl: server.baseUrl });
+  if (model !== undefined && model !== PRACTICE_MODEL) throw unknownModel(model, servers);
   return useEngine(settings, { signal });
+}
+
+function unknownModel(model: string, servers: readonly LocalServer[]): AgentError {
+  const found = servers.map(
+    ({ baseUrl, models }) => `${baseUrl} has ${models.slice(0, 10).join(", ") || "none"}`,
+  );
+  const known = found.length === 0 ? "No model server runs on this machine" : found.join("; ");
+  return new AgentError(
+    "model_rejected",
+    `No server has the model \`${model}\`: ${known}. Name one of these, a server with \`--base-url\`, or a .gguf file.`,
+    { data: { model } },
+  );
 }
 
 function isModelFile(model: string | undefined): boolean {

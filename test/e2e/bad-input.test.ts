@@ -68,6 +68,13 @@ describe("a wrong command line", () => {
     expect(readdirSync(place.workspace)).toEqual([]);
   });
 
+  it("that names a model which no server has says which there are", async () => {
+    using place = createPlace();
+    const run = await runAgent(["--model", "nope", "say hi"], { place });
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/No server has the model `nope`/);
+  });
+
   it("with an unknown mode in the environment asks for everything", async () => {
     using place = createPlace();
     await using server = await startScriptedServer([
