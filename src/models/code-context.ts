@@ -12,6 +12,8 @@ export interface CodeContext {
 /** Enough to tell how a line begins and ends; a bound keeps a text without line ends from costing its length at every step. */
 const KEPT_CHARS = 128;
 const INDENTED = /^(?: {4}|\t)/;
+const INDENTED_IN_LIST = /^(?: {6}|\t\t)/;
+const LIST_ITEM = /^\s*(?:[-*+]|\d+[.)])\s/;
 
 export function createCodeContext(): CodeContext {
   let line = "";
@@ -20,6 +22,8 @@ export function createCodeContext(): CodeContext {
   let begun = false;
   // An indented block begins after an empty line; anywhere else the spaces are those of a list or a long line.
   let mayIndent = false;
+  let listed = false;
+  const isIndented = () => (listed ? INDENTED_IN_LIST : INDENTED).test(line);
   const addToLine = (text: string) => {
     ticks += countTicks(text);
     line += text;
@@ -33,7 +37,8 @@ export function createCodeContext(): CodeContext {
     else if (leading.startsWith(fence) || line.trimEnd().endsWith(fence)) fence = "";
     if (line.trim() === "") mayIndent = begun;
     else {
-      mayIndent &&= INDENTED.test(line);
+      mayIndent &&= isIndented();
+      listed = LIST_ITEM.test(line) || (listed && /^\s/.test(line));
       begun = true;
     }
     line = "";
@@ -53,7 +58,7 @@ export function createCodeContext(): CodeContext {
       return fence !== "";
     },
     get inCode() {
-      return fence !== "" || ticks % 2 === 1 || (mayIndent && INDENTED.test(line));
+      return fence !== "" || ticks % 2 === 1 || (mayIndent && isIndented());
     },
     get line() {
       return line;

@@ -4,6 +4,7 @@ import type { ScriptedReply, ScriptedServer } from "../../src/testing/index.ts";
 import {
   errorReply,
   hangingReply,
+  htmlReply,
   jsonReply,
   startScriptedServer,
   textReply,

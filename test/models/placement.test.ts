@@ -211,6 +211,11 @@ describe("the words after a call", () => {
     ["they announce what follows", `${block}\nI'll wait for the result.`],
     ["the answer opens with the call", `${block}\nThe file has been created.`],
     ["each call is announced", `I'll create it.\n${block}\nNow let me look.\n<tool_call>ls\n</tool_call>`],
+    ["it is part of a list", `- I'll run it:\n\n    ${block}`],
+    [
+      "they speak of a tag",
+      "<function=shell>\n<parameter=command>\ntouch ran_a\n</parameter>\n</function>\nI'll wait for </function> now.",
+    ],
     ["an example came before", `Hermes writes\n${block}\nand waits.\n\nNow I'll do it:\n${block}`],
     ["a format was named before", `Mistral writes [TOOL_CALLS][...] as a rule.\n\nI'll run it.\n${block}`],
   ])("leave it a call when %s", (_name, text) => {

@@ -42,10 +42,14 @@ export function readXmlValue(
     : found;
 }
 
-/** The end of a call, whose tags do not end anything that is open: a value before held an end like it. */
+/** A value ends once more before the next call begins: what was read as the end of the call was part of that value. */
 export function hasStrayEnd(text: string, from: number): boolean {
   TAG.lastIndex = from;
-  return TAG.exec(text)?.[1] === "/";
+  for (let tag = TAG.exec(text); tag?.[1] === "/"; tag = TAG.exec(text)) {
+    const end = tag.index + tag[0].length + 1;
+    if (tag[2] === "parameter" && matchesAt(FOLLOWS, text, end)) return true;
+  }
+  return false;
 }
 
 /** The closing tag that belongs to the value when all tags within are closed in their order. */
