@@ -10,7 +10,7 @@ const FOLLOWS = new RegExp(
 );
 const NEXT_LINE = new RegExp(`\\n\\s*<${PREFIX}parameter(?:=|\\s+name=)\\s*"?([\\w.-]+)"?[^<>]*>`, "g");
 const LAST_LINE = new RegExp(
-  `\\n\\s*(?:</${PREFIX}(?:function|invoke)>|</tool_call>)(?=\\s*(?:$|</|<tool_call>|<${PREFIX}(?:function|invoke)[\\s=]))`,
+  `\\n\\s*(?:</${PREFIX}(?:function|invoke)>|</tool_call>)(?=\\s*(?:$|</(?:[\\w:]*tool_call|function_calls)>|<\\|im_end\\|>|<tool_call>|<${PREFIX}(?:function|invoke)[\\s=]))`,
   "g",
 );
 
@@ -35,19 +35,30 @@ export function readXmlValue(
   const closed = findFollowed(text, start);
   const open = findForgotten(text, { start, limit: closed?.at ?? text.length, isNext });
   const found = open ?? closed;
-  if (!found) return undefined;
+  if (!found || found === "unclear") return found;
   const holds = text.slice(start, found.at);
   return (open && /<\/?parameter[\s=>]/.test(holds)) || /<(?:function=|invoke )/.test(holds)
     ? "unclear"
     : found;
 }
 
-/** A value ends once more before the next call begins: what was read as the end of the call was part of that value. */
+/** How many tags after a call are looked at; what is left of a value comes soon. */
+const WALKED_TAGS = 200;
+
+/** A value ends after the call that did not begin there: what was read as the end of the call was part of that value. */
 export function hasStrayEnd(text: string, from: number): boolean {
+  const open: string[] = [];
   TAG.lastIndex = from;
-  for (let tag = TAG.exec(text); tag?.[1] === "/"; tag = TAG.exec(text)) {
-    const end = tag.index + tag[0].length + 1;
-    if (tag[2] === "parameter" && matchesAt(FOLLOWS, text, end)) return true;
+  let tag = TAG.exec(text);
+  for (let walked = 0; tag && walked < WALKED_TAGS; walked += 1) {
+    const [whole, slash, name = ""] = tag;
+    const { lastIndex } = TAG;
+    if (slash === "" && name === "parameter" && open.length === 0) return true;
+    if (slash === "") open.push(name);
+    else if (open.at(-1) === name) open.pop();
+    else if (name === "parameter" && matchesAt(FOLLOWS, text, tag.index + whole.length + 1)) return true;
+    TAG.lastIndex = lastIndex;
+    tag = TAG.exec(text);
   }
   return false;
 }
@@ -80,14 +91,16 @@ function findFollowed(text: string, start: number): XmlValue | undefined {
 function findForgotten(
   text: string,
   { start, limit, isNext }: { start: number; limit: number; isNext: (name: string) => boolean },
-): XmlValue | undefined {
+): XmlValue | "unclear" | undefined {
   LAST_LINE.lastIndex = start;
   const last = LAST_LINE.exec(text)?.index ?? limit;
   NEXT_LINE.lastIndex = start;
   let next = NEXT_LINE.exec(text);
   while (next && !isNext(next[1] ?? "")) next = NEXT_LINE.exec(text);
   const at = Math.min(last, next?.index ?? limit);
-  return at < limit ? { at: at + 1, end: at + 1 } : undefined;
+  if (at >= limit) return undefined;
+  // Either this value lacks its end and another call follows, or the value is a text about calls.
+  return last < limit && limit < text.length && at === last ? "unclear" : { at: at + 1, end: at + 1 };
 }
 
 function matchesAt(pattern: RegExp, text: string, at: number): boolean {
