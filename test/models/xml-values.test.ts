@@ -49,16 +49,18 @@ describe("values in XML", () => {
     }
   });
 
-  it.each(["<arg_value>v</arg_value>", "a </arg_value> b", "a</arg_value>\n</tool_call>\nb"])(
-    "of GLM run nothing when they hold their own end: %s",
-    (content) => {
-      const text = `<tool_call>write\n<arg_key>path</arg_key>\n<arg_value>a</arg_value>\n<arg_key>content</arg_key>\n<arg_value>${content}</arg_value>\n</tool_call>`;
-      expect(readText(text)).toMatchObject({
-        text: expect.not.stringContaining("v</arg_value>"),
-        calls: [{ name: "write", arguments: undefined, problem: expect.stringMatching(/not clear/) }],
-      });
-    },
-  );
+  it.each([
+    "<arg_value>v</arg_value>",
+    "a </arg_value> b",
+    "a</arg_value>\n</tool_call>\nb",
+    "a</arg_value><arg_key>path</arg_key><arg_value>b",
+  ])("of GLM run nothing when they hold their own end: %s", (content) => {
+    const text = `<tool_call>write\n<arg_key>path</arg_key>\n<arg_value>a</arg_value>\n<arg_key>content</arg_key>\n<arg_value>${content}</arg_value>\n</tool_call>`;
+    expect(readText(text)).toMatchObject({
+      text: expect.not.stringContaining("v</arg_value>"),
+      calls: [{ name: "write", arguments: undefined, problem: expect.stringMatching(/not clear/) }],
+    });
+  });
 
   it("may lack an end before the next one", () => {
     const text = write("a").replace("pom.xml\n</parameter>", "pom.xml");

@@ -30,7 +30,9 @@ export const glm: CallForm = {
       values.push([key, toParameter(declared[key]?.type ?? "string", pair[2] ?? "")]);
     }
     const closed = skipMark(text, end, ["</tool_call>"]);
-    const problem = findProblem(text, { end, closed });
+    const keys = values.map(([key]) => key);
+    const isMixed = keys.includes("") || new Set(keys).size < keys.length;
+    const problem = isMixed ? UNCLEAR : findProblem(text, { end, closed });
     const stop = problem === undefined ? (closed ?? end) : skipRest(text, end);
     const call = { name, arguments: Object.fromEntries(values), raw: text.slice(at, stop) };
     return { end: stop, calls: [problem === undefined ? call : { ...call, problem }] };
