@@ -141,11 +141,13 @@ export class ThinkingSplitter {
     const before = this.#context.line.trim();
     const starts = before === "";
     if (starts && !this.#mentioned) return true;
-    // Written right after a sentence; a tag that is talked about has a space before it.
-    if (!this.#mentioned && /[.!?。！？]$/.test(this.#context.line)) return true;
+    // Written right after a word; a tag that is talked about has a space before it.
+    if (!this.#mentioned && !/\s$/.test(this.#context.line)) return true;
     if (this.#mentioned && !starts) return false;
     const rest = /^[ \t]*(\n|\r|\S)?/.exec(this.#pending.slice(token.text.length))?.[1];
-    return rest === undefined ? final || "later" : /[\n\r]/.test(rest);
+    if (rest === undefined) return final || "later";
+    // With spaces around it: the answer begins anew, while a sentence about the tag goes on in small letters.
+    return /[\n\r]/.test(rest) || (!this.#mentioned && /[\p{Lu}\p{Lo}<{]/u.test(rest));
   }
 
   #stepInside(family: Family, final: boolean): ThinkingSegment[] | undefined {

@@ -43,6 +43,14 @@ describe("thinking in the text", () => {
     },
   );
 
+  it.each([
+    "ok so 4</think>The answer is 4.",
+    "hmm </think> The answer is 4.",
+    "hmm\n</think>The answer is 4.",
+  ])("is what stands before a lone closing tag wherever it is: %j", (text) => {
+    for (const size of [text.length, 1, 3]) expect(readText(text, { size }).text).toBe("The answer is 4.");
+  });
+
   it("may come again after some text", () => {
     const reply = readText("<think>a</think>One.\n<think>b</think>\nTwo.", { size: 3 });
     expect(reply).toMatchObject({ thinking: "ab", text: "One.\n\nTwo." });
