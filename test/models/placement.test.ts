@@ -208,6 +208,8 @@ describe("the words after a call", () => {
   const block = `<tool_call>${CALL}</tool_call>`;
   it.each([
     ["the call was announced", `I'll create the file.\n${block}\nIt will be empty.`],
+    ["the writer goes on as if it had the result", `Sure, creating it.\n${block}\nThe file was created.`],
+    ["the step is told without a person", `Step 1: make the file.\n${block}\nDone, the file is there.`],
     ["they announce what follows", `${block}\nI'll wait for the result.`],
     ["the answer opens with the call", `${block}\nThe file has been created.`],
     ["each call is announced", `I'll create it.\n${block}\nNow let me look.\n<tool_call>ls\n</tool_call>`],

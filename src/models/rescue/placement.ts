@@ -4,6 +4,8 @@ const EXAMPLE =
   /\b(?:examples?|e\.g|for instance|such as|looks? like|syntax|illustrat\w+|demonstrat\w+|would (?:be|look))\b/i;
 /** Words of examples, and just as well of work: "let me format the sample". */
 const MAYBE_EXAMPLE = /\b(?:formats?|samples?|snippets?|templates?|could)\b/i;
+const SPEAKS_OF_CALLS =
+  /\b(?:formats?|samples?|snippets?|templates?|could|tool[- ]calls?|(?:a|the|each|every) (?:model|agent|assistant|server|client)|models|responds? with|answers? with|means?|called|written)\b/i;
 const PRESENTS =
   /\b(?:show|tell|give|offer)\w* you\b|\byou (?:can|could|may|might|should|would|will|need|want)\b|\b(?:copy|paste|save this)\b/i;
 /** The writer speaks of itself and yet does nothing but explain. */
@@ -36,13 +38,17 @@ export function announcesEffect(words: string): boolean {
 }
 
 /**
- * Words follow the call, and so it is shown rather than made, but where the writer says in the first person that it acts.
- * An answer that opens with a call explains nothing.
+ * Words follow the call: weak models go on as if they had its result, and a text that explains calls goes on too. It is shown rather
+ * than made where the sentence runs through it or the words around speak of examples and forms.
  */
 export function isActionWithin({ before, after }: { before: string; after: string }): boolean {
-  if (before.trim() === "") return !/^\p{Ll}/u.test(after);
+  if (/^\s*\p{Ll}/u.test(after)) return false;
+  if (before.trim() === "") return true;
   const around = [lastParagraph(before), after.trim().split(/\n\s*\n/)[0] ?? ""];
-  return around.every((part) => !EXPLAINS.test(part)) && around.some(speaksOfItself);
+  if (around.some((part) => EXPLAINS.test(part))) return false;
+  return (
+    around.some(speaksOfItself) || around.every((part) => isOwnAction(part) && !SPEAKS_OF_CALLS.test(part))
+  );
 }
 
 function speaksOfItself(paragraph: string): boolean {
