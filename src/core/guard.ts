@@ -41,13 +41,11 @@ export class ReplyGuard {
     const blocked = /^\W{0,3}BLOCKED:\s*(.*)/s.exec(reply.text.trim());
     if (blocked) return { kind: "end", reason: "blocked", message: blocked[1] ?? "" };
     if (promisesAction(reply.text) && this.#promised < MAX_PROMISED) return this.#judgePromise();
-    if (promisesAction(reply.text)) {
-      return {
-        kind: "end",
-        reason: "empty",
-        message: "The model keeps announcing the next step without taking it.",
-      };
+    if (promisesAction(reply.text) && /[:：…]$|\.\.\.$/.test(reply.text.trim())) {
+      const message = "The model keeps announcing the next step without taking it.";
+      return { kind: "end", reason: "empty", message };
     }
+    // Asked twice and still in words: then it is an answer.
     return { kind: "end", reason: "done" };
   }
 
@@ -97,43 +95,59 @@ export class ReplyGuard {
       message: "The model announced a step and did not take it.",
       reason: "done",
       nudge:
-        "You announced a step but called no tool. Call the tool now, or say in words that the task is finished.",
+        "You announced a step but called no tool. If you meant to take it, call the tool now. If you wait for the user or are finished, say so.",
     };
   }
 }
 
 const VERBS =
-  "read|writ|creat|add|edit|updat|chang|modif|fix|run|runn|execut|check|look|open|list|search|find|start|begin|proceed|continu|us|call|mak|install|test|inspect|examin|explor|implement|delet|remov|renam|mov|copy|view|see|get|do|try|verif|apply|sav|commit|tak";
+  "read|writ|creat|add|edit|updat|chang|modif|fix|run|runn|execut|check|double-check|look|open|list|search|find|start|begin|proceed|continu|call|mak|install|test|inspect|examin|explor|implement|delet|remov|renam|mov|copy|view|verif|apply|sav|commit|tak|analyz|analys|investigat|review|go through|set up";
 const INTENT =
-  "i(?:'|’)?ll|i will|i am going to|i(?:'|’)m going to|let me|let(?:'|’)s|now i(?:'|’)ll|i need to|i should";
-const FILLER = "now|first|next|then|just|quickly|also|start by|begin by";
+  "i(?:'|’)?ll|i will|i am going to|i(?:'|’)m going to|let me|let(?:'|’)s|now i(?:'|’)ll|allow me to|i(?:'|’)m(?: now)?|i am(?: now)?";
+const FILLER = "now|first|next|then|just|quickly|also|start by|begin by|go ahead and";
 const PROMISE = new RegExp(
   `\\b(?:${INTENT})\\s+(?:(?:${FILLER})\\s+)*(?:${VERBS})(?:e|y|ie|ing|ning|ting)?\\b`,
   "i",
 );
 /** "Running the tests now...": begun in words only. */
 const UNDER_WAY = new RegExp(
-  `^(?:now |ok(?:ay)?,? |first,? )?(?:${VERBS})(?:n|t)?ing\\b.*(?:\\bnow\\b.{0,3}|\\.\\.\\.|…)$`,
+  `^(?:now |ok(?:ay)?,? |sure[,!.]? |first,? )*(?:(?:${VERBS})(?:n|t)?ing\\b.*(?:\\bnow\\b.{0,3}|\\.\\.\\.|…)|(?:calling|using|invoking) (?:the )?\\S+ tool\\.?)$`,
   "i",
 );
 const WAIT =
   /^(?:(?:just )?(?:one|a) (?:moment|second|sec|minute)|please (?:wait|hold)|hold on|stand by|bear with me|give me a)/i;
-/** Conditions and habits are no announcements of the next step. */
+/** Conditions, habits and words that leave the next move to the user are no announcements of the next step. */
 const NOT_NOW =
-  /\b(?:if you|when you|once you|let me know|whenever|unless you|from now on|in (?:the )?future|next time|going forward|always|never)\b/i;
+  /\b(?:if you|when you|once|as soon as|after you|let me know|whenever|unless|from now on|in (?:the )?future|next time|tomorrow|later|going forward|always|never|please (?:confirm|tell|provide|choose|say|answer|reply|give|send)|confirm|say the word|tell me|provide|approve|permission)\b/i;
+/** Code and closings end in a colon as well: `else:`, `def f():`. */
+const CODE_LIKE = /[(){}=;<>]|^\S+:$|^\s*(?:def|class|if|else|elif|for|while|try|except|case|with)\b/;
+const FEWEST_WORDS = 3;
 
 /** Whether a reply announces an action that should have been a call: "I'll run the tests now:". */
 export function promisesAction(text: string): boolean {
   const plain = withoutLastFence(text.trim());
+  const paragraphs = plain.split(/\n\s*\n/);
   const last = plain.split("\n").at(-1)?.trim() ?? "";
-  if (last.startsWith("|") || last.endsWith("```")) return false;
-  // Nothing follows what was announced, in whatever language.
-  if (/[:：]$/.test(last)) return true;
+  if (isShown(last, paragraphs.at(-2))) return false;
+  if (/[:：]$/.test(last)) return endsInMidAir(last);
   const sentences = last.replace(/"[^"]*"|“[^”]*”|`[^`]*`/g, "_").split(/(?<=[.!?…])\s+/);
   const end = sentences.at(-1) ?? last;
-  const sentence = WAIT.test(end) ? (sentences.at(-2) ?? end) : end;
-  if (/\?["')\]]*$/.test(sentence) || NOT_NOW.test(sentence)) return false;
+  const sentence = WAIT.test(end) ? (sentences.at(-2) ?? paragraphs.at(-2) ?? end) : end;
+  if (last.includes("?") || NOT_NOW.test(last)) return false;
   return PROMISE.test(sentence) || UNDER_WAY.test(sentence);
+}
+
+/** Lists, quotations, tables, code, and what stands under a line such as "It says:" are what the user asked for. */
+function isShown(last: string, before: string | undefined): boolean {
+  if (/^(?:[-*+>|]|\d+[.)])\s?/.test(last) || last.endsWith("```")) return true;
+  return before !== undefined && /[:：]$/.test(before.trim()) && !PROMISE.test(before);
+}
+
+/** Nothing follows what was announced, in whatever language. */
+function endsInMidAir(last: string): boolean {
+  return (
+    !CODE_LIKE.test(last) && (last.split(/\s+/).length >= FEWEST_WORDS || /[^\u0000-\u007F]{6}/.test(last))
+  );
 }
 
 /** "I'll run this now:" and then only the command in a code block: the block is no answer either. */

@@ -81,6 +81,13 @@ describe("an announced action", () => {
     "I'll write the file for you. One moment, please.",
     "Ich werde jetzt den Befehl ausführen:",
     "The steps are:",
+    "I'll go ahead and run the tests.",
+    "Sure, creating the file now.",
+    "Let me analyze the code.",
+    "Calling the shell tool.",
+    "I'm reading the file now.",
+    "Allow me to read the file.",
+    "I'll now write it.\n\nPlease wait...",
   ])("is seen in %j", (text) => expect(promisesAction(text)).toBe(true));
 
   it.each([
@@ -96,5 +103,19 @@ describe("an announced action", () => {
     "To list the files, run this:\n\n```bash\nls\n```",
     "Running the tests takes a minute.",
     "The function `let me run` is in a.ts.",
+    "db.sqlite looks unused. Please confirm and I'll delete it.",
+    "Say the word and I'll start.",
+    "Once confirmed, I'll delete the folder.",
+    "Tell me which and I'll implement it.",
+    "I cannot proceed without the password. Provide it and I'll continue.",
+    "Understood, I'll use tabs for indentation.",
+    "OK, I'll do that.",
+    "Nice to meet you, Anna. I'll use that name.",
+    "The content of a.txt is:\n\nI will read the book tomorrow.",
+    "TODO.md lists two items:\n- I should fix the parser\n- I need to update the docs",
+    "> I will add tests later",
+    "In Python, a function header looks like def f():",
+    "Yours sincerely:",
+    "Which one should I use? I need to get this right.",
   ])("is not seen in %j", (text) => expect(promisesAction(text)).toBe(false));
 });
