@@ -99,21 +99,29 @@ async function* prepareCall(call: ProposedCall, options: CallOptions): AsyncGene
   }
   const parsed = tool.parse(call.arguments);
   if (!parsed.ok) return yield* closed(unusable(parsed.error));
-  const stranger =
-    options.request === undefined ? undefined : findUnnamedPath(tool, parsed.arguments, options.request);
-  if (stranger !== undefined)
-    return yield* closed(unusable(`The request does not name \`${stranger}\`, so it was left alone.`));
+  const doubt =
+    options.request === undefined ? undefined : findDoubt(tool, parsed.arguments, options.request);
+  if (doubt !== undefined) return yield* closed(unusable(doubt));
   if (options.signal.aborted)
     return yield* closed({ outcome: { call, result: interrupted(false), unusable: false } });
   return yield* approveCall({ call, tool, input: parsed.arguments }, options);
 }
 
-/** The path that a changing call wants to touch, when a part of it does not stand in the request. */
-function findUnnamedPath(tool: Tool, input: unknown, request: string): string | undefined {
-  const path = (input as { path?: unknown }).path;
+const NEGATION = /\b(?:not|never|don(?:'|’)?t|without|instead of)\b/i;
+
+/** Why a changing call is not what the request asks for: its path does not stand there, or the request says not to. */
+function findDoubt(tool: Tool, input: unknown, request: string): string | undefined {
+  const { path, content, old } = input as Record<string, unknown>;
+  const isChange = tool.access === "write" || tool.access === "execute";
+  if (!isChange) return undefined;
+  const own = [content, old]
+    .filter((text) => typeof text === "string")
+    .reduce((rest, text) => rest.replaceAll(text, ""), request);
+  if (NEGATION.test(own))
+    return "The request says what not to do, which this model does not understand; nothing was changed.";
   if (tool.access !== "write" || typeof path !== "string") return undefined;
   const known = path.split("/").every((part) => part === "" || part === "." || request.includes(part));
-  return known ? undefined : path;
+  return known ? undefined : `The request does not name \`${path}\`, so it was left alone.`;
 }
 
 async function* approveCall(ready: ReadyCall, options: CallOptions): AsyncGenerator<AgentEvent, Prepared> {

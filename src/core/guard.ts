@@ -145,9 +145,7 @@ function isShown(last: string, before: string | undefined): boolean {
 
 /** Nothing follows what was announced, in whatever language. */
 function endsInMidAir(last: string): boolean {
-  return (
-    !CODE_LIKE.test(last) && (last.split(/\s+/).length >= FEWEST_WORDS || /[^\u0000-\u007F]{6}/.test(last))
-  );
+  return !CODE_LIKE.test(last) && (last.split(/\s+/).length >= FEWEST_WORDS || /\P{ASCII}{6}/u.test(last));
 }
 
 /** "I'll run this now:" and then only the command in a code block: the block is no answer either. */

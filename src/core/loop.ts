@@ -86,6 +86,7 @@ class Run {
   readonly #repetitions = new RepetitionGuard();
   readonly #denied: string[] = [];
   #profile: ModelProfile = { name: "default" };
+  #shown = "";
   #turn = 0;
   #toolCalls = 0;
   #rescued = 0;
@@ -115,6 +116,8 @@ class Run {
       end = yield* this.#work();
     } catch (error) {
       end = this.#toEnd(error);
+      // What the user has seen belongs to the conversation, marked as what it is.
+      if (this.#shown.trim() !== "") yield* this.#add(toInterruptedMessage(this.#shown));
     } finally {
       this.#left.abort();
     }
@@ -164,7 +167,7 @@ class Run {
         why: `the \`${info.profile.name}\` profile sends only the newest request`,
         bytes: brokenBytes,
       };
-    const reply = yield* takeTurn(this.#options.model, request, { turn, signal: this.#signal });
+    const reply = yield* this.#listen(takeTurn(this.#options.model, request, { turn, signal: this.#signal }));
     for (const call of reply.calls) {
       if (call.rescued === undefined) continue;
       this.#rescued += 1;
@@ -196,6 +199,23 @@ class Run {
     };
   }
 
+  /** Keeps the text of the reply under way, for when it never ends. */
+  async *#listen(events: AsyncGenerator<AgentEvent, ModelReply>): AsyncGenerator<AgentEvent, ModelReply> {
+    try {
+      for (;;) {
+        const { done, value } = await events.next();
+        if (done) {
+          this.#shown = "";
+          return value;
+        }
+        if (value.type === "text_delta") this.#shown += value.text;
+        yield value;
+      }
+    } finally {
+      await events.return(undefined as never);
+    }
+  }
+
   async *#judge(reply: ModelReply): AsyncGenerator<AgentEvent, End | undefined> {
     let verdict = this.#replies.judge(reply);
     // A model that is sent the newest request only would take a hint for that request.
@@ -204,8 +224,9 @@ class Run {
       verdict = { kind: "end", reason, ...(reason === "done" ? {} : { message }) };
     }
     if (verdict.kind === "end") {
-      const answered = verdict.reason === "done" || verdict.reason === "blocked";
-      if (answered) yield* this.#add(toAssistantMessage(reply));
+      const cut = reply.finish === "cut";
+      if (reply.text.trim() !== "")
+        yield* this.#add(cut ? toInterruptedMessage(reply.text) : toAssistantMessage(reply));
       return { ...verdict, ...(reply.text === "" ? {} : { text: reply.text }) };
     }
     yield { type: "warning", code: verdict.code, message: verdict.message };
@@ -356,4 +377,8 @@ class Run {
       rescued: this.#rescued,
     };
   }
+}
+
+function toInterruptedMessage(text: string): Message {
+  return { role: "assistant", content: `${text.trimEnd()}\n(interrupted)` };
 }

@@ -281,7 +281,7 @@ describe("an interrupt", () => {
     expect(results[1]).toContain("did not run");
   });
 
-  it("does not keep half an answer as if it were whole", async () => {
+  it("keeps half an answer marked as what it is", async () => {
     const controller = new AbortController();
     const model = createScriptedModel([
       async function* (_request, signal) {
@@ -292,7 +292,7 @@ describe("an interrupt", () => {
     ]);
     const { events, result } = await collect({ model, signal: controller.signal });
     expect(last(events).reason).toBe("aborted");
-    expect(result.messages.map(({ role }) => role)).toEqual(["user"]);
+    expect(result.messages.at(-1)).toEqual({ role: "assistant", content: "Half an\n(interrupted)" });
   });
 
   it("keeps the roles alternating when the next request comes", async () => {

@@ -19,19 +19,20 @@ describe("a profile", () => {
         return { ok: true, output: "" };
       },
     });
-    const ask = (path: string) =>
+    const ask = (path: string, input = "make src and main.py in it") =>
       collect({
         model: createScriptedModel([{ calls: [scriptedCall("write", { path })] }, { text: "ok" }], {
           profile,
         }),
         tools: [write],
-        input: "make src and main.py in it",
+        input,
       });
     expect(last((await ask("src/main.py")).events).reason).toBe("done");
     expect(last((await ask("junk")).events)).toMatchObject({
       reason: "error",
       message: expect.stringContaining("does not name `junk`"),
     });
+    expect(last((await ask("main.py", "don't touch main.py")).events).reason).toBe("error");
     expect(written).toEqual(["src/main.py"]);
   });
 
