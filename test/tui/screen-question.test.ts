@@ -64,6 +64,7 @@ describe("asking", () => {
     screen.terminal.type("abc ");
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(screen.controller.decisions).toEqual([]);
+    screen.pass(1_000);
     screen.terminal.press("n");
     await expect.poll(screen.text, POLL).toContain("denied by user");
     await expect.poll(screen.text, POLL).toMatch(/─\n\n─/);
@@ -86,6 +87,35 @@ describe("asking", () => {
     screen.terminal.press("n");
     await expect.poll(screen.text, POLL).toContain("denied by user");
     expect(screen.terminal.text).toMatch(/─\n {2}tr\n─/);
+  });
+
+  test.each([
+    ["why ", 1],
+    ["why ", 120],
+    ["let me try", 120],
+    ["let me try", 500],
+    ["understand", 300],
+    ["\ry", 300],
+  ])("the letters of %j, typed one each %i ms, are no answer", async (text, paceMs) => {
+    const screen = await openQuestion();
+    screen.pass(1_000);
+    for (const letter of text) {
+      screen.terminal.press(letter);
+      screen.pass(paceMs);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(screen.controller.decisions).toEqual([]);
+    expect(screen.terminal.text).toContain("y allow once");
+    screen.pass(600);
+    screen.terminal.press("y");
+    await expect.poll(() => screen.controller.decisions, POLL).toEqual([{ decision: "allow" }]);
+  });
+
+  test("a first key counts as soon as the question could be seen", async () => {
+    const screen = await openQuestion();
+    screen.pass(150);
+    screen.terminal.press("y");
+    await expect.poll(() => screen.controller.decisions, POLL).toEqual([{ decision: "allow" }]);
   });
 
   test("Ctrl-C takes the question down and interrupts", async () => {

@@ -18,7 +18,7 @@ import { Frame } from "./frame.ts";
 import { readKey, toHint, type KeyAction, type KeyContext } from "./keys.ts";
 import { holdProcessTerminal, suspendProcess } from "./process-terminal.ts";
 import { PromptRunner } from "./prompt-runner.ts";
-import { Question } from "./question.ts";
+import { Question, TYPING_MS } from "./question.ts";
 import { RunView } from "./run-view.ts";
 import { createScreenTerminal, type ScreenTerminal } from "./terminal.ts";
 import { createTheme, type Theme } from "./theme.ts";
@@ -64,8 +64,6 @@ const FRAME_MS = 40;
 /** Long enough for the screen library to draw the last frame. */
 const LAST_FRAME_MS = 40;
 const QUESTION_GUARD_MS = 150;
-/** Someone who typed this recently is in the middle of a word. */
-const TYPING_MS = 600;
 
 class Screen {
   readonly #controller: ScreenController;

@@ -14,8 +14,8 @@ export interface QuestionOptions {
   onAnswer: (decision: ApprovalDecision) => void;
 }
 
-/** A key pressed too early moves the moment on, so that someone in the middle of a word never answers. */
-const QUIET_MS = 150;
+/** Someone who typed this recently is in the middle of a word, and its letters are no answers. */
+export const TYPING_MS = 600;
 
 export class Question implements Component, Focusable {
   readonly #request: ApprovalRequest;
@@ -49,14 +49,12 @@ export class Question implements Component, Focusable {
   handleInput(data: string): void {
     if (isKeyRelease(data)) return;
     const { now } = this.#options;
-    if (now() < this.#armedAt) {
-      this.#armedAt = Math.max(this.#armedAt, now() + QUIET_MS);
-      return;
-    }
     if (this.#isNoting) return this.#note.handleInput(data);
+    if (now() < this.#armedAt) return this.#waitForQuiet();
     if (isLetter(data, "y")) return this.#answer({ decision: "allow" });
     if (isLetter(data, "n") || matchesKey(data, "escape")) return this.#answer({ decision: "deny" });
-    if (isLetter(data, "d")) this.#isNoting = true;
+    if (!isLetter(data, "d")) return this.#waitForQuiet();
+    this.#isNoting = true;
   }
 
   render(width: number): string[] {
@@ -70,6 +68,11 @@ export class Question implements Component, Focusable {
       this.#isNoting ? this.#drawNote(width) : `  ${toKeys(style)}`,
       border,
     ];
+  }
+
+  /** Every key that is no answer moves the moment on from which one counts. */
+  #waitForQuiet(): void {
+    this.#armedAt = Math.max(this.#armedAt, this.#options.now() + TYPING_MS);
   }
 
   #drawNote(width: number): string {
