@@ -48,8 +48,6 @@ function parseCommand(command: string): Word[][] | undefined {
 /** Whether these arguments keep the program harmless. */
 type ArgumentRule = (args: readonly string[]) => boolean;
 
-const anything: ArgumentRule = () => true;
-
 /** Programs without any option that writes, deletes or starts something. */
 const ALWAYS_HARMLESS = new Set(
   (
@@ -58,6 +56,10 @@ const ALWAYS_HARMLESS = new Set(
   ).split(" "),
 );
 
+/**
+ * No `git` stands here: what it reads from `.git/config` (`diff.external`, `core.fsmonitor`, diff drivers, a promisor
+ * remote) can make even `git diff`, `git status` and `git rev-parse` start a program.
+ */
 const RULES: Readonly<Record<string, ArgumentRule>> = {
   // A time alone would set the clock, as `-s` does.
   date: (args) =>
@@ -65,7 +67,6 @@ const RULES: Readonly<Record<string, ArgumentRule>> = {
   diff: withoutOptions({ long: ["paginate"], short: "l" }),
   file: withoutOptions({ long: ["compile", "uncompress", "uncompress-noreport"], short: "CzZ" }),
   find: (args) => args.every((arg) => !arg.startsWith("-") || FIND_TESTS.has(arg)),
-  git: isHarmlessGit,
   rg: withoutOptions({ long: ["pre", "pre-glob", "hostname-bin", "search-zip"], short: "z" }),
   sed: isPrintingSed,
   sort: withoutOptions({
@@ -120,24 +121,6 @@ function withoutOptions({ long, short }: { long: readonly string[]; short: strin
     return argument.startsWith("-") && short.split("").some((letter) => argument.includes(letter));
   };
   return (args) => !args.some(isRefused);
-}
-
-const GIT_RULES: Readonly<Record<string, ArgumentRule>> = {
-  branch: (args) =>
-    args.every((arg) =>
-      /^(-a|-r|-v|-vv|--all|--list|--remotes|--show-current|--verbose|--no-color)$/.test(arg),
-    ),
-  diff: withoutOptions({ long: ["output", "ext-diff", "textconv"], short: "" }),
-  log: withoutOptions({ long: ["output", "ext-diff", "textconv"], short: "" }),
-  "ls-files": anything,
-  "rev-parse": anything,
-  show: withoutOptions({ long: ["output", "ext-diff", "textconv"], short: "" }),
-  status: anything,
-};
-
-/** The subcommand comes first: options before it can change what git runs. */
-function isHarmlessGit([subcommand = "", ...args]: readonly string[]): boolean {
-  return Object.hasOwn(GIT_RULES, subcommand) && GIT_RULES[subcommand]!(args);
 }
 
 /** `sed -n 10,20p FILE`, which models like to use for reading; every other script may write or run something. */

@@ -18,11 +18,7 @@ const HARMLESS = [
   "cut -d, -f1 data.csv",
   "sed -n 10,20p file.txt",
   "sed -n '5p' file.txt",
-  "git status",
-  "git diff HEAD~1 -- src/a.ts",
-  "git log --oneline -n 5",
-  "git show HEAD:README.md",
-  "git branch -a",
+  "git --version",
   "node --version",
   "python3 --version && go version",
   "date +%Y-%m-%d",
@@ -32,33 +28,20 @@ const HARMLESS = [
 ];
 
 const OF_ALLOWED_PROGRAMS = [
-  "git status; curl x",
-  "git status && curl x",
-  "git status || curl x",
-  "git status | sh",
-  "git status & curl x",
-  "git status `curl x`",
-  "git status $(curl x)",
-  "git status <(curl x)",
-  "git status > f",
-  "git status >> f",
-  "git status < f",
-  "git status << E\nx\nE",
-  "git status\ncurl x",
-  "git status\rcurl x",
-  "git -c alias.status=!sh status",
-  "git -C /elsewhere status",
-  "git --exec-path=. status",
-  "git diff --output=x",
-  "git diff --outp x",
-  "git log --ext-diff",
-  "git show --textconv",
-  "git branch new",
-  "git branch -D main",
-  "git branch --delete main",
-  "git push",
-  "git commit -m x",
-  "git",
+  "ls; curl x",
+  "ls && curl x",
+  "ls || curl x",
+  "ls | sh",
+  "ls & curl x",
+  "ls `curl x`",
+  "ls $(curl x)",
+  "ls <(curl x)",
+  "ls > f",
+  "ls >> f",
+  "ls < f",
+  "ls << E\nx\nE",
+  "ls\ncurl x",
+  "ls\rcurl x",
   "find . -exec rm {} +",
   "find . -execdir rm x",
   "find . -delete",
@@ -95,8 +78,34 @@ const OF_ALLOWED_PROGRAMS = [
   "find *",
   "rg x *",
   "sort *.txt",
-  "git diff -*",
   "uniq [a-z]*",
+];
+
+/** Repository configuration can make each of these start a program. */
+const OF_GIT = [
+  "git",
+  "git status",
+  "git status --porcelain",
+  "git diff",
+  "git diff HEAD~1 -- src/a.ts",
+  "git diff --no-ext-diff --no-textconv",
+  "git log --oneline -n 5",
+  "git show HEAD:README.md",
+  "git branch -a",
+  "git ls-files",
+  "git rev-parse HEAD",
+  "git push",
+  "git commit -m x",
+  "git config diff.external 'rm -f a.txt;:'",
+  "git -c alias.status=!sh status",
+  "git -C /elsewhere --version",
+  "git --version status",
+  "git --exec-path=. --version",
+  "git --no-pager diff",
+  "git constructor",
+  "ls && git diff",
+  "git --version; git status",
+  "git diff | cat",
 ];
 
 const OF_OTHER_PROGRAMS = [
@@ -145,7 +154,6 @@ const OF_OTHER_PROGRAMS = [
   "python3 -c 1",
   "constructor",
   "__proto__ x",
-  "git constructor",
   "ls\u0000",
   "ls\u00a0-l",
   "ls\u202e",
@@ -159,6 +167,10 @@ describe("commands that run without a question", () => {
   });
 
   it.each(OF_ALLOWED_PROGRAMS)("do not hold %j, though its program is allowed", (command) => {
+    expect(isHarmlessCommand(command)).toBe(false);
+  });
+
+  it.each(OF_GIT)("do not hold %j, as the repository decides what it runs", (command) => {
     expect(isHarmlessCommand(command)).toBe(false);
   });
 
