@@ -85,9 +85,8 @@ const FIND_TESTS = new Set(
   ).split(" "),
 );
 
-const VERSION_PROGRAMS = new Set(
-  "cargo cc gcc git go make node npm perl php python python3 ruby rustc tsc".split(" "),
-);
+// Not cargo, rustc and go: a file in the workspace can choose which toolchain they start.
+const VERSION_PROGRAMS = new Set("cc gcc git make node npm perl php python python3 ruby tsc".split(" "));
 const VERSION_ARGUMENTS = new Set(["--version", "-V"]);
 
 function isHarmlessPart(words: readonly Word[]): boolean {
