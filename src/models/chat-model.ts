@@ -1,4 +1,5 @@
 import { AgentError } from "../core/errors.ts";
+import { messageText } from "../core/message.ts";
 import type { Model, ModelEvent, ModelInfo, ModelRequest } from "../core/model.ts";
 import type { ServerUrl } from "./base-url.ts";
 import { parseBaseUrl } from "./base-url.ts";
@@ -135,7 +136,7 @@ class ChatModel implements Model {
       body,
       model,
       transport,
-      reader: new ReplyReader({ tools: request.tools, usedIds, newId }),
+      reader: new ReplyReader({ tools: request.tools, usedIds, newId, sources: toSources(request) }),
       silenceMs,
       signal,
     });
@@ -178,6 +179,11 @@ class ChatModel implements Model {
     });
     return "value" in answer ? listOf(answer.value, "data").map((model) => String(model["id"])) : [];
   }
+}
+
+/** What the model may quote: words of others, while a call in the system prompt is an instruction. */
+function toSources({ messages }: ModelRequest): string[] {
+  return messages.filter(({ role }) => role === "tool" || role === "user").map(messageText);
 }
 
 /** A key with a line end or a letter beyond ASCII cannot be a header; it is never shown. */

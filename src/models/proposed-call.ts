@@ -12,6 +12,8 @@ export interface CallScope {
   /** Ids that are taken; new ones are added. */
   usedIds: Set<string>;
   newId: () => string;
+  /** Tool results and user messages that the model answers; a call written as text that stands in one is a quotation. */
+  sources?: readonly string[];
 }
 
 /** Judges a call that came over the protocol. */

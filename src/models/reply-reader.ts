@@ -7,6 +7,7 @@ import { toProposedCall, toRescuedCall } from "./proposed-call.ts";
 import type { FormedCall } from "./rescue/marked.ts";
 import type { TextGate } from "./rescue/gate.ts";
 import { createTextGate } from "./rescue/gate.ts";
+import { createQuotations } from "./rescue/quotation.ts";
 import { rescueFromText, rescueFromThinking } from "./rescue/rescue.ts";
 import type { ThinkingSegment } from "./thinking.ts";
 import { ThinkingSplitter } from "./thinking.ts";
@@ -98,7 +99,11 @@ export class ReplyReader {
   }
 
   #toReply(finish: FinishReason): ModelReply {
-    const scope = { ...this.#options, complete: finish === "stop" || finish === "tool_calls" };
+    const scope = {
+      ...this.#options,
+      complete: finish === "stop" || finish === "tool_calls",
+      quotations: createQuotations(this.#options.sources ?? []),
+    };
     const native = this.#assembler.end().map((call) => toProposedCall(call, scope));
     const { text, calls: written } = rescueFromText(this.#text.trim(), scope);
     const calls = [...native, ...toNewCalls(written, native, scope)];

@@ -12,10 +12,14 @@ export interface ReadReply extends ModelReply {
 /** Feeds deltas to a reader as a server would and returns the reply. */
 export function readReply(
   deltas: readonly unknown[],
-  { finish = "stop", tools = TOOLS }: { finish?: string | null; tools?: readonly ToolSchema[] } = {},
+  {
+    finish = "stop",
+    tools = TOOLS,
+    sources = [],
+  }: { finish?: string | null; tools?: readonly ToolSchema[]; sources?: readonly string[] } = {},
 ): ReadReply {
   let made = 0;
-  const reader = new ReplyReader({ tools, usedIds: new Set(), newId: () => `id${(made += 1)}` });
+  const reader = new ReplyReader({ tools, usedIds: new Set(), newId: () => `id${(made += 1)}`, sources });
   const events = deltas.flatMap((delta) => reader.take(toDelta({ choices: [{ delta }] })));
   if (finish !== null)
     events.push(...reader.take(toDelta({ choices: [{ delta: {}, finish_reason: finish }] })));
@@ -29,7 +33,10 @@ export function readReply(
 /** The same for plain text in pieces of `size` characters. */
 export function readText(
   text: string,
-  { size = text.length, ...options }: { size?: number; finish?: string | null } = {},
+  {
+    size = text.length,
+    ...options
+  }: { size?: number; finish?: string | null; sources?: readonly string[] } = {},
 ): ReadReply {
   const pieces: unknown[] = [];
   for (let at = 0; at < text.length; at += Math.max(1, size))

@@ -6,6 +6,7 @@ import { parametersOf, skipSpace, toParameter } from "./form.ts";
 import { isExact, readExactCalls } from "./exact.ts";
 import { skipMark } from "./json-calls.ts";
 import type { FormedCall } from "./marked.ts";
+import { holdsBack } from "./lead.ts";
 import { presents } from "./placement.ts";
 
 /** Forms whose marks are ordinary text elsewhere, so they count only as the end of an answer, whole and for declared tools. */
@@ -84,7 +85,7 @@ export function readEndingCalls(
     fed = hit.index;
     if (context.inCode) continue;
     const before = text.slice(0, hit.index).trim();
-    const calls = presents(before) ? undefined : readToEnd(text, hit.index, scope);
+    const calls = presents(before) || holdsBack(before) ? undefined : readToEnd(text, hit.index, scope);
     return calls && { text: before, calls };
   }
   return undefined;

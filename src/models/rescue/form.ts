@@ -1,4 +1,5 @@
 import type { ToolSchema } from "../../core/model.ts";
+import type { Quotations } from "./quotation.ts";
 
 /**
  * A way in which models write calls into their text when the server or its template does not turn them into native ones.
@@ -19,6 +20,8 @@ export interface FormScope {
   tools: readonly ToolSchema[];
   /** The model ended its answer by itself, so a missing last tag is a slip and not a cut. */
   complete: boolean;
+  /** What the model was given and may only repeat. */
+  quotations?: Quotations;
 }
 
 export interface FoundBlock {

@@ -1,7 +1,9 @@
 import { createCodeContext } from "../code-context.ts";
 import type { FormScope, FoundBlock, WrittenCall } from "./form.ts";
 import { MARKED_FORMS, OPENERS } from "./forms.ts";
+import { holdsBack } from "./lead.ts";
 import { announcesAction, introducesExample, isActionWithin, isInHtmlCode, isQuoted } from "./placement.ts";
+import { isQuotation } from "./quotation.ts";
 
 export interface FormedCall extends WrittenCall {
   /** Name of the form it was recovered from. */
@@ -35,8 +37,9 @@ export function findMarkedBlocks(text: string, scope: FormScope): MarkedBlock[] 
     const isText = context.inCode || isQuoted(line) || isElided(text, OPENER.lastIndex, line);
     const found = isText ? undefined : readMarked(text, hit.index, scope);
     const block = found && isNamelessInSentence(found.calls, line) ? undefined : found;
-    if (block) blocks.push({ ...block, start: hit.index, line });
-    else context.feed(hit[0]);
+    const isRepeated = block && isRepetition(text.slice(hit.index, block.end), block.calls, scope);
+    if (block && !isRepeated) blocks.push({ ...block, start: hit.index, line });
+    else context.feed(text.slice(hit.index, block?.end ?? OPENER.lastIndex));
     at = block?.end ?? hit.index + hit[0].length;
   }
   return keepMeant(text, blocks);
@@ -56,6 +59,11 @@ export function readMarked(
     }
   }
   return undefined;
+}
+
+/** What was read in a file or a web page is no call of the model. */
+function isRepetition(block: string, calls: readonly FormedCall[], scope: FormScope): boolean {
+  return scope.quotations?.hasText(block) === true || isQuotation(calls, scope);
 }
 
 /** "Mistral: [TOOL_CALLS][...]" in a list of formats. */
@@ -94,7 +102,7 @@ function isMeant(
   block: MarkedBlock,
   { before, after }: { before: string; after: string },
 ): boolean {
-  if (introducesExample(text.slice(0, block.start))) return false;
+  if (introducesExample(text.slice(0, block.start)) || holdsBack(before)) return false;
   if (after === "") return true;
   return block.line.trim() === "" && isActionWithin({ before, after });
 }

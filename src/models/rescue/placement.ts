@@ -1,5 +1,7 @@
 /** Whether the words around a call say that it is meant to run, or that it is shown to the user. */
 
+import { holdsBack } from "./lead.ts";
+
 const EXAMPLE =
   /\b(?:examples?|e\.g|for instance|such as|looks? like|syntax|illustrat\w+|demonstrat\w+|would (?:be|look))\b/i;
 /** Words of examples, and just as well of work: "let me format the sample". */
@@ -14,7 +16,7 @@ const EXPLAINS =
 const FIRST_PERSON =
   /\b(?:I'll|I’ll|I will|I'm|I’m|I am|I need|I should|I must|I have to|let me|let's|let’s|let us)\b/i;
 const ANNOUNCES =
-  /\b(?:I'll|I’ll|I will|I'm|I’m|I am|I need|I should|I must|I have to|I would|let me|let's|let’s|let us)\b|^(?:calling|using|running|reading|creating|writing|editing|executing|checking|listing|searching|opening|looking|first|next|now)\b/im;
+  /\b(?:I'll|I’ll|I will|(?:I'm|I’m|I am)\s+(?:(?:now|just|first|also|currently)\s+)*(?:going to|about to|calling|using|running|reading|creating|writing|editing|executing|checking|listing|searching|opening|looking|making|adding|updating|deleting|removing|fixing|testing|installing|starting|fetching|getting|building|changing|saving|moving|applying|doing|trying)|I need|I should|I must|I have to|I would|let me|let's|let’s|let us)\b|^(?:calling|using|running|reading|creating|writing|editing|executing|checking|listing|searching|opening|looking|first|next|now)\b/im;
 const EFFECT =
   /^(?:(?:this|that|it|the (?:call|command))\s+(?:will|should|is going to)|I'll|I’ll|I will)\b[^.!?]*[.!]?$/i;
 const LONGEST_ANNOUNCEMENT = 400;
@@ -22,7 +24,7 @@ const LONGEST_ANNOUNCEMENT = 400;
 /** The words right before an unmarked call announce an action of the writer, and present nothing to the reader. */
 export function announcesAction(before: string): boolean {
   const paragraph = lastParagraph(before);
-  return isOwnAction(paragraph) && ANNOUNCES.test(paragraph);
+  return isOwnAction(paragraph) && ANNOUNCES.test(paragraph) && !holdsBack(before);
 }
 
 /** The words right before present something to the reader. */

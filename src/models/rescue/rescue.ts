@@ -2,6 +2,7 @@ import { readEndingCalls } from "./ending.ts";
 import type { FormScope } from "./form.ts";
 import type { FormedCall, MarkedBlock } from "./marked.ts";
 import { findMarkedBlocks, hasProseAfter, stripLeftovers } from "./marked.ts";
+import { isQuotation } from "./quotation.ts";
 import { readAnnouncedCalls, readBareCalls, readExplainedCalls, readFencedCalls } from "./unmarked.ts";
 
 export interface Rescue {
@@ -18,13 +19,18 @@ export function rescueFromText(text: string, scope: FormScope): Rescue {
     return { text: removeBlocks(text, blocks), calls: blocks.flatMap(({ calls }) => calls) };
   // The end of a tag whose beginning the server took away.
   const body = text.replace(/\s*<\/(?:tool_call|tools)>\s*$/, "");
+  const found = readUnmarked(body, scope);
+  return found && !isQuotation(found.calls, scope) ? found : { text, calls: [] };
+}
+
+function readUnmarked(body: string, scope: FormScope): Rescue | undefined {
   const bare = readBareCalls(body, scope);
   if (bare) return { text: "", calls: bare };
   return (
     readExplainedCalls(body, scope) ??
     readFencedCalls(body, scope) ??
     readAnnouncedCalls(body, scope) ??
-    readEndingCalls(body, scope) ?? { text, calls: [] }
+    readEndingCalls(body, scope)
   );
 }
 
@@ -38,6 +44,7 @@ export function rescueFromThinking(thinking: string, scope: FormScope): readonly
   const last = blocks.filter((block, at) => !hasProseAfter(thinking, block, blocks.slice(at + 1)));
   const calls =
     last.length > 0 ? last.flatMap((block) => block.calls) : (readBareCalls(thinking, scope) ?? []);
+  if (isQuotation(calls, scope)) return [];
   return calls.map((call) => ({ ...call, form: `${call.form}, in thinking` }));
 }
 

@@ -5,6 +5,7 @@ import { isExact, readExactCalls } from "./exact.ts";
 import type { FormedCall } from "./marked.ts";
 import { readMarked } from "./marked.ts";
 import { announcesAction, announcesEffect } from "./placement.ts";
+import { OPENERS } from "./forms.ts";
 import { readPythonCalls, readPythonList } from "./python-call.ts";
 
 /** Names of fences in which models write calls; any other language is an answer. */
@@ -57,6 +58,8 @@ export function readAnnouncedCalls(
   const first = text.search(/^[ \t]*(?:\[\s*)?\{/m);
   if (first <= 0) return undefined;
   const before = text.slice(0, first).trim();
+  // The inside of a marked call that is not meant is no call either.
+  if (OPENERS.some((opener) => before.endsWith(opener))) return undefined;
   const calls = announcesAction(before) ? readBareCalls(text.slice(first), scope) : undefined;
   return calls && { text: before, calls };
 }
