@@ -25,6 +25,7 @@ const FAMILIES: readonly Family[] = [
   { opens: ["<think>"], closes: ["</think>"] },
   { opens: ["<thinking>"], closes: ["</thinking>"] },
   { opens: ["<thought>"], closes: ["</thought>"] },
+  { opens: ["<reasoning>"], closes: ["</reasoning>"] },
   { opens: ["<seed:think>"], closes: ["</seed:think>"] },
   { opens: ["[THINK]"], closes: ["[/THINK]"] },
   { opens: ["<|START_THINKING|>"], closes: ["<|END_THINKING|>"] },

@@ -6,6 +6,7 @@ const TAGS: [string, string][] = [
   ["<think>", "</think>"],
   ["<thinking>", "</thinking>"],
   ["<thought>", "</thought>"],
+  ["<reasoning>", "</reasoning>"],
   ["<Think>", "</Think>"],
   ["<seed:think>", "</seed:think>"],
   ["[THINK]", "[/THINK]"],
