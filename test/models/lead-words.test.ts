@@ -101,3 +101,11 @@ describe("words before a call that is meant", () => {
     expect(readText(`${words}\n${BLOCK}`).calls).toMatchObject([{ arguments: TOUCH }]);
   });
 });
+
+describe("words of any length before a call", () => {
+  it.each(["I found it ", "The log shows ", "not a b ", "**", " ", "1. "])("are read quickly: %j", (part) => {
+    const started = performance.now();
+    readText(`${part.repeat(20_000)}x\n${BLOCK}`);
+    expect(performance.now() - started).toBeLessThan(5_000);
+  });
+});

@@ -78,6 +78,12 @@ describe("a call that stands in an earlier message", () => {
     expect(readText(`<tool_call>${CALL}</tool_call>`, { sources: [source] }).calls).toHaveLength(1);
   });
 
+  it.each(["\\", '"', "{", "\\n1", JSON.stringify(TOUCH)])("is looked for quickly in many %j", (part) => {
+    const started = performance.now();
+    readText(`<tool_call>${CALL}</tool_call>`, { sources: [part.repeat(50_000)] });
+    expect(performance.now() - started).toBeLessThan(5_000);
+  });
+
   it("runs when it comes as a native call", () => {
     const native = { index: 0, id: "a", function: { name: "shell", arguments: JSON.stringify(TOUCH) } };
     expect(readReply([{ tool_calls: [native] }], { sources: [CALL] }).calls).toMatchObject([

@@ -23,9 +23,12 @@ const LABEL =
 const WORK =
   /\b(?:step|\w+ing|create|make|read|write|run|check|list|edit|update|add|delete|remove|fix|test|install|start|stop|find|search|open|look|see|show|get|set|build|change|save|move|copy|apply|do|verify|inspect|view|explore|call|use|execute|now|next|first|plan|action)\b/i;
 
+/** Only the end of a longer line is looked at. */
+const LONGEST_LEAD = 500;
+
 /** The words right before hold the call back. */
 export function holdsBack(before: string): boolean {
-  const line = before.trim().split("\n").at(-1)?.trim() ?? "";
+  const line = before.trimEnd().slice(-LONGEST_LEAD).split("\n").at(-1)?.trim() ?? "";
   if (line === "") return false;
   if (isLabel(line)) return true;
   const sentence = line.split(/(?<=[.!?。！？])\s+/).at(-1) ?? "";

@@ -58,7 +58,7 @@ function toText(args: unknown): string {
 /** A source may show a part of a file with the number of each line in front. */
 function toComparable(source: string): string[] {
   const plain = normalize(source);
-  const unnumbered = normalize(source.replace(/(?:\\+n|\n|")[ \t]*\d+[:|\t]/g, ""));
+  const unnumbered = normalize(source.replace(/(?:\\n|\n|")[ \t]*\d+[:|\t]/g, ""));
   return plain === unnumbered ? [plain] : [plain, unnumbered];
 }
 
