@@ -20,7 +20,7 @@ const HARMLESS = [
   "sed -n '5p' file.txt",
   "git --version",
   "node --version",
-  "python3 --version && go version",
+  "python3 --version && node --version",
   "date +%Y-%m-%d",
   "test -f a.txt && echo yes",
   "echo grüße",
