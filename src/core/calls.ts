@@ -23,7 +23,7 @@ export interface CallOptions {
   approver: Approver;
   /** How results reach the model. */
   results: ResultForm;
-  /** The request, when only what it names may be changed. */
+  /** The request, when only what it plainly asks for may be changed (`namedPathsOnly` of a profile). */
   request?: string | undefined;
   signal: AbortSignal;
   now: () => number;

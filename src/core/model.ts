@@ -98,7 +98,10 @@ export interface ModelProfile {
   resultBytes?: number;
   /** Tool results reach the model with these fields only; absent: all. */
   resultFields?: readonly string[];
-  /** Files may be changed only under names that stand in the request: for a model that makes names up when it is lost. */
+  /**
+   * Files may be changed only under names that stand in the request, and nothing when the request holds a negation: for a model
+   * that makes names up when it is lost.
+   */
   namedPathsOnly?: boolean;
   /** Only these tools are offered; absent: all. */
   tools?: readonly string[];
