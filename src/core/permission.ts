@@ -1,10 +1,32 @@
-import type { PermissionMode } from "./approval.ts";
+import type { PermissionMode, RememberedCalls, RememberScope } from "./approval.ts";
 import type { CallPreview, ToolAccess } from "./tool.ts";
 
-export type PermissionDecision =
+export type PermissionDecision = (
   | { decision: "run" }
-  | { decision: "ask"; why: string }
-  | { decision: "refuse"; why: string };
+  | { decision: "ask"; why: string; offer?: RememberedCalls }
+  | { decision: "refuse"; why: string }
+) & {
+  /** The rule that decided, in words; absent when the mode's matrix did. */
+  rule?: string;
+};
+
+export interface PermissionCall {
+  tool: string;
+  access: ToolAccess;
+  /** What the tool's `parse` returned. */
+  input: unknown;
+  preview: CallPreview;
+  mode: PermissionMode;
+  /** Calls of this turn that write, before this one. */
+  writesInTurn: number;
+}
+
+/** Decides about every call: the mode's matrix (`decidePermission`) together with the rules of user, administrator and workspace. */
+export interface PermissionPolicy {
+  decide(call: PermissionCall): PermissionDecision;
+  /** Keeps an answer for calls like this one. Called only with the `offer` of a decision. Throws `AgentError` when it cannot be kept. */
+  remember(calls: RememberedCalls, scope: RememberScope): Promise<void>;
+}
 
 /**
  * When a person is asked. A mode decides how often we ask; what a command can reach is the sandbox's business and is the same in

@@ -1,6 +1,9 @@
 /** The contract of a place where commands run. Implementations in `src/sandbox`, one conformance suite in `src/testing`. */
 export type SandboxBackend = "docker" | "bubblewrap" | "seatbelt" | "process";
 
+/** `bridge`: commands can reach other machines. */
+export type SandboxNetwork = "none" | "bridge";
+
 /** Where commands in a sandbox with its own file system see the workspace. */
 export const SANDBOX_ROOT = "/workspace";
 
@@ -31,12 +34,25 @@ export interface SandboxResult {
   /** Why we ended it; absent when it ended by itself. */
   stopped?: "timeout" | "aborted" | "memory" | "processes";
   durationMs: number;
+  /** What the command did that the user should know of, such as making a file that other programs run. */
+  warnings?: readonly string[];
+}
+
+/** A long-lived program inside, such as a tool server: spoken to through its input and output. */
+export interface SandboxProcess extends AsyncDisposable {
+  /** Hands bytes to its standard input. Resolves once they are taken, with false when it reads no more; never rejects. */
+  write(bytes: Uint8Array): Promise<boolean>;
+  endInput(): void;
+  /** How it ended. Never rejects. Disposing ends it and all that it started, and waits for that. */
+  readonly ended: Promise<SandboxResult>;
 }
 
 export interface Sandbox {
   readonly backend: SandboxBackend;
   /** False for the process group: commands can reach the whole machine as this user. */
   readonly isolated: boolean;
+  /** What commands can reach; `bridge` also for the process group, which keeps nothing away. */
+  readonly network: SandboxNetwork;
   /**
    * Makes `backend` and `isolated` known where they are chosen late; until then they say the weakest. Not needed before `run`.
    * Throws `AgentError` `sandbox_unavailable`.
@@ -50,5 +66,10 @@ export interface Sandbox {
    * `usage` for a command that no program can be given: empty, with a NUL character, or with an argument of 128 KiB.
    */
   run(command: string | readonly string[], options?: SandboxRunOptions): Promise<SandboxResult>;
+  /**
+   * Starts a program that stays, with the same walls and limits as a command but without a time limit, apart from every command
+   * and every other such program. It ends with the sandbox at the latest. Throws like `run`.
+   */
+  start(command: readonly string[], options?: Omit<SandboxRunOptions, "timeoutMs">): Promise<SandboxProcess>;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -1,4 +1,5 @@
 /** The contract of a tool: what the model may call. One tool a file in `src/tools`, made with `defineTool`. */
+import type { CommandPlace } from "./approval.ts";
 import type { Todo } from "./todo.ts";
 
 /** A JSON Schema object (https://json-schema.org/draft/2020-12), as sent to the server. */
@@ -45,6 +46,12 @@ export interface CallPreview {
   concerns: readonly string[];
   /** A concern that auto mode does not wave through: the call is refused there. */
   refuseInAuto?: boolean;
+  /** For commands: the line itself, before anything is made visible in it. */
+  command?: string;
+  /** For commands: where it would run. */
+  place?: CommandPlace;
+  /** The files that the call writes, relative to the workspace. */
+  writes?: readonly string[];
   /** For `execute`: every part of the command is known to be harmless, so normal mode runs it. */
   harmless?: boolean;
 }
