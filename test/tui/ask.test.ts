@@ -10,6 +10,7 @@ const SHELL: ApprovalRequest = {
   arguments: { command: "rm -r build" },
   preview: { kind: "command", text: "rm -r build\u001b[2J", concerns: ["deletes files"] },
   why: "commands are asked for in normal mode",
+  digest: "d1",
 };
 
 function ask({ graceMs = 0, request = SHELL } = {}) {
@@ -29,7 +30,7 @@ describe("asking in plain lines", () => {
     const { input, output, answer } = ask();
     await settle();
     input.write("y\n");
-    expect(await answer).toEqual({ decision: "allow" });
+    expect(await answer).toEqual({ decision: "allow", digest: "d1" });
     expect(output.text).toBe(
       [
         "",
@@ -66,7 +67,7 @@ describe("asking in plain lines", () => {
     input.write(`${line}\n`);
     await settle();
     input.write("YES\n");
-    expect(await answer).toEqual({ decision: "allow" });
+    expect(await answer).toEqual({ decision: "allow", digest: "d1" });
     expect(output.text.match(/Allow it\?/g)).toHaveLength(2);
   });
 

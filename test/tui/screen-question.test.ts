@@ -22,7 +22,7 @@ describe("asking", () => {
     screen.pass(1_000);
     screen.terminal.press("y");
     await expect.poll(() => screen.controller.decisions, POLL).toHaveLength(1);
-    expect(screen.controller.decisions).toEqual([{ decision: "allow" }]);
+    expect(screen.controller.decisions).toEqual([{ decision: "allow", digest: "d1" }]);
   });
 
   test("a reason that names a concern is told once", async () => {
@@ -108,14 +108,14 @@ describe("asking", () => {
     expect(screen.terminal.text).toContain("y allow once");
     screen.pass(600);
     screen.terminal.press("y");
-    await expect.poll(() => screen.controller.decisions, POLL).toEqual([{ decision: "allow" }]);
+    await expect.poll(() => screen.controller.decisions, POLL).toEqual([{ decision: "allow", digest: "d1" }]);
   });
 
   test("a first key counts as soon as the question could be seen", async () => {
     const screen = await openQuestion();
     screen.pass(150);
     screen.terminal.press("y");
-    await expect.poll(() => screen.controller.decisions, POLL).toEqual([{ decision: "allow" }]);
+    await expect.poll(() => screen.controller.decisions, POLL).toEqual([{ decision: "allow", digest: "d1" }]);
   });
 
   test("Ctrl-C takes the question down and interrupts", async () => {

@@ -58,7 +58,7 @@ async function ask(request: ApprovalRequest, options: AskOptions): Promise<Appro
       graceMs = 0;
       if (line === undefined) return unattended(output);
       const answer = line.trim().toLowerCase();
-      if (answer === "y" || answer === "yes") return { decision: "allow" };
+      if (answer === "y" || answer === "yes") return { decision: "allow", digest: request.digest };
       if (answer === "n" || answer === "no") return { decision: "deny" };
       if (answer === "d") return await askNote(options);
     }

@@ -51,7 +51,7 @@ export class Question implements Component, Focusable {
     const { now } = this.#options;
     if (this.#isNoting) return this.#note.handleInput(data);
     if (now() < this.#armedAt) return this.#waitForQuiet();
-    if (isLetter(data, "y")) return this.#answer({ decision: "allow" });
+    if (isLetter(data, "y")) return this.#answer({ decision: "allow", digest: this.#request.digest });
     if (isLetter(data, "n") || matchesKey(data, "escape")) return this.#answer({ decision: "deny" });
     if (!isLetter(data, "d")) return this.#waitForQuiet();
     this.#isNoting = true;
