@@ -48,6 +48,8 @@ export class ConfinedWorkspace implements Workspace {
   readonly #held: HeldRoot;
   readonly #quota: ReturnType<typeof createQuota>;
   readonly #identity: Stats;
+  /** Where a previewed path led, by the path. */
+  readonly #shown = new Map<string, string>();
   #closed = false;
 
   constructor(held: HeldRoot, quota: ReturnType<typeof createQuota>) {
@@ -89,6 +91,7 @@ export class ConfinedWorkspace implements Workspace {
     this.#quota.spend(relative, Buffer.byteLength(text));
     return this.#at(relative, { forWriting: true, makeFolders: true }, async (place) => {
       if (!place) throw fileFailed(relative, `cannot write ${relative}: its folder vanished meanwhile`);
+      this.#refuseUnseen(relative, place);
       const planned = await planWrite(place, text, relative);
       await replaceFile(place, planned.bytes, relative, () => this.#refuseMoved());
       const lines = text === "" ? 0 : text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
@@ -101,6 +104,7 @@ export class ConfinedWorkspace implements Workspace {
     return this.#atFile(
       path,
       async (place) => {
+        this.#refuseUnseen(relative, place);
         const { edit, planned } = await planEdit(place, change, relative);
         if (!edit.ok || !planned) return { ...(edit as Extract<typeof edit, { ok: false }>), path: relative };
         this.#quota.spend(relative, planned.bytes.length);
@@ -125,6 +129,7 @@ export class ConfinedWorkspace implements Workspace {
       if (place?.stats?.isDirectory()) return { path: relative, created: false };
       if (!place || place.stats)
         throw fileFailed(relative, `cannot make the folder ${relative}: a file has this name`);
+      this.#refuseUnseen(relative, place);
       try {
         mkdirSync(place.path);
         giveToOwner(place.folder, place.name);
@@ -159,39 +164,26 @@ export class ConfinedWorkspace implements Workspace {
 
   async previewWrite(path: string, text: string): Promise<CallPreview> {
     const relative = this.#writable(path);
-    return this.#at(relative, { forWriting: true }, async (place) => {
-      if (!place)
-        return { kind: "diff", text: await fileDiff(relative, undefined, text), ...pathConcerns(relative) };
-      const { before, after } = await planWrite(place, text, relative);
-      return { kind: "diff", text: await fileDiff(relative, before, after), ...concernsOf(relative, place) };
+    return this.#weighed(relative, async (place) => {
+      const planned: { before?: string; after: string } = place
+        ? await planWrite(place, text, relative)
+        : { after: text };
+      return { kind: "diff", text: await fileDiff(relative, planned.before, planned.after) };
     });
   }
 
   async previewEdit(path: string, change: TextChange): Promise<CallPreview> {
     const relative = this.#writable(path);
-    return this.#atFile(
-      path,
-      async (place) => {
-        const { edit, planned } = await planEdit(place, change, relative);
-        if (!edit.ok || !planned)
-          throw fileFailed(relative, edit.ok ? `cannot edit ${relative}` : edit.error);
-        return {
-          kind: "diff",
-          text: await fileDiff(relative, planned.before, planned.after),
-          ...concernsOf(relative, place),
-        };
-      },
-      { forWriting: true },
-    );
+    return this.#weighed(relative, async (place) => {
+      const { edit, planned } = await planEdit(this.#file(place, relative), change, relative);
+      if (!edit.ok || !planned) throw fileFailed(relative, edit.ok ? `cannot edit ${relative}` : edit.error);
+      return { kind: "diff", text: await fileDiff(relative, planned.before, planned.after) };
+    });
   }
 
   async previewMakeFolder(path: string): Promise<CallPreview> {
     const relative = this.#writable(path);
-    return this.#at(relative, { forWriting: true }, async (place) => ({
-      kind: "text",
-      text: `create folder ${relative}`,
-      ...(place ? concernsOf(relative, place) : pathConcerns(relative)),
-    }));
+    return this.#weighed(relative, async () => ({ kind: "text", text: `create folder ${relative}` }));
   }
 
   async stateFolder(name: string): Promise<string> {
@@ -209,6 +201,32 @@ export class ConfinedWorkspace implements Workspace {
     const relative = this.toRelative(path);
     refuseStateFolder(relative);
     return relative;
+  }
+
+  /** Looks at what a change would do, and adds what is to be said about its place. */
+  async #weighed(
+    relative: string,
+    look: (place: Place | undefined) => Promise<Pick<CallPreview, "kind" | "text">>,
+  ): Promise<CallPreview> {
+    let found = relative;
+    const onMissing = (path: string) => void (found = path);
+    return this.#at(relative, { forWriting: true, onMissing }, async (place) => {
+      found = place?.relative ?? found;
+      const preview = await look(place);
+      this.#shown.set(relative, found);
+      return { ...preview, ...concernsOf(relative, found), writes: [...new Set([relative, found])] };
+    });
+  }
+
+  /** A link that was made or turned after the preview may not lead to a protected file, which nobody was asked about. */
+  #refuseUnseen(relative: string, place: Place): void {
+    const found = place.relative;
+    if (found === relative || this.#shown.get(relative) === found || !pathConcerns(found).refuseInAuto)
+      return;
+    throw pathRefused(
+      relative,
+      `it leads to \`${found}\`, which was not shown when this was decided; ask again`,
+    );
   }
 
   /** Walks to a path and holds the place while `use` runs. */
@@ -233,13 +251,14 @@ export class ConfinedWorkspace implements Workspace {
     options: Omit<WalkOptions, "shown"> = {},
   ): Promise<Result> {
     const relative = this.toRelative(path);
-    return this.#at(relative, options, async (place) => {
-      if (!place?.stats) throw this.#noSuch("file", relative);
-      if (place.stats.isDirectory())
-        throw fileFailed(relative, `${relative} is a folder, not a file; use ls`);
-      if (!place.stats.isFile()) throw pathRefused(relative, "it is not a regular file");
-      return use(place, relative);
-    });
+    return this.#at(relative, options, async (place) => use(this.#file(place, relative), relative));
+  }
+
+  #file(place: Place | undefined, relative: string): Place {
+    if (!place?.stats) throw this.#noSuch("file", relative);
+    if (place.stats.isDirectory()) throw fileFailed(relative, `${relative} is a folder, not a file; use ls`);
+    if (!place.stats.isFile()) throw pathRefused(relative, "it is not a regular file");
+    return place;
   }
 
   async #inFolder<Result>(relative: string, use: (folder: Folder) => Promise<Result>): Promise<Result> {
@@ -303,9 +322,9 @@ function openFolder(place: Place, relative: string): Folder {
 }
 
 /** The name that was asked for may be a link to a place that is worse, or the other way round. */
-function concernsOf(relative: string, place: Place): Concerns {
+function concernsOf(relative: string, resolved: string): Concerns {
   const asked = pathConcerns(relative);
-  const found = pathConcerns(place.relative);
+  const found = pathConcerns(resolved);
   if (asked.refuseInAuto !== found.refuseInAuto) return found.refuseInAuto ? found : asked;
   return asked.concerns.length > 0 ? asked : found;
 }

@@ -35,6 +35,8 @@ export interface WalkOptions {
   forWriting?: boolean;
   /** Makes folders that are missing on the way. */
   makeFolders?: boolean;
+  /** Told where a path would end whose folder is missing, links before it resolved. */
+  onMissing?: (relative: string) => void;
 }
 
 /** How far a walk has come. `names` lead from the root to `folder`, without links. */
@@ -68,7 +70,9 @@ export function walkTo(root: WalkRoot, relative: string, options: WalkOptions): 
 function advance(walk: Walk): Place | undefined {
   for (;;) {
     while (walk.pending.length > 1) {
-      if (!step(walk)) return undefined;
+      if (step(walk)) continue;
+      walk.options.onMissing?.([...walk.names, ...walk.pending].join("/"));
+      return undefined;
     }
     const name = walk.pending[0];
     if (name === undefined) return placeOf(walk, "", lstatSync(`${walk.folder.path}/.`));

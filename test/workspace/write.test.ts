@@ -195,6 +195,7 @@ describe("editing a file", () => {
       kind: "diff",
       text: "--- a/a.txt\n+++ b/a.txt\n@@ -1,7 +1,7 @@\n 1\n 2\n 3\n-4\n+four\n 5\n 6\n 7\n",
       concerns: [],
+      writes: ["a.txt"],
     });
     expect(await temporary.workspace.editText("a.txt", change)).toEqual({
       ok: true,
