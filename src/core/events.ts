@@ -37,7 +37,11 @@ export type WarningCode =
   | "call_unusable"
   | "loop_suspected"
   | "retry"
-  | "sandbox_not_isolated";
+  | "sandbox_not_isolated"
+  /** A command made something in the workspace that other programs run. */
+  | "workspace_guard"
+  /** A call was allowed for longer than this once, and that could not be kept. */
+  | "approval_not_kept";
 
 export type AgentEvent =
   | { type: "run_started"; runId: string; sessionId?: string; mode: PermissionMode }

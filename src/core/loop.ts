@@ -3,8 +3,10 @@
  * runs; everything that happens comes out as an event, in an order that ARCHITECTURE.md shows. The consumer sets the pace: an event
  * that has been written down before the next one is asked for is never lost.
  */
-import { runCalls, type CallOutcome } from "./calls.ts";
 import type { Approver, PermissionMode } from "./approval.ts";
+import type { Audit } from "./audit.ts";
+import type { CallOutcome } from "./call-options.ts";
+import { runCalls } from "./calls.ts";
 import { offeredTools, PrefixContract, toResultForm, selectMessages, toToolSchemas } from "./context.ts";
 import { AgentError, errorMessage } from "./errors.ts";
 import type { AgentEvent, EndReason } from "./events.ts";
@@ -12,6 +14,8 @@ import { ReplyGuard } from "./guard.ts";
 import type { Inbox } from "./inbox.ts";
 import { messageText, type Message, type UserMessage } from "./message.ts";
 import type { Model, ModelInfo, ModelProfile, ModelReply, ModelRequest, ToolSchema } from "./model.ts";
+import type { PermissionPolicy } from "./permission.ts";
+import type { Redactor } from "./redact.ts";
 import type { ResultForm } from "./result.ts";
 import { RepetitionGuard } from "./repetition.ts";
 import type { Tool } from "./tool.ts";
@@ -36,6 +40,11 @@ export interface RunOptions {
   /** Asked before every call, since the user may change it while a run is going. */
   mode: () => PermissionMode;
   approver: Approver;
+  /** Default: the matrix of the modes alone. */
+  policy?: PermissionPolicy;
+  audit?: Audit;
+  /** Takes known secrets out of what calls say, before anything of it becomes an event or a message. */
+  redactor?: Redactor;
   inbox?: Inbox;
   limits?: Partial<RunLimits>;
   temperature?: number;
@@ -244,11 +253,16 @@ class Run {
     tools: readonly Tool[],
     results: ResultForm,
   ): AsyncGenerator<AgentEvent, CallOutcome[]> {
-    const { mode, approver } = this.#options;
+    const { mode, approver, policy, audit, redactor, sessionId } = this.#options;
     const events = runCalls(reply.calls, {
       tools,
       mode,
       approver,
+      policy,
+      audit,
+      redactor,
+      sessionId,
+      turn: this.#turn,
       results,
       request: this.#profile.namedPathsOnly ? this.#newestRequest() : undefined,
       signal: this.#signal,

@@ -1,4 +1,5 @@
 import type { PermissionMode, RememberedCalls, RememberScope } from "./approval.ts";
+import { AgentError } from "./errors.ts";
 import type { CallPreview, ToolAccess } from "./tool.ts";
 
 export type PermissionDecision = (
@@ -60,3 +61,9 @@ export function toPermissionMode(text: string): PermissionMode {
   const lower = text.trim().toLowerCase();
   return lower === "auto" || lower === "normal" ? lower : "manual";
 }
+
+/** Decides by the mode alone and remembers nothing. */
+export const modePolicy: PermissionPolicy = {
+  decide: ({ mode, access, preview }) => decidePermission(mode, access, preview),
+  remember: () => Promise.reject(new AgentError("usage", "There is nowhere to keep an answer.")),
+};

@@ -26,7 +26,11 @@ export interface ToolFailure {
   readonly [field: string]: unknown;
 }
 
-export type ToolEvent = { type: "output"; text: string } | { type: "todos_changed"; todos: readonly Todo[] };
+export type ToolEvent =
+  | { type: "output"; text: string }
+  | { type: "todos_changed"; todos: readonly Todo[] }
+  /** What the user should know of what the call did, such as making a file that other programs run. */
+  | { type: "warning"; message: string };
 
 export interface ToolContext {
   callId: string;

@@ -5,7 +5,7 @@ import type { AgentEvent } from "../../src/core/events.ts";
 import { run, type RunOptions, type RunResult } from "../../src/core/loop.ts";
 import type { Tool, ToolAccess, ToolContext, ToolResult } from "../../src/core/tool.ts";
 
-export const allowAll: Approver = { ask: async () => ({ decision: "allow" }) };
+export const allowAll: Approver = { ask: async ({ digest }) => ({ decision: "allow", digest }) };
 
 /** Runs to the end and gives every event. */
 export async function collect(

@@ -1,0 +1,47 @@
+import type { Approver, PermissionMode } from "./approval.ts";
+import type { Audit } from "./audit.ts";
+import type { ProposedCall } from "./model.ts";
+import type { PermissionPolicy } from "./permission.ts";
+import type { Redactor } from "./redact.ts";
+import type { ResultForm } from "./result.ts";
+import type { CallPreview, Tool, ToolResult } from "./tool.ts";
+
+export interface CallOptions {
+  tools: readonly Tool[];
+  mode: () => PermissionMode;
+  approver: Approver;
+  /** How results reach the model. */
+  results: ResultForm;
+  /** The request, when only what it plainly asks for may be changed (`namedPathsOnly` of a profile). */
+  request?: string | undefined;
+  signal: AbortSignal;
+  now: () => number;
+  /** Default: the matrix of the modes alone. */
+  policy?: PermissionPolicy | undefined;
+  audit?: Audit | undefined;
+  redactor?: Redactor | undefined;
+  sessionId?: string | undefined;
+  /** Number of the turn within its run. */
+  turn: number;
+}
+
+export interface CallOutcome {
+  call: ProposedCall;
+  result: ToolResult;
+  /** The call never ran, because it could not be used at all. */
+  unusable: boolean;
+  /** The call was refused by a person, by the mode or a rule, or because nobody was there. */
+  denied?: "person" | "mode" | "unattended";
+}
+
+/** A call that may run, with exactly the input that was decided about. */
+export interface ReadyCall {
+  call: ProposedCall;
+  tool: Tool;
+  input: unknown;
+  preview?: CallPreview;
+  /** When a person allowed it. */
+  approvedAt?: number;
+}
+
+export type Prepared = { ready: ReadyCall } | { outcome: CallOutcome };
