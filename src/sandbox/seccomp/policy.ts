@@ -21,22 +21,21 @@ export type Way = readonly ArgumentTest[];
 /** Never allowed. Most need privileges that commands do not have anyway; the rest reach other processes or much of the kernel. */
 export const REFUSED: readonly string[] = [
   // Other processes.
-  ...["ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp"],
+  "ptrace process_vm_readv process_vm_writev process_madvise pidfd_getfd kcmp",
   // Keys, tracing, and parts of the kernel that are attacked more than they are used.
-  ...["add_key", "keyctl", "request_key", "bpf", "perf_event_open", "userfaultfd", "lookup_dcookie"],
-  ...["io_uring_setup", "io_uring_enter", "io_uring_register", "fanotify_init", "fanotify_mark"],
-  ...["mbind", "set_mempolicy", "get_mempolicy", "set_mempolicy_home_node", "migrate_pages", "move_pages"],
+  "add_key keyctl request_key bpf perf_event_open userfaultfd lookup_dcookie",
+  "io_uring_setup io_uring_enter io_uring_register fanotify_init fanotify_mark",
+  "mbind set_mempolicy get_mempolicy set_mempolicy_home_node migrate_pages move_pages",
   // Files by their handle, past every path.
   "open_by_handle_at",
   // The mount family, and other roots and namespaces.
-  ...["mount", "umount2", "pivot_root", "chroot", "fsopen", "fsmount", "fsconfig", "fspick", "move_mount"],
-  ...["open_tree", "mount_setattr", "setns", "quotactl", "quotactl_fd", "nfsservctl", "swapon", "swapoff"],
+  "mount umount2 pivot_root chroot fsopen fsmount fsconfig fspick move_mount open_tree mount_setattr",
+  "setns quotactl quotactl_fd nfsservctl swapon swapoff",
   // The machine itself.
-  ...["kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "create_module"],
-  ...["query_module", "get_kernel_syms", "reboot", "settimeofday", "clock_settime", "acct", "vhangup"],
-  ...["syslog", "iopl", "ioperm", "modify_ldt", "uselib", "ustat", "sysfs", "_sysctl", "vserver"],
-  ...["sethostname", "setdomainname", "lsm_set_self_attr"],
-];
+  "kexec_load kexec_file_load init_module finit_module delete_module create_module query_module get_kernel_syms",
+  "reboot settimeofday clock_settime acct vhangup syslog iopl ioperm modify_ldt uselib ustat sysfs _sysctl vserver",
+  "sethostname setdomainname lsm_set_self_attr",
+].flatMap((names) => names.split(" "));
 
 /** Their arguments lie in memory, where no filter can look. Programs fall back to calls whose arguments can be seen. */
 export const MISSING: readonly string[] = ["clone3", "openat2", "fchmodat2"];

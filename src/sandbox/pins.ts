@@ -1,0 +1,249 @@
+/**
+ * Places in the workspace that other programs obey: our own state, git's configuration and hooks, tasks of editors. A sandbox mounts
+ * each again on itself, read-only, and the folders above it too, so that none can be moved away and replaced.
+ */
+import {
+  chownSync,
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  writeFileSync,
+} from "node:fs";
+import { relative, resolve } from "node:path";
+import { AgentError, errorMessage } from "../core/errors.ts";
+import { STATE_FOLDER } from "../core/workspace.ts";
+import { openFolder, type FolderHandle } from "./folder-handle.ts";
+import { parseGitConfig, type GitSetting } from "./git-config.ts";
+
+export interface Pin {
+  /** Relative to the root of the workspace, with `/`. No part of it is a link. */
+  path: string;
+  kind: "file" | "folder";
+  /** `write`: mounted on itself only so that it stays where it is. */
+  access: "read" | "write";
+  /** What was found there: a mount holds on to it, so with another number it has to be made again. */
+  dev: number;
+  ino: number;
+}
+
+/** Files that editors and shells run or take orders from when the workspace is opened. Only those that are there can be pinned. */
+export const OBEYED_FILES: readonly string[] = [
+  ".envrc",
+  ".idea",
+  ".vscode/launch.json",
+  ".vscode/settings.json",
+  ".vscode/tasks.json",
+];
+
+const MAX_CONFIG_BYTES = 256 * 1_024;
+const MAX_MODULES = 32;
+const MAX_MODULE_DEPTH = 4;
+
+/**
+ * What to pin, parents before what is in them. Makes what has to be there to be pinned: `.lmagent`, and in a `.git` folder `config`
+ * and `hooks`. A `.git` that is a link is left out: it leads nowhere that commands can reach and cannot be pinned.
+ * Throws `AgentError` `workspace_invalid` when `.lmagent` is no folder or cannot be made.
+ */
+export function readPins(root: string): readonly Pin[] {
+  using folder = openFolder(root);
+  if (folder === undefined) {
+    throw new AgentError(
+      "workspace_invalid",
+      `The workspace \`${root}\` is not a folder; choose one that exists.`,
+      {
+        data: { path: root },
+      },
+    );
+  }
+  ensureStateFolder(root, folder);
+  const pins = new PinList(folder);
+  pins.add(STATE_FOLDER);
+  addGit(pins, folder, root);
+  for (const path of OBEYED_FILES) pins.add(path);
+  return pins.found;
+}
+
+/** Looks every path up without following links, and each folder on the way only once. */
+class PinList {
+  readonly found: Pin[] = [];
+  readonly #root: FolderHandle;
+
+  constructor(root: FolderHandle) {
+    this.#root = root;
+  }
+
+  /** Does nothing for what is missing, is a link, or is pinned already. */
+  add(path: string): void {
+    const names = path.split("/");
+    const open: FolderHandle[] = [];
+    const parents: Pin[] = [];
+    try {
+      for (const [index, name] of names.entries()) {
+        const above = open.at(-1) ?? this.#root;
+        const way = names.slice(0, index + 1).join("/");
+        const isLast = index === names.length - 1;
+        const pin = toPin(above, { name, path: way, access: isLast ? "read" : "write" });
+        if (pin === undefined) return;
+        parents.push(pin);
+        const next = isLast ? undefined : openFolder(above.at(name));
+        if (!isLast && next === undefined) return;
+        if (next !== undefined) open.push(next);
+      }
+    } finally {
+      for (const each of open) each[Symbol.dispose]();
+    }
+    for (const pin of parents) if (!this.found.some((other) => other.path === pin.path)) this.found.push(pin);
+  }
+}
+
+function toPin(
+  folder: FolderHandle,
+  { name, ...rest }: Pick<Pin, "path" | "access"> & { name: string },
+): Pin | undefined {
+  const stats = folder.stat(name);
+  if (stats?.isDirectory()) return { ...rest, kind: "folder", dev: stats.dev, ino: stats.ino };
+  if (stats?.isFile() && rest.access === "read")
+    return { ...rest, kind: "file", dev: stats.dev, ino: stats.ino };
+  return undefined;
+}
+
+/** It must be there to be laid over read-only; made by a command it could hold anything. */
+function ensureStateFolder(root: string, folder: FolderHandle): void {
+  const found = folder.stat(STATE_FOLDER);
+  if (found?.isDirectory()) return;
+  const path = `${root}/${STATE_FOLDER}`;
+  if (found !== undefined) {
+    throw new AgentError(
+      "workspace_invalid",
+      `\`${path}\` is a link or a file, which may have been planted; remove it.`,
+      { data: { path } },
+    );
+  }
+  try {
+    mkdirSync(folder.at(STATE_FOLDER), { mode: 0o700 });
+    // Like everywhere this folder is made: git does not list it.
+    writeFileSync(folder.at(`${STATE_FOLDER}/.gitignore`), "*\n", { flag: "wx", mode: 0o644 });
+    giveToOwner(folder, STATE_FOLDER);
+  } catch (cause) {
+    throw new AgentError(
+      "workspace_invalid",
+      `\`${path}\` could not be made: ${errorMessage(cause)}. Make the workspace writable.`,
+      { cause, data: { path } },
+    );
+  }
+}
+
+/** What root makes in a folder belongs to the folder's owner. */
+function giveToOwner(folder: FolderHandle, name: string): void {
+  if (process.getuid?.() === 0) chownSync(folder.at(name), folder.stats.uid, folder.stats.gid);
+}
+
+function addGit(pins: PinList, folder: FolderHandle, root: string): void {
+  pins.add(".git");
+  using git = openFolder(folder.at(".git"));
+  if (git === undefined) return;
+  // Read-only it would keep every commit from being made.
+  const own = pins.found.findIndex(({ path }) => path === ".git");
+  if (own !== -1) pins.found[own] = { ...pins.found[own]!, access: "write" };
+  ensureGitPlaces(git);
+  const settings = readGitConfig(git) ?? [];
+  for (const path of ["config", "hooks", ...toWorktreeConfig(settings, git)]) pins.add(`.git/${path}`);
+  for (const path of toIncluded(settings, root)) pins.add(path);
+  const modules: string[] = [];
+  using stored = openFolder(git.at("modules"));
+  if (stored !== undefined) findModules(stored, { path: ".git/modules", depth: 0, found: modules });
+  for (const module of modules) for (const name of ["config", "hooks"]) pins.add(`${module}/${name}`);
+}
+
+function ensureGitPlaces(git: FolderHandle): void {
+  try {
+    if (git.stat("hooks") === undefined) {
+      mkdirSync(git.at("hooks"));
+      giveToOwner(git, "hooks");
+    }
+    if (git.stat("config") === undefined) makeEmptyFile(git, "config");
+  } catch {
+    // A folder that not even we can write to needs no pins.
+  }
+}
+
+function makeEmptyFile(folder: FolderHandle, name: string): void {
+  writeFileSync(folder.at(name), "", { flag: "wx", mode: 0o644 });
+  giveToOwner(folder, name);
+}
+
+/** The settings in a `config`; `undefined` when it is no file of moderate size or is not in git's format. */
+export function readGitConfig(git: FolderHandle, name = "config"): GitSetting[] | undefined {
+  const text = readSmallFile(git, name);
+  return text === undefined ? undefined : parseGitConfig(text);
+}
+
+function readSmallFile(folder: FolderHandle, name: string): string | undefined {
+  if (!folder.stat(name)?.isFile()) return undefined;
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(folder.at(name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const stats = fstatSync(descriptor);
+    if (!stats.isFile() || stats.size > MAX_CONFIG_BYTES) return undefined;
+    const buffer = Buffer.alloc(stats.size);
+    return buffer.toString("utf8", 0, readSync(descriptor, buffer));
+  } catch {
+    return undefined;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+/** A second file of settings, obeyed when `extensions.worktreeConfig` is on. */
+function toWorktreeConfig(settings: readonly GitSetting[], git: FolderHandle): string[] {
+  const isOn = settings.some(
+    ({ section, key, value }) => section === "extensions" && key === "worktreeconfig" && value !== "false",
+  );
+  if (!isOn) return [];
+  try {
+    if (git.stat("config.worktree") === undefined) makeEmptyFile(git, "config.worktree");
+  } catch {
+    // As above.
+  }
+  return ["config.worktree"];
+}
+
+/** Files of the workspace that the configuration draws in. Others are out of the reach of commands. */
+function toIncluded(settings: readonly GitSetting[], root: string): string[] {
+  return settings
+    .flatMap(({ section, key, value }) =>
+      (section === "include" || section === "includeif") && key === "path" && value !== undefined
+        ? [value]
+        : [],
+    )
+    .map((path) => relative(root, resolve(root, ".git", path)))
+    .filter((path) => path !== "" && !/^\.\.(\/|$)/.test(path))
+    .slice(0, MAX_MODULES);
+}
+
+interface ModuleSearch {
+  path: string;
+  depth: number;
+  found: string[];
+}
+
+/** Repositories of submodules: folders with a `config` file, at any depth since names of submodules may hold `/`. */
+function findModules(folder: FolderHandle, { path, depth, found }: ModuleSearch): void {
+  if (depth > MAX_MODULE_DEPTH) return;
+  for (const name of folder.names()) {
+    if (found.length >= MAX_MODULES) return;
+    using inner = openFolder(folder.at(name));
+    if (inner === undefined) continue;
+    const way = `${path}/${name}`;
+    if (!inner.stat("config")?.isFile()) {
+      findModules(inner, { path: way, depth: depth + 1, found });
+      continue;
+    }
+    found.push(way);
+    using nested = openFolder(inner.at("modules"));
+    if (nested !== undefined) findModules(nested, { path: `${way}/modules`, depth: depth + 1, found });
+  }
+}
