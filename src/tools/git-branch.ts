@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import { defineTool } from "../core/define-tool.ts";
 import type { Tool, ToolResult } from "../core/tool.ts";
 import { previewCommand, type CommandToolOptions } from "./command-preview.ts";
-import { runGit, toGitFailure } from "./run-git.ts";
+import { runGit, toCommandLine, toGitFailure } from "./run-git.ts";
 
 interface BranchCall {
   name?: string | undefined;
@@ -20,7 +20,7 @@ export function createGitBranchTool(options: CommandToolOptions): Tool {
       switch: z.optional(z.boolean()),
     }),
     access: "write",
-    preview: (call) => previewCommand(["git", ...toArguments(call)].join(" "), options),
+    preview: (call) => previewCommand(toCommandLine(["git", ...toArguments(call)]), options),
     async execute(call, context) {
       const problem = findProblem(call);
       if (problem !== undefined) return { ok: false, error: problem };

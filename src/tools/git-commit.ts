@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import { defineTool } from "../core/define-tool.ts";
 import type { Tool, ToolResult } from "../core/tool.ts";
 import { previewCommand, type CommandToolOptions } from "./command-preview.ts";
-import { runGit, toGitFailure, type GitEnd } from "./run-git.ts";
+import { runGit, toCommandLine, toGitFailure, type GitEnd } from "./run-git.ts";
 
 /** Who commits when neither the repository nor the machine names anybody. */
 const IDENTITY = ["-c", "user.name=LMAgent", "-c", "user.email=lmagent@localhost"];
@@ -13,12 +13,14 @@ export function createGitCommitTool(options: CommandToolOptions): Tool {
     description: "Commit staged changes",
     parameters: z.object({ message: z.string(), allow_empty: z.optional(z.boolean()) }),
     access: "write",
-    preview: ({ message }) => previewCommand(`git commit --message=${JSON.stringify(message)}`, options),
+    preview: ({ message }) =>
+      previewCommand(toCommandLine(["git", "commit", `--message=${message}`]), options),
     async execute({ message, allow_empty }, context) {
       if (message.trim() === "") return { ok: false, error: "`message` is empty; say what the commit does" };
       const commit = [
         "commit",
         "--no-verify",
+        "--cleanup=whitespace",
         ...(allow_empty ? ["--allow-empty"] : []),
         `--message=${message}`,
       ];

@@ -2,7 +2,10 @@ import * as z from "zod/mini";
 import { defineTool } from "../core/define-tool.ts";
 import type { Tool } from "../core/tool.ts";
 import { previewCommand, type CommandToolOptions } from "./command-preview.ts";
-import { runGit, toGitFailure } from "./run-git.ts";
+import { runGit, toCommandLine, toGitFailure } from "./run-git.ts";
+
+/** Changes inside submodules are theirs: git would start itself there, with their configuration. */
+const DIFF = ["diff", "--no-ext-diff", "--no-textconv", "--submodule=short", "--ignore-submodules=dirty"];
 
 export function createGitDiffTool(options: CommandToolOptions): Tool {
   return defineTool({
@@ -12,13 +15,13 @@ export function createGitDiffTool(options: CommandToolOptions): Tool {
     access: "read",
     preview: ({ path, staged }) =>
       previewCommand(
-        ["git diff", ...(staged ? ["--staged"] : []), ...(path ? ["--", path] : [])].join(" "),
+        toCommandLine(["git", "diff", ...(staged ? ["--staged"] : []), ...(path ? ["--", path] : [])]),
         options,
       ),
     async execute({ path, staged }, context) {
       const which = staged ? ["--cached"] : [];
       const paths = path ? ["--", path] : [];
-      const end = await runGit(["diff", "--no-ext-diff", "--no-textconv", ...which, ...paths], {
+      const end = await runGit([...DIFF, ...which, ...paths], {
         ...options,
         context,
         locks: false,

@@ -12,7 +12,8 @@ export function createGitStatusTool(options: CommandToolOptions): Tool {
     access: "read",
     preview: () => previewCommand("git status", options),
     async execute(_, context) {
-      const end = await runGit(["status", "--short", "--branch"], { ...options, context, locks: false });
+      const status = ["status", "--short", "--branch", "--ignore-submodules=dirty"];
+      const end = await runGit(status, { ...options, context, locks: false });
       if (!end.ok) return toGitFailure(end);
       const [header = "", ...files] = end.stdout.split("\n");
       const output = files.join("\n").trimEnd() || "nothing to commit, working tree clean";

@@ -1,9 +1,11 @@
 /**
- * Git runs only in the sandbox, with its arguments as a list. What the repository's own configuration could start is switched
- * off as far as git allows; filters of `.gitattributes` it does not, and for these the sandbox is the boundary.
+ * Git runs only in the sandbox, with its arguments as a list. Nothing that the repository's own configuration names is started:
+ * fixed settings are overridden here, and those with names of their own choice by the script that starts git. Should one be
+ * missing, the sandbox is the boundary.
  */
 import type { ToolContext, ToolFailure } from "../core/tool.ts";
 import type { Sandbox } from "../core/sandbox.ts";
+import { GIT_SCRIPT } from "./git-script.ts";
 import { createKeptOutput } from "./kept-output.ts";
 
 const SETTINGS = [
@@ -13,6 +15,8 @@ const SETTINGS = [
   "core.pager=cat",
   "core.editor=false",
   "core.sshCommand=false",
+  "core.gitProxy=",
+  "core.alternateRefsCommand=false",
   "core.askPass=false",
   "core.quotePath=false",
   "credential.helper=",
@@ -21,6 +25,10 @@ const SETTINGS = [
   "gc.auto=0",
   "maintenance.auto=false",
   "submodule.recurse=false",
+  "diff.ignoreSubmodules=dirty",
+  "diff.submodule=short",
+  "status.submoduleSummary=false",
+  "log.showSignature=false",
   "color.ui=false",
   "advice.detachedHead=false",
   "safe.directory=*",
@@ -32,12 +40,14 @@ const ENVIRONMENT = {
   GIT_CONFIG_GLOBAL: "/dev/null",
   GIT_ATTR_NOSYSTEM: "1",
   GIT_TERMINAL_PROMPT: "0",
+  GIT_NO_LAZY_FETCH: "1",
+  GIT_ALLOW_PROTOCOL: "none",
   GIT_PAGER: "cat",
   GIT_EDITOR: "false",
 } as const;
 
-/** Git looks for a repository in the workspace and not in the folders above it. */
-const WITHIN_WORKSPACE = 'GIT_CEILING_DIRECTORIES="${PWD%/*}" exec git "$@"';
+/** Paths are names, not patterns: `:(exclude)x` and `[id].ts` are files. */
+const PLAIN = ["--no-pager", "--literal-pathspecs"];
 
 /** Errors of git are short; more than this is a list of files. */
 const MAX_ERROR_BYTES = 2_000;
@@ -66,7 +76,7 @@ export async function runGit(
   const stdout = createKeptOutput({ maxBytes, advice: "name one path to see less at once" });
   const stderr = createKeptOutput({ maxBytes: MAX_ERROR_BYTES });
   const { exitCode, stopped } = await sandbox.run(
-    ["/bin/sh", "-c", WITHIN_WORKSPACE, "git", ...SETTINGS, ...args],
+    ["/bin/sh", "-c", GIT_SCRIPT, "git", ...PLAIN, ...SETTINGS, ...args],
     {
       env: { ...ENVIRONMENT, ...(locks ? {} : { GIT_OPTIONAL_LOCKS: "0" }) },
       signal: context.signal,
@@ -96,4 +106,9 @@ export function toGitFailure({ stdout, stderr, exitCode, stopped }: GitEnd): Too
 
 function withoutPrefix(line: string): string {
   return line.replace(/^(fatal|error|warning): /, "");
+}
+
+/** A command line for people to look at, on which every argument can be told from the next. */
+export function toCommandLine(words: readonly string[]): string {
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word))).join(" ");
 }
