@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Tool } from "../../src/core/tool.ts";
@@ -101,7 +101,10 @@ describe("git in the workspace", () => {
 
   it("uses the identity that the repository names", async () => {
     await initialise();
-    await commands.sandbox.run("git config user.name Ann && git config user.email ann@example.org");
+    await appendFile(
+      join(commands.workspace, ".git/config"),
+      "[user]\nname = Ann\nemail = ann@example.org\n",
+    );
     await callTool(tools.commit, { message: "Empty", allow_empty: true });
     let said = "";
     await commands.sandbox.run("git log --format='%an <%ae>'", {
@@ -198,51 +201,5 @@ describe("hostile arguments of git", () => {
     expect(existsSync(join(commands.workspace, "planted"))).toBe(false);
     expect(await callTool(tools.add, { paths: [] })).toMatchObject({ ok: false });
     expect(await callTool(tools.add, { paths: [""] })).toMatchObject({ ok: false });
-  });
-});
-
-describe("a hostile repository", () => {
-  it("starts nothing when it is looked at and committed to", async () => {
-    await initialiseWithCommit();
-    const plant = join(commands.workspace, "plant.sh");
-    await writeFile(plant, "#!/bin/sh\ntouch planted\ncat\n");
-    await chmod(plant, 0o755);
-    const keys = [
-      "core.fsmonitor",
-      "core.sshCommand",
-      "core.pager",
-      "core.editor",
-      "diff.external",
-      "credential.helper",
-      "pager.diff",
-    ];
-    const settings = [...keys, "diff.evil.textconv", "diff.evil.command", "gpg.program"].map(
-      (key) => `git config ${key} ./plant.sh`,
-    );
-    await commands.sandbox.run(
-      [...settings, "git config commit.gpgSign true", "echo '*.txt diff=evil' > .gitattributes"].join(" && "),
-    );
-    for (const hook of [
-      "pre-commit",
-      "post-commit",
-      "commit-msg",
-      "prepare-commit-msg",
-      "post-checkout",
-      "post-index-change",
-    ]) {
-      await commands.sandbox.run(`cp plant.sh .git/hooks/${hook}`);
-    }
-    await write("a.txt", "two\n");
-    expect(await callTool(tools.status, {})).toMatchObject({ ok: true });
-    expect(await callTool(tools.diff, {})).toMatchObject({
-      ok: true,
-      output: expect.stringContaining("+two"),
-    });
-    expect(await callTool(tools.add, { paths: ["a.txt"] })).toMatchObject({ ok: true });
-    expect(await callTool(tools.commit, { message: "x" })).toMatchObject({ ok: true });
-    expect(await callTool(tools.branch, { name: "dev", create: true, switch: true })).toMatchObject({
-      ok: true,
-    });
-    expect(existsSync(join(commands.workspace, "planted"))).toBe(false);
   });
 });
