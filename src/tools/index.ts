@@ -22,7 +22,7 @@ import type { TodoList } from "./todo-list.ts";
 import { createTodoUpdateTool } from "./todo-update.ts";
 import { createWriteTool } from "./write.ts";
 
-export { isHarmlessCommand } from "./harmless-command.ts";
+export { isHarmlessCommand } from "../core/harmless-command.ts";
 export { createTodoList, type TodoList } from "./todo-list.ts";
 
 export interface ToolSetOptions {

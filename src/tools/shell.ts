@@ -6,7 +6,7 @@ import type { OutputLog } from "../core/output-log.ts";
 import { SANDBOX_LIMITS, type Sandbox, type SandboxResult } from "../core/sandbox.ts";
 import type { Tool, ToolContext, ToolResult } from "../core/tool.ts";
 import { previewCommand, type CommandToolOptions } from "./command-preview.ts";
-import { isHarmlessCommand } from "./harmless-command.ts";
+import { isHarmlessCommand } from "../core/harmless-command.ts";
 import { createKeptOutput } from "./kept-output.ts";
 import { createLiveOutput } from "./live-output.ts";
 

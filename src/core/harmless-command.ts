@@ -1,48 +1,16 @@
 /**
  * Which commands normal mode runs without asking. This is a convenience and no boundary: the sandbox is the boundary. So
- * the parser knows a small part of the shell's language and calls everything else not harmless.
+ * everything that is not known to change nothing is not harmless.
  */
-
-/** A word after quotes are taken away; `glob` when an unquoted `*`, `?` or `[` stands in it. */
-interface Word {
-  text: string;
-  glob: boolean;
-}
-
-const MAX_COMMAND_LENGTH = 4_000;
-const MAX_PARTS = 50;
-
-/** Blanks, operators, quoted text in which nothing is expanded, and plain characters; everything else is unknown. */
-const TOKEN =
-  /(?<blank>[ \t]+)|(?<operator>&&|\|\||[;|])|'(?<single>[^']*)'|"(?<double>[^"$`\\!]*)"|(?<plain>[\p{L}\p{M}\p{N}_./:=@%+,~^*?[\]-]+)/uy;
+import { parseShellLine, type ShellLine, type ShellPart, type ShellWord } from "./shell-line.ts";
 
 /** True when every part of the line is known to change nothing. */
 export function isHarmlessCommand(command: string): boolean {
-  const parts = parseCommand(command.trim());
-  return parts !== undefined && parts.length <= MAX_PARTS && parts.every(isHarmlessPart);
+  return isHarmlessLine(parseShellLine(command));
 }
 
-/** The simple commands of a line; `undefined` when it holds anything but words and `;`, `&&`, `||`, `|` between them. */
-function parseCommand(command: string): Word[][] | undefined {
-  if (command.length > MAX_COMMAND_LENGTH) return undefined;
-  const parts: Word[][] = [[]];
-  let word: Word | undefined;
-  for (let index = 0; index < command.length;) {
-    TOKEN.lastIndex = index;
-    const token = TOKEN.exec(command);
-    if (token === null) return undefined;
-    index = TOKEN.lastIndex;
-    const { blank, operator, single, double, plain } = token.groups!;
-    if (blank !== undefined || operator !== undefined) word = undefined;
-    if (operator !== undefined) parts.push([]);
-    if (blank !== undefined || operator !== undefined) continue;
-    if (word === undefined) parts.at(-1)!.push((word = { text: "", glob: false }));
-    word.text += single ?? double ?? plain ?? "";
-    word.glob ||= plain !== undefined && /[*?[\]]/.test(plain);
-  }
-  // One `;` at the end is usual; other empty parts are no valid line.
-  if (parts.length > 1 && parts.at(-1)!.length === 0 && command.endsWith(";")) parts.pop();
-  return parts.every((part) => part.length > 0) ? parts : undefined;
+export function isHarmlessLine({ parts, understood }: ShellLine): boolean {
+  return understood && parts.length > 0 && parts.every(isHarmlessPart);
 }
 
 /** Whether these arguments keep the program harmless. */
@@ -51,7 +19,7 @@ type ArgumentRule = (args: readonly string[]) => boolean;
 /** Programs without any option that writes, deletes or starts something. */
 const ALWAYS_HARMLESS = new Set(
   (
-    "basename cat cd cmp cut df dirname du echo false grep egrep fgrep head id ls md5sum nl printf pwd readlink realpath " +
+    "[ basename cat cd cmp cut df dirname du echo false grep egrep fgrep head id ls md5sum nl printf pwd readlink realpath " +
     "sha256sum stat tail test tr true uname wc which whoami"
   ).split(" "),
 );
@@ -89,9 +57,9 @@ const FIND_TESTS = new Set(
 const VERSION_PROGRAMS = new Set("cc gcc git make node npm perl php python python3 ruby tsc".split(" "));
 const VERSION_ARGUMENTS = new Set(["--version", "-V"]);
 
-function isHarmlessPart(words: readonly Word[]): boolean {
-  const [program, ...rest] = words as [Word, ...Word[]];
-  if (program.glob || words.some(({ text }) => text.startsWith("~"))) return false;
+export function isHarmlessPart({ argv, assignments }: ShellPart): boolean {
+  const [program, ...rest] = argv;
+  if (program === undefined || assignments.length > 0) return false;
   const args = rest.map(({ text }) => text);
   if (ALWAYS_HARMLESS.has(program.text)) return true;
   if (rest.some(mayBecomeOption)) return false;
@@ -101,7 +69,7 @@ function isHarmlessPart(words: readonly Word[]): boolean {
 }
 
 /** A file may be named like an option, and a pattern may find it. */
-function mayBecomeOption({ text, glob }: Word): boolean {
+export function mayBecomeOption({ text, glob }: ShellWord): boolean {
   return glob && /^[*?[-]/.test(text);
 }
 

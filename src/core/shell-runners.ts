@@ -1,0 +1,40 @@
+/** Programs and words of the shell that run what their arguments say, or that change what later words mean. */
+
+/** They run their arguments, a file, or their input, as commands. */
+const RUNNERS: ReadonlySet<string> = new Set(
+  (
+    ". eval exec source command builtin env xargs parallel sudo doas su runuser pkexec nohup timeout setsid stdbuf nice ionice " +
+    "chrt taskset time watch entr chroot unshare nsenter setpriv capsh prlimit flock script expect strace ltrace gdb perf busybox toybox " +
+    "run-parts start-stop-daemon systemd-run at batch crontab ssh nc ncat socat tmux screen dbus-run-session xvfb-run " +
+    // They change what later parts of the line mean: aliases, functions, traps, variables, the working of the shell.
+    "alias unalias set shopt trap export readonly declare typeset local hash enable bind complete compgen mapfile readarray let read " +
+    "unset getopts fc wait"
+  ).split(" "),
+);
+
+const SHELLS: ReadonlySet<string> = new Set("sh bash dash ash zsh ksh mksh fish csh tcsh rbash".split(" "));
+
+const FIND_ACTIONS = /^-(?:exec|execdir|ok|okdir|delete|fprint|fprint0|fprintf|fls|files0-from)$/;
+
+/** The name of a program without its folders, in small letters as some file systems read it. */
+export function programName(program: string): string {
+  return program.slice(program.lastIndexOf("/") + 1).toLowerCase();
+}
+
+export function isShell(program: string): boolean {
+  return SHELLS.has(programName(program));
+}
+
+export function runsItsArguments(program: string, args: readonly string[]): boolean {
+  const name = programName(program);
+  if (RUNNERS.has(name) || RUNNERS.has(program)) return true;
+  // A shell without a file reads its input, and with an option it may read anything.
+  if (SHELLS.has(name)) return !/^[^-+]/.test(args[0] ?? "");
+  if (name === "find") return args.some((argument) => FIND_ACTIONS.test(argument));
+  if (name === "fd" || name === "fdfind")
+    return args.some((argument) => /^(?:-[a-zA-Z]*[xX]|--exec)/.test(argument));
+  // Both evaluate the subscript of a name that they are given, in some shells.
+  if (name === "printf" || name === "test" || name === "[")
+    return args.some((argument) => argument.startsWith("-v") || argument.startsWith("-R"));
+  return false;
+}
