@@ -117,7 +117,7 @@ test.each(SWAPPERS)(
     );
     plant(temporary);
     const before = snapshot(temporary.outside);
-    const swapper = startSwapper(program as string, temporary.root, 2.5);
+    const swapper = startSwapper(program, temporary.root, 2.5);
     let said = "";
     swapper.stdout?.on("data", (chunk: Buffer) => (said += chunk.toString()));
     let running = true;
