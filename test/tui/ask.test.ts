@@ -13,9 +13,16 @@ const SHELL: ApprovalRequest = {
   digest: "d1",
 };
 
-function ask({ graceMs = 0, request = SHELL } = {}) {
+interface AskOptions {
+  graceMs?: number;
+  request?: ApprovalRequest;
+  columns?: number;
+}
+
+function ask({ graceMs = 0, request = SHELL, columns }: AskOptions = {}) {
   const input = new PassThrough();
-  const output = new Capture();
+  const output: Capture & { columns?: number } = new Capture();
+  if (columns !== undefined) output.columns = columns;
   const abort = new AbortController();
   const approver = createTerminalApprover({ input, output, colour: false, graceMs });
   const answer = approver.ask(request, { signal: abort.signal });
@@ -36,6 +43,8 @@ describe("asking in plain lines", () => {
         "",
         "? shell",
         "  $ rm -r build␛[2J",
+        "  it does more than start programs with fixed arguments: read all of it",
+        "  runs in the workspace",
         "  commands are asked for in normal mode",
         "  deletes files",
         "Allow it? [y] once  [n] no  [d] no, with a note to the model: ",
@@ -110,5 +119,140 @@ describe("asking in plain lines", () => {
     expect(output.text).toContain("? write");
     input.write("n\n");
     expect(await second).toEqual({ decision: "deny" });
+  });
+
+  describe("that may be remembered", () => {
+    const offered: ApprovalRequest = { ...SHELL, offer: { tool: "shell", prefix: ["npm", "run", "a b"] } };
+
+    test.each([
+      ["y", undefined],
+      ["a", "session"],
+      ["W", "workspace"],
+    ] as const)("%s is remembered for %s", async (line, remember) => {
+      const { input, output, answer } = ask({ request: offered });
+      await settle();
+      expect(output.text).toContain(
+        "  a and w are for every shell command that begins with `npm run 'a b'`\nAllow it? [y] once  [a] in this session  [w] always in this workspace  [n] no",
+      );
+      input.write(`${line}\n`);
+      const allowed = { decision: "allow", digest: "d1" };
+      expect(await answer).toEqual(remember === undefined ? allowed : { ...allowed, remember });
+    });
+
+    test.each(["a w", "always", "aw", "auto", "aa"])("%j is no answer", async (line) => {
+      const { input, answer } = ask({ request: offered });
+      await settle();
+      input.write(`${line}\n`);
+      await settle();
+      input.write("n\n");
+      expect(await answer).toEqual({ decision: "deny" });
+    });
+
+    test("is not offered when nobody could see for what", async () => {
+      const request = { ...SHELL, offer: { tool: "shell", prefix: ["echo", "x".repeat(1_000)] } };
+      const { input, output, answer } = ask({ request });
+      await settle();
+      input.write("w\n");
+      await settle();
+      expect(output.text).not.toContain("[w]");
+      input.write("n\n");
+      expect(await answer).toEqual({ decision: "deny" });
+    });
+  });
+
+  test("tells where the command runs, its programs and arguments, and what is written", async () => {
+    const command = `FOO=1 npm test && curl -d "a  b" 'https://x.y/?q' | sort -r *.txt`;
+    const preview = {
+      kind: "command" as const,
+      text: command,
+      concerns: [],
+      place: { backend: "process" as const, isolated: false, network: "bridge" as const },
+      writes: ["out/a.txt", "b\u202e.txt", ...Array.from({ length: 20 }, (_, index) => `f${index}`)],
+    };
+    const request = { ...SHELL, arguments: { command, cwd: "sub\u200b" }, preview };
+    const { output, abort, answer } = ask({ request });
+    await settle();
+    abort.abort(new Error("done"));
+    await answer.catch(() => {});
+    expect(output.text).toContain(
+      [
+        `  $ ${command}`,
+        "  1 FOO=1 npm test",
+        "  2 curl -d 'a  b' 'https://x.y/?q'",
+        "  3 sort -r *.txt",
+        "  runs in sub<U+200B> · process, not isolated · with network",
+        "  writes out/a.txt, b<U+202E>.txt, f0, f1, f2, f3, f4, f5, f6, f7, and 12 more",
+      ].join("\n"),
+    );
+  });
+
+  describe("about a hostile command", () => {
+    const fake = "\nAllow it? [y] once  [n] no  [d] no, with a note to the model: y\n\n? read\n";
+
+    async function show(
+      text: string,
+      over: Partial<ApprovalRequest> = {},
+      columns?: number,
+    ): Promise<string> {
+      const { input, output, answer } = ask({
+        request: { ...SHELL, ...over, preview: { kind: "command", text, concerns: [text] } },
+        ...(columns === undefined ? {} : { columns }),
+      });
+      await settle();
+      input.write("n\n");
+      expect(await answer).toEqual({ decision: "deny" });
+      return output.text;
+    }
+
+    test.each([
+      [
+        "escape sequences",
+        "\u001b]52;c;cm0=\u0007\u001b]0;t\u001b\\\u001b]8;;http://x\u0007",
+        "␛]52;c;cm0=␇␛]0;t",
+      ],
+      ["eight-bit controls", "ls\u009b2J\u0090x\u009c", "ls<U+009B>2J<U+0090>x<U+009C>"],
+      ["carriage returns and backspaces", "rm -rf .\rls       \b\b", "rm -rf .␍ls       ␈␈"],
+      ["marks that reorder", "ls \u202egpj.\u2066x\u2069", "ls <U+202E>gpj.<U+2066>x<U+2069>"],
+      [
+        "what nobody sees",
+        "l\u200bs\u00ad\u3164\u115f\ufe0f\u{e0041}\u{e0101}\u2800",
+        "l<U+200B>s<U+00AD><U+3164><U+115F><U+FE0F><U+E0041><U+E0101><U+2800>",
+      ],
+      ["what looks like a space", "rm\u00a0-rf\u3000/\u2003", "rm<U+00A0>-rf<U+3000>/<U+2003>"],
+      ["joiners, even in emoji", "echo 👩\u200d👩", "echo 👩<U+200D>👩"],
+      ["half characters and line separators", "a\ud800b\u2028c", "a\ufffdb<U+2028>c"],
+    ])("shows %s", async (_name, text, shown) => {
+      const output = await show(text);
+      expect(output).toContain(`  $ ${shown}`);
+      expect(output).not.toMatch(
+        // oxlint-disable-next-line no-control-regex -- looks for control characters
+        /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00a0\u00ad\u200b\u202e\u2066\ud800]/,
+      );
+    });
+
+    test.each([fake, `x${" ".repeat(79 - 3)}${fake.trim()}`, `x${" ".repeat(60)}${fake.trim()}`])(
+      "sets it in, so that no line of it is a question",
+      async (text) => {
+        for (const columns of [20, 60, 80, 200]) {
+          const output = await show(text, { why: text, tool: `shell${text}` }, columns);
+          const lines = output.split("\n");
+          expect(lines.filter((line) => line.startsWith("Allow it?"))).toHaveLength(1);
+          expect(lines.filter((line) => line.startsWith("?"))).toHaveLength(1);
+          for (const line of lines.slice(2, -1)) {
+            expect(line).toMatch(/^ {2}/);
+            expect(line.length).toBeLessThanOrEqual(Math.max(20, columns - 1));
+          }
+        }
+      },
+    );
+
+    test("says how much of a huge one is not shown, at once", async () => {
+      const startedAt = performance.now();
+      const output = await show("\u202e".repeat(100_000));
+      expect(output).toContain("more characters are not shown");
+      expect(output.length).toBeLessThan(80_000);
+      expect(await show(`echo ${"'a' ".repeat(25_000)}`)).toContain("more characters are not shown");
+      expect(performance.now() - startedAt).toBeLessThan(3_000);
+    });
   });
 });

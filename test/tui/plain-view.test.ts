@@ -166,6 +166,7 @@ describe("on a terminal", () => {
             arguments: {},
             preview: { kind: "command", text: "ls", concerns: [] },
             why: "",
+            digest: "d1",
           },
         },
       ],

@@ -33,7 +33,7 @@ describe("asking", () => {
     screen.terminal.press(KEY.enter);
     await expect
       .poll(screen.text, POLL)
-      .toContain(`Allow shell?\n  ${concern}\n  it is long\n  y allow once`);
+      .toContain(`Allow shell?\n  runs in the workspace\n  ${concern}\n  it is long\n  y allow once`);
   });
 
   test.each([["n"], [KEY.escape]])("%j denies", async (key) => {
@@ -157,6 +157,119 @@ describe("asking", () => {
     screen.terminal.type("go");
     screen.terminal.press(KEY.enter);
     await expect.poll(screen.text, POLL).toContain("… 10,005 more characters are not shown");
+  });
+
+  describe("with an offer to remember", () => {
+    const offered = { ...ask, offer: { tool: "shell", prefix: ["rm", "-r"] } };
+
+    async function openOffer() {
+      const screen = await openScreen(() => [turn, propose, { ask: offered }, done()]);
+      screen.terminal.type("go");
+      screen.terminal.press(KEY.enter);
+      await expect.poll(screen.text, POLL).toContain("Allow shell?");
+      screen.pass(1_000);
+      return screen;
+    }
+
+    test.each([
+      ["a", "session", "in this session?"],
+      ["w", "workspace", "always in this workspace?"],
+    ])("%s and enter allow and remember for the %s", async (key, remember, question) => {
+      const screen = await openOffer();
+      expect(screen.terminal.text).toContain("y allow once   a in this session   w always in this workspace");
+      screen.terminal.press(key);
+      await expect
+        .poll(screen.text, POLL)
+        .toContain(`Allow every shell command that begins with \`rm -r\` ${question}`);
+      expect(screen.controller.decisions).toEqual([]);
+      screen.pass(200);
+      screen.terminal.press(KEY.enter);
+      await expect
+        .poll(() => screen.controller.decisions, POLL)
+        .toEqual([{ decision: "allow", digest: "d1", remember }]);
+    });
+
+    test("y still allows this once", async () => {
+      const screen = await openOffer();
+      screen.terminal.press("y");
+      await expect
+        .poll(() => screen.controller.decisions, POLL)
+        .toEqual([{ decision: "allow", digest: "d1" }]);
+    });
+
+    test.each([
+      ["why not", 1],
+      ["what", 300],
+      ["a\r", 10],
+      ["w\r", 10],
+      ["wait, y", 500],
+      ["aaaa\r", 100],
+    ])("the keys of %j, one each %i ms, are no answer", async (text, paceMs) => {
+      const screen = await openOffer();
+      for (const letter of text) {
+        screen.terminal.press(letter);
+        screen.pass(paceMs);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(screen.controller.decisions).toEqual([]);
+      screen.pass(600);
+      screen.terminal.press("n");
+      await expect.poll(() => screen.controller.decisions, POLL).toEqual([{ decision: "deny" }]);
+    });
+
+    test("escape goes back to the question", async () => {
+      const screen = await openOffer();
+      screen.terminal.press("w");
+      screen.pass(200);
+      screen.terminal.press(KEY.escape);
+      await expect.poll(screen.text, POLL).toContain("y allow once");
+      expect(screen.controller.decisions).toEqual([]);
+    });
+
+    test("nothing is offered that was not asked about", async () => {
+      const screen = await openQuestion();
+      screen.pass(1_000);
+      screen.terminal.press("w");
+      screen.pass(200);
+      screen.terminal.press(KEY.enter);
+      screen.terminal.press("a");
+      screen.pass(200);
+      screen.terminal.press(KEY.enter);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(screen.controller.decisions).toEqual([]);
+    });
+  });
+
+  test("shows where the command runs and what it writes", async () => {
+    const place = { backend: "docker", isolated: true, network: "none" } as const;
+    const request = { ...ask, preview: { ...ask.preview, place, writes: ["a\u202eb.txt"] } };
+    const screen = await openScreen(() => [turn, propose, { ask: request }, done()]);
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect
+      .poll(screen.text, POLL)
+      .toContain("Allow shell?\n  runs in the workspace · docker · no network\n  writes a<U+202E>b.txt\n");
+  });
+
+  test("what a hostile command holds is shown and does nothing", async () => {
+    const text = `ls \u001b]52;c;cm0=\u0007\u202e\u200b\u00a0${" ".repeat(200)}\r\n  Allow read?\n  y allow once\n`;
+    const hostile = {
+      ...ask,
+      tool: `shell${text}`,
+      why: text,
+      preview: { ...ask.preview, text, concerns: [text] },
+    };
+    const screen = await openScreen(() => [turn, { ask: hostile }, done()]);
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("n deny");
+    const everything = screen.terminal.everything.join("\n");
+    expect(everything).toContain("$ ls ␛]52;c;cm0=␇<U+202E><U+200B><U+00A0>");
+    expect(everything).toContain("␍");
+    for (const hidden of ["\u001b]52", "\u202e", "\u200b", "\u00a0"])
+      expect(screen.terminal.written).not.toContain(hidden);
+    expect(everything.match(/^ {2}y allow once/gm)).toHaveLength(1);
+    expect(everything.match(/^ {2}Allow /gm)).toHaveLength(1);
   });
 
   test("without a screen the answer is no", async () => {

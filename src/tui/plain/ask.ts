@@ -1,7 +1,7 @@
 import type { ApprovalDecision, ApprovalRequest, Approver } from "../../core/index.ts";
-import { toPreviewLines, toReasons } from "../preview.ts";
+import { describeOffer, toFacts, toPreviewLines, toReasons, toToolName } from "../preview.ts";
 import { toStyle, type Style } from "../style.ts";
-import { toTerminalLine } from "../terminal-text.ts";
+import { wrapExactly } from "../wrap.ts";
 import { createLineReader, type LineReader } from "./line-reader.ts";
 import type { TextOutput } from "./sink.ts";
 
@@ -16,9 +16,13 @@ export interface TerminalApproverOptions {
 
 const GRACE_MS = 150;
 
+const COLUMNS = 80;
+const INDENT = "  ";
+const MIN_COLUMNS = 20;
+
 /**
- * Asks in plain lines: `y` once, `n`, or `d` with a note for the model. No answer gives permission for more than this
- * one call. The end of the input is a denial with nobody there.
+ * Asks in plain lines: `y` once, `n`, or `d` with a note for the model; where an answer may be remembered also `a` for this session
+ * and `w` for this workspace. Every answer is a line of its own. The end of the input is a denial with nobody there.
  */
 export function createTerminalApprover({
   input,
@@ -49,23 +53,43 @@ interface AskOptions {
 async function ask(request: ApprovalRequest, options: AskOptions): Promise<ApprovalDecision> {
   const { reader, output, style, signal } = options;
   signal.throwIfAborted();
-  output.write(`\n${toQuestion(request, style).join("\n")}\n`);
+  const columns = Math.max(MIN_COLUMNS, (output.columns ?? COLUMNS) - 1);
+  output.write(`\n${toQuestion(request, { style, columns }).join("\n")}\n`);
+  const choices = toChoices(request);
   let graceMs = options.graceMs;
   try {
     for (;;) {
-      output.write(`${style.bold("Allow it?")} [y] once  [n] no  [d] no, with a note to the model: `);
+      output.write(`${style.bold("Allow it?")} ${choices.join("  ")}: `);
       const line = await reader.read({ graceMs, signal });
       graceMs = 0;
       if (line === undefined) return unattended(output);
       const answer = line.trim().toLowerCase();
-      if (answer === "y" || answer === "yes") return { decision: "allow", digest: request.digest };
-      if (answer === "n" || answer === "no") return { decision: "deny" };
       if (answer === "d") return await askNote(options);
+      const decision = toDecision(answer, request);
+      if (decision !== undefined) return decision;
     }
   } catch (error) {
     output.write("\n");
     throw error;
   }
+}
+
+function toDecision(answer: string, { digest, offer }: ApprovalRequest): ApprovalDecision | undefined {
+  if (answer === "y" || answer === "yes") return { decision: "allow", digest };
+  if (answer === "n" || answer === "no") return { decision: "deny" };
+  if (describeOffer(offer) === undefined) return undefined;
+  if (answer === "a") return { decision: "allow", digest, remember: "session" };
+  return answer === "w" ? { decision: "allow", digest, remember: "workspace" } : undefined;
+}
+
+function toChoices({ offer }: ApprovalRequest): string[] {
+  const remembered = ["[a] in this session", "[w] always in this workspace"];
+  return [
+    "[y] once",
+    ...(describeOffer(offer) === undefined ? [] : remembered),
+    "[n] no",
+    "[d] no, with a note to the model",
+  ];
 }
 
 async function askNote({ reader, output, style, signal }: AskOptions): Promise<ApprovalDecision> {
@@ -81,10 +105,20 @@ function unattended(output: TextOutput): ApprovalDecision {
   return { decision: "deny", unattended: true };
 }
 
-function toQuestion(request: ApprovalRequest, style: Style): string[] {
+/** Everything but the first line is set in, so that nothing in it can pass for a question. */
+function toQuestion(
+  request: ApprovalRequest,
+  { style, columns }: { style: Style; columns: number },
+): string[] {
+  const offer = describeOffer(request.offer);
+  const lines = [
+    ...toPreviewLines(request.preview, style),
+    ...toFacts(request),
+    ...toReasons(request).map(style.yellow),
+    ...(offer === undefined ? [] : [`a and w are for ${offer}`]),
+  ];
   return [
-    `${style.yellow("?")} ${style.bold(toTerminalLine(request.tool))}`,
-    ...toPreviewLines(request.preview, style).map((line) => `  ${line}`),
-    ...toReasons(request).map((text) => `  ${style.yellow(text)}`),
+    `${style.yellow("?")} ${style.bold(toToolName(request.tool))}`,
+    ...lines.flatMap((line) => wrapExactly(line, columns - INDENT.length)).map((line) => INDENT + line),
   ];
 }

@@ -1,10 +1,10 @@
 /** The question that takes the place of the input while a call waits to be allowed. */
 import { Input, isKeyRelease, matchesKey, type Component, type Focusable } from "@mariozechner/pi-tui";
 import type { ApprovalDecision, ApprovalRequest } from "../../core/index.ts";
-import { toReasons } from "../preview.ts";
-import type { Style } from "../style.ts";
-import { toTerminalLine } from "../terminal-text.ts";
-import { wrapText } from "./text-blocks.ts";
+import type { RememberScope } from "../../core/approval.ts";
+import { describeOffer, toFacts, toReasons, toToolName } from "../preview.ts";
+import type { Paint, Style } from "../style.ts";
+import { wrapExactly } from "../wrap.ts";
 
 export interface QuestionOptions {
   style: Style;
@@ -16,18 +16,25 @@ export interface QuestionOptions {
 
 /** Someone who typed this recently is in the middle of a word, and its letters are no answers. */
 export const TYPING_MS = 600;
+/** A key that comes sooner was pressed together with the one before. */
+const CONFIRM_MS = 150;
+const INDENT = "  ";
+
+type Step = "asking" | "noting" | RememberScope;
 
 export class Question implements Component, Focusable {
   readonly #request: ApprovalRequest;
   readonly #options: QuestionOptions;
+  readonly #offer: string | undefined;
   readonly #note = new Input();
   #armedAt: number;
-  #isNoting = false;
+  #step: Step = "asking";
   #focused = false;
 
   constructor(request: ApprovalRequest, options: QuestionOptions) {
     this.#request = request;
     this.#options = options;
+    this.#offer = describeOffer(request.offer);
     this.#armedAt = options.armedAt;
     this.#note.onSubmit = (text) => this.#denyWith(text);
     this.#note.onEscape = () => this.#answer({ decision: "deny" });
@@ -48,30 +55,61 @@ export class Question implements Component, Focusable {
 
   handleInput(data: string): void {
     if (isKeyRelease(data)) return;
-    const { now } = this.#options;
-    if (this.#isNoting) return this.#note.handleInput(data);
-    if (now() < this.#armedAt) return this.#waitForQuiet();
-    if (isLetter(data, "y")) return this.#answer({ decision: "allow", digest: this.#request.digest });
+    if (this.#step === "noting") return this.#note.handleInput(data);
+    if (this.#options.now() < this.#armedAt) return this.#waitForQuiet();
+    if (this.#step !== "asking") return this.#confirm(data, this.#step);
+    const { digest } = this.#request;
+    if (isLetter(data, "y")) return this.#answer({ decision: "allow", digest });
     if (isLetter(data, "n") || matchesKey(data, "escape")) return this.#answer({ decision: "deny" });
-    if (!isLetter(data, "d")) return this.#waitForQuiet();
-    this.#isNoting = true;
+    if (isLetter(data, "d")) this.#step = "noting";
+    else if (this.#offer !== undefined && isLetter(data, "a")) this.#choose("session");
+    else if (this.#offer !== undefined && isLetter(data, "w")) this.#choose("workspace");
+    else this.#waitForQuiet();
   }
 
   render(width: number): string[] {
     const { style } = this.#options;
     const border = style.yellow("─".repeat(Math.max(1, width)));
-    const reasons = toReasons(this.#request);
+    const lines = (texts: readonly string[], paint: Paint) =>
+      texts.flatMap((text) =>
+        wrapExactly(text, Math.max(1, width - INDENT.length)).map((line) => INDENT + paint(line)),
+      );
     return [
       border,
-      `  ${style.bold(`Allow ${toTerminalLine(this.#request.tool)}?`)}`,
-      ...reasons.flatMap((text) => wrapText(text, { width, paint: style.yellow })),
-      this.#isNoting ? this.#drawNote(width) : `  ${toKeys(style)}`,
+      ...lines([`Allow ${toToolName(this.#request.tool)}?`], style.bold),
+      ...lines(toFacts(this.#request), style.dim),
+      ...lines(toReasons(this.#request), style.yellow),
+      ...this.#drawAnswers(width, lines),
       border,
     ];
   }
 
+  #drawAnswers(width: number, lines: (texts: readonly string[], paint: Paint) => string[]): string[] {
+    const { style } = this.#options;
+    if (this.#step === "noting") return [this.#drawNote(width)];
+    if (this.#step === "asking")
+      return toKeys(style, { offer: this.#offer !== undefined }).map((keys) => INDENT + keys);
+    const where = this.#step === "session" ? "in this session" : "always in this workspace";
+    const keys = `${toKey(style, "enter", "yes")}   ${toKey(style, "esc", "back")}`;
+    return [...lines([`Allow ${this.#offer} ${where}?`], style.bold), INDENT + keys];
+  }
+
+  /** What lasts takes a second key, and not one that a word goes on with. */
+  #choose(scope: RememberScope): void {
+    this.#step = scope;
+    this.#armedAt = this.#options.now() + CONFIRM_MS;
+  }
+
+  #confirm(data: string, remember: RememberScope): void {
+    this.#step = "asking";
+    const { digest } = this.#request;
+    if (matchesKey(data, "enter")) return this.#answer({ decision: "allow", digest, remember });
+    this.#waitForQuiet();
+  }
+
   /** Every key that is no answer moves the moment on from which one counts. */
   #waitForQuiet(): void {
+    this.#step = "asking";
     this.#armedAt = Math.max(this.#armedAt, this.#options.now() + TYPING_MS);
   }
 
@@ -90,16 +128,21 @@ export class Question implements Component, Focusable {
   }
 }
 
-function isLetter(data: string, letter: "y" | "n" | "d"): boolean {
+function isLetter(data: string, letter: "y" | "n" | "d" | "a" | "w"): boolean {
   return matchesKey(data, letter) || matchesKey(data, `shift+${letter}`) || data === letter.toUpperCase();
 }
 
-function toKeys(style: Style): string {
-  const key = (name: string, text: string) => `${style.bold(style.cyan(name))} ${text}`;
-  return [
-    key("y", "allow once"),
-    key("n", "deny"),
-    key("d", "deny with a note to the model"),
-    key("esc", "deny"),
+function toKey(style: Style, name: string, text: string): string {
+  return `${style.bold(style.cyan(name))} ${text}`;
+}
+
+function toKeys(style: Style, { offer }: { offer: boolean }): string[] {
+  const remembered = [toKey(style, "a", "in this session"), toKey(style, "w", "always in this workspace")];
+  const allow = [toKey(style, "y", "allow once"), ...(offer ? remembered : [])].join("   ");
+  const deny = [
+    toKey(style, "n", "deny"),
+    toKey(style, "d", "deny with a note to the model"),
+    toKey(style, "esc", "deny"),
   ].join("   ");
+  return offer ? [allow, deny] : [`${allow}   ${deny}`];
 }

@@ -1,10 +1,11 @@
-import { truncateToWidth, visibleWidth, wrapTextWithAnsi } from "@mariozechner/pi-tui";
+import { truncateToWidth, visibleWidth } from "@mariozechner/pi-tui";
 import type { CallPreview, ToolResult } from "../../core/index.ts";
 import { formatDiffSize, toDiffLines } from "../diff-lines.ts";
 import { formatCount, formatDuration, shorten, toCallSummary } from "../format.ts";
 import { toPreviewLines } from "../preview.ts";
 import type { Style } from "../style.ts";
 import { toTerminalText } from "../terminal-text.ts";
+import { wrapExactly } from "../wrap.ts";
 import { createBlock, type Block } from "./block.ts";
 import { wrapText } from "./text-blocks.ts";
 import { formatWritten, toWrittenText } from "./written.ts";
@@ -191,9 +192,9 @@ function withoutNames(diff: string): string {
 
 /** Wrapped and not cut: nobody can allow what they cannot read. */
 function drawQuestion(preview: CallPreview, { width, style }: BodyOptions): string[] {
-  const lines = toPreviewLines(preview, style).map((line) => line.replaceAll("\t", TAB));
+  const lines = toPreviewLines(preview, style);
   return bar(
-    lines.flatMap((line) => wrapTextWithAnsi(line, Math.max(1, width - BAR_COLUMNS))),
+    lines.flatMap((line) => wrapExactly(line, Math.max(1, width - BAR_COLUMNS))),
     style,
   );
 }
