@@ -9,6 +9,7 @@ import { Inbox } from "../core/inbox.ts";
 import { run, type RunResult } from "../core/loop.ts";
 import type { Message } from "../core/message.ts";
 import type { Model } from "../core/model.ts";
+import { stricterMode } from "../core/permission.ts";
 import { toSystemPrompt } from "../core/prompt.ts";
 import type { Session, SessionEntry, SessionStore } from "../core/session.ts";
 import type { Todo } from "../core/todo.ts";
@@ -117,7 +118,7 @@ export class Agent implements AsyncDisposable {
     this.#todos = createTodoList(session.state.todos);
     this.#tools = this.#createTools();
     const { mode, given } = this.#asked;
-    this.#mode = given || session.state.mode === undefined ? mode : stricter(session.state.mode, mode);
+    this.#mode = given || session.state.mode === undefined ? mode : stricterMode(session.state.mode, mode);
     return session;
   }
 
@@ -238,10 +239,4 @@ function toSessionEntry(event: AgentEvent, model: string): SessionEntry | undefi
     default:
       return undefined;
   }
-}
-
-const STRICTNESS: readonly PermissionMode[] = ["auto", "normal", "manual"];
-
-function stricter(a: PermissionMode, b: PermissionMode): PermissionMode {
-  return STRICTNESS.indexOf(a) > STRICTNESS.indexOf(b) ? a : b;
 }

@@ -1,6 +1,15 @@
 /** The door of the core: the contracts, the vocabulary and the loop. */
 export { denyUnattended, PERMISSION_MODES } from "./approval.ts";
-export type { ApprovalDecision, ApprovalRequest, Approver, PermissionMode } from "./approval.ts";
+export type {
+  ApprovalDecision,
+  ApprovalRequest,
+  Approver,
+  CommandPlace,
+  PermissionMode,
+  RememberedCalls,
+  RememberScope,
+} from "./approval.ts";
+export type { Audit, AuditRecord } from "./audit.ts";
 export { defineTool, type ToolDefinition } from "./define-tool.ts";
 export { AgentError, ERROR_CODES, errnoOf, errorMessage } from "./errors.ts";
 export type { AgentErrorOptions, ErrorCode } from "./errors.ts";
@@ -33,7 +42,8 @@ export type {
   Usage,
 } from "./model.ts";
 export type { OutputFile, OutputLog } from "./output-log.ts";
-export { decidePermission, toPermissionMode, type PermissionDecision } from "./permission.ts";
+export { decidePermission, modePolicy, stricterMode, toPermissionMode } from "./permission.ts";
+export type { PermissionCall, PermissionDecision, PermissionPolicy } from "./permission.ts";
 export { toSystemPrompt, type PromptParts } from "./prompt.ts";
 export { SANDBOX_LIMITS } from "./sandbox.ts";
 export type { Sandbox, SandboxBackend, SandboxResult, SandboxRunOptions } from "./sandbox.ts";

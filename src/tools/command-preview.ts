@@ -13,7 +13,9 @@ export async function previewCommand(
   { sandbox, allowUnsandboxed = false }: CommandToolOptions,
 ): Promise<CallPreview> {
   await sandbox.prepare?.();
-  const preview = { kind: "command", text: command } as const;
-  if (sandbox.isolated) return { ...preview, concerns: [] };
+  const { backend, isolated, network } = sandbox;
+  const place = { backend, isolated, network };
+  const preview = { kind: "command", text: command, command, place } as const;
+  if (isolated) return { ...preview, concerns: [] };
   return { ...preview, concerns: ["it runs without isolation"], refuseInAuto: !allowUnsandboxed };
 }

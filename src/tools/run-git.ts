@@ -75,14 +75,16 @@ export async function runGit(
   const maxBytes = Math.max(context.resultBytes / 2, context.resultBytes - FRAME_BYTES);
   const stdout = createKeptOutput({ maxBytes, advice: "name one path to see less at once" });
   const stderr = createKeptOutput({ maxBytes: MAX_ERROR_BYTES });
-  const { exitCode, stopped } = await sandbox.run(
-    ["/bin/sh", "-c", GIT_SCRIPT, "git", ...PLAIN, ...SETTINGS, ...args],
-    {
-      env: { ...ENVIRONMENT, ...(locks ? {} : { GIT_OPTIONAL_LOCKS: "0" }) },
-      signal: context.signal,
-      onOutput: (chunk, stream) => (stream === "stdout" ? stdout : stderr).append(chunk),
-    },
-  );
+  const {
+    exitCode,
+    stopped,
+    warnings = [],
+  } = await sandbox.run(["/bin/sh", "-c", GIT_SCRIPT, "git", ...PLAIN, ...SETTINGS, ...args], {
+    env: { ...ENVIRONMENT, ...(locks ? {} : { GIT_OPTIONAL_LOCKS: "0" }) },
+    signal: context.signal,
+    onOutput: (chunk, stream) => (stream === "stdout" ? stdout : stderr).append(chunk),
+  });
+  for (const message of warnings) context.emit({ type: "warning", message });
   return {
     ok: exitCode === 0 && stopped === undefined,
     stdout: await stdout.finish(),

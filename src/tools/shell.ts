@@ -65,6 +65,7 @@ async function runShell(
         live.append(chunk, stream);
       },
     });
+    for (const message of result.warnings ?? []) context.emit({ type: "warning", message });
     return toToolResult(result, { call, sandbox, output: await kept.finish() });
   } finally {
     live.end();
@@ -87,6 +88,7 @@ function toToolResult(result: SandboxResult, { call, sandbox, output }: Shown): 
   const facts = {
     exit_code: result.exitCode,
     sandbox: sandbox.isolated ? sandbox.backend : `${sandbox.backend} (not isolated)`,
+    ...(result.warnings === undefined || result.warnings.length === 0 ? {} : { warnings: result.warnings }),
   };
   if (result.exitCode === 0 && result.stopped === undefined) return { ok: true, output, ...facts };
   const lines = output.trim().split("\n");

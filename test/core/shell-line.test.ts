@@ -176,7 +176,7 @@ describe("a shell line", () => {
 
   it("never fails, and never understands what a shell cannot parse", () => {
     const piece = fc.constantFrom(
-      ..."abc\"'\\ \t\n;&|<>#$`(){}!*?[]~=-/12",
+      ..."abc\"'\\ \t\n;&|<>#$`(){}!*?[]~=-/12".split(""),
       "&&",
       "||",
       "2>&1",
@@ -212,7 +212,7 @@ describe.each(SHELLS)("a line that is understood", (shell) => {
   const word = fc
     .array(
       fc.constantFrom(
-        ..."abZ09_./:=@%+,^]!#-é",
+        ..."abZ09_./:=@%+,^]!#-é".split(""),
         "'a b'",
         "'\"$`\\'",
         '"a b"',
@@ -239,7 +239,14 @@ describe.each(SHELLS)("a line that is understood", (shell) => {
 
   const mess = fc
     .array(
-      fc.constantFrom(..."ab \t\n'\"\\;&|<>#$`(){}!]~=-/12p", " p ", "\np ", ";p ", "2>&1", ">/dev/null"),
+      fc.constantFrom(
+        ..."ab \t\n'\"\\;&|<>#$`(){}!]~=-/12p".split(""),
+        " p ",
+        "\np ",
+        ";p ",
+        "2>&1",
+        ">/dev/null",
+      ),
       { maxLength: 14 },
     )
     .map((pieces) => `p ${pieces.join("")}`);
