@@ -73,3 +73,13 @@ export interface Sandbox {
   start(command: readonly string[], options?: Omit<SandboxRunOptions, "timeoutMs">): Promise<SandboxProcess>;
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+/** The backend in force as users and models are told: `bubblewrap`, `docker (network bridge)`, `process (not isolated)`. */
+export function toSandboxLabel({
+  backend,
+  isolated,
+  network,
+}: Pick<Sandbox, "backend" | "isolated" | "network">): string {
+  if (!isolated) return `${backend} (not isolated)`;
+  return network === "none" ? backend : `${backend} (network ${network})`;
+}

@@ -21,10 +21,14 @@ export function createLazySandbox(open: () => Promise<Sandbox>): Sandbox {
     get isolated() {
       return chosen?.isolated ?? false;
     },
+    get network() {
+      return chosen?.network ?? "bridge";
+    },
     async prepare() {
       await (await ready()).prepare?.();
     },
     run: async (command, options) => (await ready()).run(command, options),
+    start: async (command, options) => (await ready()).start(command, options),
     async [Symbol.asyncDispose]() {
       const left = await opening?.catch(() => undefined);
       await left?.[Symbol.asyncDispose]();
