@@ -9,7 +9,7 @@ import { parseEnv } from "node:util";
 import { AgentError } from "../core/errors.ts";
 import type { PermissionMode } from "../core/approval.ts";
 import { toPermissionMode } from "../core/permission.ts";
-import type { SandboxBackend } from "../core/sandbox.ts";
+import type { SandboxBackend, SandboxNetwork } from "../core/sandbox.ts";
 
 export interface Settings {
   home: string;
@@ -28,6 +28,14 @@ export interface Settings {
   maxTurns: number;
   maxTimeMs: number;
   sandbox?: SandboxBackend;
+  /** What commands can reach. */
+  network: SandboxNetwork;
+  /** The Docker image that commands run in. */
+  sandboxImage?: string;
+  /** As in the environment: whether it can be used is decided where Docker is. */
+  dockerHost?: string;
+  /** `XDG_RUNTIME_DIR`, where an engine without root has its socket. */
+  runtimeDir?: string;
   allowUnsandboxed: boolean;
   todos: boolean;
 }
@@ -41,6 +49,7 @@ export interface SettingFlags {
   maxIterations?: string;
   maxTime?: string;
   sandbox?: string;
+  network?: string;
   allowUnsandboxed?: boolean;
 }
 
@@ -50,7 +59,14 @@ interface Source {
   value: string;
 }
 
-const BACKENDS = ["bubblewrap", "process"] as const satisfies readonly SandboxBackend[];
+/** A flag, or else the first of these names that the environment or a file of ours has. */
+type Find = (flag: string | undefined, flagName: string, ...names: readonly string[]) => Source | undefined;
+
+const BACKENDS = ["docker", "bubblewrap", "seatbelt", "process"] as const satisfies readonly SandboxBackend[];
+const NETWORKS = ["none", "bridge"] as const satisfies readonly SandboxNetwork[];
+
+/** Reference of a Docker image; see "Image reference" of docker(1). Never an option of anything. */
+const IMAGE = /^[\w][\w.:/@-]{0,254}$/;
 
 export async function readSettings(
   flags: SettingFlags,
@@ -60,11 +76,7 @@ export async function readSettings(
   const userHome = env["HOME"] || homedir();
   const home = resolve(env["LMAGENT_HOME"] || join(userHome, ".lmagent"));
   const stored = await readStored(home);
-  const find = (
-    flag: string | undefined,
-    flagName: string,
-    ...names: readonly string[]
-  ): Source | undefined => {
+  const find: Find = (flag, flagName, ...names) => {
     if (flag !== undefined) return { label: `--${flagName}`, value: flag };
     for (const source of [env, stored]) {
       const name = names.find((candidate) => source[candidate] !== undefined && source[candidate] !== "");
@@ -75,7 +87,6 @@ export async function readSettings(
   const baseUrl = find(flags.baseUrl, "base-url", "LLM_URL")?.value;
   const model = find(flags.model, "model", "LLM_MODEL")?.value;
   const apiKey = find(undefined, "", "LLM_API_KEY")?.value;
-  const sandbox = find(flags.sandbox, "sandbox", "LMAGENT_SANDBOX");
   return {
     home,
     userHome,
@@ -83,7 +94,7 @@ export async function readSettings(
     ...(baseUrl === undefined ? {} : { baseUrl }),
     ...(model === undefined ? {} : { model }),
     ...(apiKey === undefined ? {} : { apiKey }),
-    ...(sandbox === undefined ? {} : { sandbox: toBackend(sandbox) }),
+    ...toSandboxSettings(flags, env, find),
     mode: toMode(find(flags.permission, "permission", "PERMISSION_MODE")),
     modeGiven: flags.permission !== undefined,
     temperature: toNumber(find(undefined, "", "LLM_TEMPERATURE", "TEMPERATURE"), {
@@ -105,8 +116,29 @@ export async function readSettings(
         min: 0.1,
         max: 2_000_000,
       }),
-    allowUnsandboxed: flags.allowUnsandboxed ?? false,
     todos: toBoolean(find(undefined, "", "ENABLE_TODO_TRACKING"), true),
+  };
+}
+
+type SandboxSettings = Pick<
+  Settings,
+  "sandbox" | "network" | "sandboxImage" | "dockerHost" | "runtimeDir" | "allowUnsandboxed"
+>;
+
+/** What other programs set and read too is a fact of the environment and never taken from a file of ours. */
+function toSandboxSettings(flags: SettingFlags, env: NodeJS.ProcessEnv, find: Find): SandboxSettings {
+  const sandbox = find(flags.sandbox, "sandbox", "LMAGENT_SANDBOX");
+  const network = find(flags.network, "network", "LMAGENT_NETWORK");
+  const image = find(undefined, "", "LMAGENT_SANDBOX_IMAGE");
+  const dockerHost = env["DOCKER_HOST"];
+  const runtimeDir = env["XDG_RUNTIME_DIR"];
+  return {
+    ...(sandbox === undefined ? {} : { sandbox: toOneOf(sandbox, BACKENDS) }),
+    network: network === undefined ? "none" : toOneOf(network, NETWORKS),
+    ...(image === undefined ? {} : { sandboxImage: toImage(image) }),
+    ...(dockerHost ? { dockerHost } : {}),
+    ...(runtimeDir ? { runtimeDir } : {}),
+    allowUnsandboxed: flags.allowUnsandboxed ?? false,
   };
 }
 
@@ -123,10 +155,16 @@ function toMode(source: Source | undefined): PermissionMode {
   return mode;
 }
 
-function toBackend({ label, value }: Source): SandboxBackend {
-  const backend = BACKENDS.find((candidate) => candidate === value);
-  if (backend === undefined) throw invalid({ label, value }, `one of ${BACKENDS.join(", ")}`);
-  return backend;
+function toOneOf<Word extends string>(source: Source, words: readonly Word[]): Word {
+  const word = words.find((candidate) => candidate === source.value);
+  if (word === undefined) throw invalid(source, `one of ${words.join(", ")}`);
+  return word;
+}
+
+function toImage(source: Source): string {
+  if (!IMAGE.test(source.value))
+    throw invalid(source, "the name of a Docker image, such as `lmagent-sandbox:1`");
+  return source.value;
 }
 
 interface NumberRange {

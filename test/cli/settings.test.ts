@@ -65,6 +65,42 @@ describe("settings", () => {
     await expect(read({ config })).rejects.toThrow(/config\.yaml/);
   });
 
+  it("choose a sandbox and what it can reach", async () => {
+    expect(await read({})).toMatchObject({ network: "none" });
+    const env = {
+      LMAGENT_SANDBOX: "docker",
+      LMAGENT_NETWORK: "bridge",
+      LMAGENT_SANDBOX_IMAGE: "own/image:2",
+    };
+    expect(await read({ env })).toMatchObject({
+      sandbox: "docker",
+      network: "bridge",
+      sandboxImage: "own/image:2",
+    });
+    const flags = { sandbox: "bubblewrap", network: "none" };
+    expect(await read({ flags, env })).toMatchObject({ sandbox: "bubblewrap", network: "none" });
+  });
+
+  it.each<[Given, RegExp]>([
+    [{ flags: { network: "host" } }, /--network.*`host`.*none, bridge/],
+    [{ env: { LMAGENT_NETWORK: "yes" } }, /LMAGENT_NETWORK.*`yes`/],
+    [{ flags: { sandbox: "Docker" } }, /--sandbox.*docker, bubblewrap, seatbelt, process/],
+    [{ env: { LMAGENT_SANDBOX_IMAGE: "--privileged" } }, /LMAGENT_SANDBOX_IMAGE.*image/],
+    [{ config: 'lmagent_sandbox_image: "a b"' }, /LMAGENT_SANDBOX_IMAGE/],
+  ])("refuse %j, and never take something weaker for it", async (given, message) => {
+    await expect(read(given)).rejects.toThrow(message);
+  });
+
+  it("take the address of Docker from the environment alone", async () => {
+    const stored = "DOCKER_HOST=unix:///planted.sock\n";
+    expect(
+      (await read({ dotenv: stored, config: "docker_host: unix:///planted" })).dockerHost,
+    ).toBeUndefined();
+    expect((await read({ env: { DOCKER_HOST: "unix:///a.sock" }, dotenv: stored })).dockerHost).toBe(
+      "unix:///a.sock",
+    );
+  });
+
   it("are not polluted by a __proto__ key", async () => {
     const settings = await read({ config: "__proto__: {model: evil}\nllm_model: fine" });
     expect(settings.model).toBe("fine");
