@@ -60,7 +60,7 @@ describe("what a tool says about itself", () => {
     [[], "the declaration must be an object"],
     [{}, "`description` is missing"],
     [{ description: "\u200b \n" }, "`description` is missing"],
-    [{ description: { toString: () => "x" } }, "`description` is missing"],
+    [{ description: { toString: (): string => "x" } }, "`description` is missing"],
     [withParameters("x"), "`parameters` must be an object"],
     [withParameters({}), '`parameters` must be a JSON Schema with type: "object"'],
     [withParameters({ type: "object", properties: [] }), "`parameters.properties` must be an object"],

@@ -55,10 +55,13 @@ export function createCustomTool(options: CustomToolOptions): CustomTool {
 async function previewCall(input: unknown, options: CustomToolOptions): Promise<CallPreview> {
   const call = `${options.source.file} ${JSON.stringify(input)}`;
   if (options.outsideSandbox) {
+    const { backend, isolated, network } = options.sandbox;
     return {
       kind: "text",
       text: call,
       concerns: ["it runs outside the sandbox, as you allowed for this tool"],
+      refuseInAuto: false,
+      place: { backend, isolated, network },
     };
   }
   // The same walls as those of commands, so the same reasons to ask.

@@ -1,0 +1,281 @@
+import { AgentError } from "../../core/errors.ts";
+import type { ToolFile, TrustEntry, TrustStore } from "../../permissions/index.ts";
+import { createLineReader } from "../../tui/plain/line-reader.ts";
+import { toTerminalLine, toTerminalText } from "../../tui/terminal-text.ts";
+import { fileDiff } from "../../workspace/diff.ts";
+import { openWorkspace } from "../../workspace/index.ts";
+import {
+  createOutsideSandbox,
+  openTrustStore,
+  toPending,
+  toTrustItem,
+  trustTool,
+  type PendingTool,
+} from "../custom-tools.ts";
+import { onInterrupt } from "../interrupt.ts";
+import type { TaskFlags } from "../main.ts";
+import { readSettings, type Settings } from "../settings.ts";
+import { createWorkspaceSandbox } from "../workspace-sandbox.ts";
+
+export interface TrustFlags extends TaskFlags {
+  /** Trust without a question, for scripts. */
+  yes?: boolean;
+  /** Let it run without the sandbox. */
+  outsideSandbox?: boolean;
+}
+
+const SHORT_HASH = 12;
+/** A key that was pressed before the question could be read is no answer. */
+const GRACE_MS = 150;
+
+interface TrustGround extends AsyncDisposable {
+  settings: Settings;
+  workspace: string;
+  trust: TrustStore;
+  tools: readonly ToolFile[];
+  problems: readonly string[];
+}
+
+async function openTrustGround(flags: TrustFlags): Promise<TrustGround> {
+  const settings = await readSettings(flags, process.env, process.cwd());
+  const workspace = await openWorkspace(settings.workspace, {
+    home: settings.userHome,
+    stateDir: settings.home,
+  });
+  const { readToolFiles } = await import("../../permissions/index.ts");
+  return {
+    settings,
+    workspace: workspace.root,
+    trust: await openTrustStore(settings),
+    ...readToolFiles(workspace.root),
+    [Symbol.asyncDispose]: () => workspace[Symbol.asyncDispose](),
+  };
+}
+
+interface TrustRow {
+  state: "trusted" | "new" | "changed" | "gone" | "elsewhere";
+  kind: string;
+  name: string;
+  sha256: string;
+  workspace: string;
+  sandboxed?: boolean;
+  decidedAt?: string;
+}
+
+/** What lies in the workspace and what was agreed to, there and elsewhere. */
+export async function listTrust(flags: TrustFlags): Promise<number> {
+  await using ground = await openTrustGround(flags);
+  const rows = toRows(ground);
+  if (flags.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+  else if (rows.length === 0)
+    process.stdout.write(`Nothing in ${ground.workspace} needs trust, and nothing is trusted.\n`);
+  else process.stdout.write(`${rows.map(toLine).join("\n")}\n`);
+  for (const problem of ground.problems) process.stderr.write(`lmagent: ${toTerminalLine(problem)}\n`);
+  return 0;
+}
+
+function toRows({ workspace, trust, tools }: TrustGround): TrustRow[] {
+  const entries = trust.list();
+  const found = tools.map((file): TrustRow => {
+    const item = toTrustItem(workspace, file);
+    const entry = entries.find((each) => isSame(each, item));
+    return { ...item, ...toDecision(entry), state: trust.check(item) };
+  });
+  const others = entries.filter((entry) => !found.some((row) => isSame(row, entry)));
+  return [
+    ...found,
+    ...others.map((entry): TrustRow => ({
+      state: isHere(entry, { workspace }) ? "gone" : "elsewhere",
+      kind: entry.kind,
+      name: entry.name,
+      sha256: entry.sha256,
+      workspace: entry.workspace,
+      ...toDecision(entry),
+    })),
+  ];
+}
+
+/** Whether a tool that was agreed to is missing; of other kinds nothing is looked for here. */
+function isHere(entry: TrustEntry, { workspace }: { workspace: string }): boolean {
+  return entry.workspace === workspace && entry.kind === "tool";
+}
+
+type ItemName = Pick<TrustEntry, "workspace" | "name"> & { kind: string };
+
+function isSame(one: ItemName, other: ItemName): boolean {
+  return one.workspace === other.workspace && one.kind === other.kind && one.name === other.name;
+}
+
+function toDecision(entry: TrustEntry | undefined): Pick<TrustRow, "sandboxed" | "decidedAt"> {
+  return entry === undefined ? {} : { sandboxed: entry.sandboxed, decidedAt: entry.decidedAt };
+}
+
+function toLine({ state, kind, name, sha256, workspace, sandboxed, decidedAt }: TrustRow): string {
+  const when = decidedAt === undefined ? "" : `  since ${decidedAt.slice(0, 10)}`;
+  const where = sandboxed === false ? "  outside the sandbox" : "";
+  const place = state === "elsewhere" ? `  in ${toTerminalLine(workspace)}` : "";
+  const what = `${kind} ${toTerminalLine(name)}`.padEnd(32);
+  return `${state.padEnd(9)}  ${what}  ${sha256.slice(0, SHORT_HASH)}${when}${where}${place}`;
+}
+
+/**
+ * Shows each named item whole, or what has changed in it, and trusts it after a yes. Without names: all that are new or changed.
+ * Exit code 1 when one of them was not trusted.
+ */
+export async function addTrust(names: readonly string[], flags: TrustFlags): Promise<number> {
+  await using ground = await openTrustGround(flags);
+  const wanted = names.length === 0 ? findUndecided(ground) : names.map((name) => findTool(name, ground));
+  if (wanted.length === 0) process.stdout.write("Nothing here waits for a decision.\n");
+  if (!flags.yes && wanted.length > 0 && !(process.stdin.isTTY && process.stdout.isTTY)) {
+    throw new AgentError("usage", "There is no terminal to ask on. Read the file, then add `--yes`.");
+  }
+  await using place = await openPlace(ground, flags);
+  let failed = 0;
+  for (const file of wanted) if (!(await addTool(file, { ground, flags, place }))) failed += 1;
+  return failed === 0 ? 0 : 1;
+}
+
+function findUndecided({ workspace, trust, tools }: TrustGround): ToolFile[] {
+  return tools.filter((file) => trust.check(toTrustItem(workspace, file)) !== "trusted");
+}
+
+function findTool(name: string, { tools, problems }: TrustGround): ToolFile {
+  const plain = name.replace(/^tool[: ]/, "").replace(/\.m?js$/, "");
+  const found = tools.find((file) => file.name === plain);
+  if (found !== undefined) return found;
+  const near = problems.find((problem) => problem.includes(plain));
+  const why = near ?? "there is no such file in `.lmagent/tools`";
+  throw new AgentError("usage", `No tool \`${name}\` can be trusted here: ${why}.`, { data: { name } });
+}
+
+interface AddContext {
+  ground: TrustGround;
+  flags: TrustFlags;
+  place: Place;
+}
+
+async function addTool(file: ToolFile, { ground, flags, place }: AddContext): Promise<boolean> {
+  const { workspace, trust } = ground;
+  const { outsideSandbox = false, yes = false } = flags;
+  const entry = trust.find(toTrustItem(workspace, file));
+  process.stdout.write(await describePending(toPending(file, { entry, trust }), place.label));
+  if (yes) refuseSilentRisk(place, ground.settings);
+  else if (!(await askYes(`Trust ${file.name}?`))) {
+    process.stdout.write(`${file.name} is not trusted.\n`);
+    return false;
+  }
+  const interrupt = onInterrupt();
+  try {
+    const { sandbox } = place;
+    const parsed = await trustTool(file, {
+      workspace,
+      sandbox,
+      trust,
+      outsideSandbox,
+      signal: interrupt.signal,
+    });
+    if (!parsed.ok) {
+      process.stderr.write(`lmagent: ${file.name} is not trusted: ${toTerminalLine(parsed.error)}.\n`);
+      return false;
+    }
+    process.stdout.write(`${file.name} is trusted. It says: ${parsed.declaration.description}\n`);
+    return true;
+  } finally {
+    interrupt.dispose();
+  }
+}
+
+interface Place extends AsyncDisposable {
+  sandbox: Parameters<typeof trustTool>[1]["sandbox"];
+  /** What it may do there, in words. */
+  label: string;
+  /** It runs without walls, and the user has not said that it may. */
+  isRisky: boolean;
+}
+
+async function openPlace({ settings, workspace }: TrustGround, flags: TrustFlags): Promise<Place> {
+  if (flags.outsideSandbox) {
+    const sandbox = createOutsideSandbox(workspace);
+    const label = "outside the sandbox, as you ask for: it can read and change everything you can";
+    return { sandbox, label, isRisky: false, [Symbol.asyncDispose]: () => sandbox[Symbol.asyncDispose]() };
+  }
+  const own = createWorkspaceSandbox(settings, workspace, () => "normal");
+  const { sandbox } = await own.choose();
+  const network = sandbox.network === "bridge" ? "it can reach other machines" : "no network";
+  const label = sandbox.isolated
+    ? `in the sandbox (${sandbox.backend}): it can read and change the workspace, ${network}`
+    : "WITHOUT isolation, since no sandbox works here: it can read and change everything you can";
+  return {
+    sandbox,
+    label,
+    isRisky: !sandbox.isolated,
+    [Symbol.asyncDispose]: () => own[Symbol.asyncDispose](),
+  };
+}
+
+function refuseSilentRisk({ isRisky }: Place, { allowUnsandboxed }: Settings): void {
+  if (!isRisky || allowUnsandboxed) return;
+  throw new AgentError(
+    "usage",
+    "No sandbox works here, so the tool would run without isolation. Add `--allow-unsandboxed` to accept that.",
+  );
+}
+
+/** All that a decision needs: what it is, where it runs, its text or what has changed in it, with every hidden sign made visible. */
+export async function describePending(
+  { file, name, sha256, state, text, before }: PendingTool,
+  place: string,
+): Promise<string> {
+  const lines = text.split("\n").length;
+  const shown = state === "changed" && before !== undefined ? await fileDiff(file, before, text) : text;
+  return [
+    `\ntool ${name} (${state})  ${file}  sha256 ${sha256.slice(0, SHORT_HASH)}  ${lines} lines, ${Buffer.byteLength(text)} bytes`,
+    `It would run ${place}.`,
+    state === "changed" && before === undefined
+      ? "What was trusted before is not kept; this is the whole text."
+      : "",
+    "",
+    ...toTerminalText(shown)
+      .split("\n")
+      .map((line) => `  | ${line}`),
+    "",
+    "",
+  ].join("\n");
+}
+
+async function askYes(question: string): Promise<boolean> {
+  const reader = createLineReader(process.stdin);
+  const interrupt = onInterrupt();
+  try {
+    for (let graceMs = GRACE_MS; ; graceMs = 0) {
+      process.stdout.write(`${question} [y] yes  [n] no: `);
+      const line = await reader.read({ graceMs, signal: interrupt.signal });
+      const answer = line?.trim().toLowerCase();
+      if (answer === "y" || answer === "yes") return true;
+      if (answer === undefined || answer === "n" || answer === "no") return false;
+    }
+  } finally {
+    interrupt.dispose();
+  }
+}
+
+/** Takes back one agreement of this workspace, or all of them. */
+export async function revokeTrust(name: string | undefined, flags: TrustFlags): Promise<number> {
+  await using ground = await openTrustGround(flags);
+  const { workspace, trust } = ground;
+  const [, kind, plain] = /^(?:(tool|mcp|env|skill|config)[: ])?(.*)$/s.exec(name ?? "") ?? [];
+  const revoked = await trust.revoke({
+    workspace,
+    ...(kind === undefined ? {} : { kind: kind as TrustEntry["kind"] }),
+    ...(name === undefined ? {} : { name: (plain as string).replace(/\.m?js$/, "") }),
+  });
+  if (name !== undefined && revoked.length === 0)
+    throw new AgentError(
+      "usage",
+      `Nothing named \`${name}\` is trusted here. \`lmagent trust list\` shows all.`,
+    );
+  for (const entry of revoked)
+    process.stdout.write(`No longer trusted: ${entry.kind} ${toTerminalLine(entry.name)}\n`);
+  if (revoked.length === 0) process.stdout.write("Nothing was trusted here.\n");
+  return 0;
+}
