@@ -2,6 +2,8 @@ import { posix } from "node:path";
 import type { FindFilesOptions, FoundFiles } from "../core/workspace.ts";
 import type { Folder } from "./folder.ts";
 import { compileGlob } from "./glob.ts";
+import { createIgnoreFilter, readIgnoreFile } from "./ignore-filter.ts";
+import { toFolderRules } from "./ignore-rules.ts";
 import { UNSEARCHED_FOLDERS } from "./protect.ts";
 import { runRipgrep } from "./ripgrep.ts";
 import { type WalkRoot, walkTo } from "./walk.ts";
@@ -9,13 +11,9 @@ import { type WalkRoot, walkTo } from "./walk.ts";
 const FIND_DEADLINE_MS = 20_000;
 const MAX_FOUND = 50_000;
 
-/** Which files a search looks at: hidden ones too, `.gitignore` obeyed below the folder only, no other configuration. */
+/** Which files a search looks at: hidden ones too. What `.gitignore` says is added by `createIgnoreFilter`. */
 export const FILE_RULES: readonly string[] = [
   "--hidden",
-  "--no-require-git",
-  "--no-ignore-parent",
-  "--no-ignore-global",
-  "--no-ignore-exclude",
   "--no-messages",
   ...UNSEARCHED_FOLDERS.flatMap((name) => ["--glob", `!**/${name}`]),
 ];
@@ -38,14 +36,16 @@ export async function findFilesIn(
   options: FindFilesOptions,
 ): Promise<FoundFiles> {
   const matches = await compileGlob(pattern, root.spellings);
+  const isIgnored = createIgnoreFilter(root, relative);
   const names: string[] = [];
   const end = await runRipgrep([...FILE_RULES, "--files", "./"], {
     cwd: pathForChild(folder),
     deadlineMs: FIND_DEADLINE_MS,
     signal: options.signal,
+    ignoreRules: toFolderRules(readIgnoreFile(root, relative)),
     onLine: (line) => {
       const name = line.replace(/^\.\//, "");
-      if (matches(name)) names.push(name);
+      if (matches(name) && !isIgnored(name)) names.push(name);
       return names.length < MAX_FOUND;
     },
   });

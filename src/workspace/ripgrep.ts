@@ -10,6 +10,8 @@ export interface RipgrepOptions {
   cwd: string;
   /** Descriptors that the program gets as 3, 4, … */
   descriptors?: readonly number[];
+  /** More rules of what to leave out, in the form of `.gitignore`, for the folder that is searched. */
+  ignoreRules?: string;
   deadlineMs: number;
   signal?: AbortSignal | undefined;
   /** Gets each line; returning false ends the search. */
@@ -38,16 +40,27 @@ async function findProgram(): Promise<string> {
   }
 }
 
+/**
+ * Never by configuration or ignore files that it finds itself: those may be pipes, devices or links. Not by mapping files into
+ * memory either, which kills a program when a file is cut meanwhile.
+ */
+const ALWAYS = ["--no-config", "--no-ignore", "--no-mmap", "--color=never", "--no-follow"];
+const STANDARD_INPUT = "/dev/stdin";
+
 /** Runs ripgrep with an empty environment and no configuration; it never follows links and ends with its caller's signal. */
 export async function runRipgrep(args: readonly string[], options: RipgrepOptions): Promise<RipgrepEnd> {
   const { cwd, descriptors = [], deadlineMs, signal, onLine } = options;
+  const ignoreRules = process.platform === "win32" ? "" : (options.ignoreRules ?? "");
+  const rules = ignoreRules === "" ? [] : ["--ignore-file", STANDARD_INPUT];
   const path = await findProgram();
   signal?.throwIfAborted();
-  const child = spawn(path, ["--no-config", "--color=never", "--no-follow", ...args], {
+  const child = spawn(path, [...ALWAYS, ...rules, ...args], {
     cwd,
     env: {},
-    stdio: ["ignore", "pipe", "pipe", ...descriptors],
+    stdio: [ignoreRules === "" ? "ignore" : "pipe", "pipe", "pipe", ...descriptors],
   });
+  // It may end before it has read them.
+  child.stdin?.on("error", () => {}).end(ignoreRules);
   let stopped = false;
   const stop = () => {
     stopped = true;
@@ -68,6 +81,8 @@ export async function runRipgrep(args: readonly string[], options: RipgrepOption
     });
     signal?.throwIfAborted();
     if (!stopped) feed.end();
+    // Killed by somebody else, or by a file that asks for more memory than there is.
+    if (code === null) stopped = true;
     return { ...(code === null || stopped ? {} : { code }), stopped, errors };
   } catch (cause) {
     signal?.throwIfAborted();

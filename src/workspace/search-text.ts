@@ -9,8 +9,10 @@ import { fileFailed } from "./failures.ts";
 import { FILE_RULES, pathForChild, type SearchFolder } from "./find-files.ts";
 import { openRegular } from "./folder.ts";
 import { compileGlob } from "./glob.ts";
+import { createIgnoreFilter, readIgnoreFile } from "./ignore-filter.ts";
+import { toFolderRules } from "./ignore-rules.ts";
 import { createReport, type Report } from "./search-report.ts";
-import { type RipgrepEnd, runRipgrep } from "./ripgrep.ts";
+import { type RipgrepEnd, type RipgrepOptions, runRipgrep } from "./ripgrep.ts";
 import { type WalkRoot, walkTo } from "./walk.ts";
 
 const SEARCH_DEADLINE_MS = 20_000;
@@ -89,6 +91,7 @@ async function nameFiles(
   { glob }: SearchTextOptions,
 ) {
   const matches = glob === undefined ? undefined : await compileGlob(glob, root.spellings);
+  const isIgnored = createIgnoreFilter(root, relative);
   const paths: string[] = [];
   const args = [
     ...query.flags,
@@ -102,10 +105,11 @@ async function nameFiles(
   ];
   const end = await run(args, query, {
     cwd: pathForChild(folder),
+    ignoreRules: toFolderRules(readIgnoreFile(root, relative)),
     onLine: (line) => {
       const name = line.replace(/^\.\//, "");
       const path = posix.join(relative, name);
-      if (!matches || matches(name) || matches(path)) paths.push(path);
+      if ((!matches || matches(name) || matches(path)) && !isIgnored(name)) paths.push(path);
       return paths.length < MAX_FILES;
     },
   });
@@ -159,7 +163,7 @@ async function searchBatch(
 function run(
   args: readonly string[],
   { endsAt, signal }: Query,
-  options: { cwd: string; descriptors?: readonly number[]; onLine: (line: string) => boolean },
+  options: Omit<RipgrepOptions, "deadlineMs" | "signal">,
 ): Promise<RipgrepEnd> {
   return runRipgrep(args, { ...options, signal, deadlineMs: Math.max(1, endsAt - Date.now()) });
 }
