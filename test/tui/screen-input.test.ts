@@ -40,6 +40,18 @@ describe("typing and sending", () => {
     await expect.poll(screen.text, POLL).toContain("  line 19\n  …\n");
   });
 
+  test("what nobody would see in a paste is shown, and sent as it is shown", async () => {
+    const screen = await openScreen(() => [done()]);
+    screen.terminal.press(KEY.paste("see\u009b2J \u202ethis\u{e0041} 👩\u200d👩\r\nand\u200b that"));
+    await expect.poll(screen.text, POLL).toContain("see<U+009B>2J <U+202E>this<U+E0041> ");
+    for (const hidden of ["\u009b", "\u202e", "\u{e0041}", "\u200b"])
+      expect(screen.terminal.written).not.toContain(hidden);
+    screen.terminal.press(KEY.enter);
+    await expect
+      .poll(() => screen.controller.submitted, POLL)
+      .toEqual(["see<U+009B>2J <U+202E>this<U+E0041> 👩\u200d👩\nand<U+200B> that"]);
+  });
+
   test("earlier inputs come back with the arrow up", async () => {
     const screen = await openScreen(() => [done()]);
     screen.terminal.press(KEY.up);
@@ -112,6 +124,18 @@ describe("commands and completion", () => {
     screen.terminal.type("go");
     screen.terminal.press(KEY.enter);
     await expect.poll(() => screen.controller.submitted, POLL).toEqual(["go"]);
+  });
+
+  test("a file whose name cannot be shown as it is, is not put into the input", async () => {
+    const screen = await openScreen(() => [done()], {
+      prepare: (controller) =>
+        (controller.files = ["mo\u001b[2J.ts", "mo\u202est.ts", "mo\u009b.ts", "model.ts"]),
+    });
+    screen.terminal.type("@mo");
+    await expect.poll(screen.text, POLL).toContain("→ model.ts");
+    expect(screen.terminal.text).not.toContain("st.ts");
+    screen.terminal.press(KEY.tab);
+    await expect.poll(screen.text, POLL).toContain("  @model.ts");
   });
 
   test("a file completion that fails does not disturb", async () => {

@@ -37,7 +37,7 @@ async function suggest(
   const file = toFilePrefix(before);
   if (file !== undefined) {
     const paths = await orNothing(() => source.completeFiles(file.replace(/^"/, "")));
-    return { prefix: `@${file}`, items: paths.slice(0, MOST_FILES).map(toFileItem) };
+    return { prefix: `@${file}`, items: paths.filter(isShownAsIs).slice(0, MOST_FILES).map(toFileItem) };
   }
   if (!isFirstLine || !before.startsWith("/")) return undefined;
   const { commands } = source;
@@ -52,7 +52,7 @@ async function suggest(
   return {
     prefix,
     items: values
-      .filter((value) => value !== prefix)
+      .filter((value) => value !== prefix && isShownAsIs(value))
       .map((value) => ({ value, label: toTerminalLine(value) })),
   };
 }
@@ -60,6 +60,11 @@ async function suggest(
 /** What is typed after an `@` that begins a word; with the quote that opens it, it may have spaces. */
 function toFilePrefix(before: string): string | undefined {
   return /(?:^|\s)@("[^"]*|(?!")\S*)$/.exec(before)?.[1];
+}
+
+/** The input is drawn as it is: what would have to be made visible cannot stand in it. */
+function isShownAsIs(text: string): boolean {
+  return toTerminalLine(text) === text;
 }
 
 /** In quotes where a space would end the name. */

@@ -17,6 +17,7 @@ import type { ScreenController } from "./controller.ts";
 import { Frame } from "./frame.ts";
 import { readKey, toHint, type KeyAction, type KeyContext } from "./keys.ts";
 import { holdProcessTerminal, suspendProcess } from "./process-terminal.ts";
+import { toSafePaste } from "./paste.ts";
 import { PromptRunner } from "./prompt-runner.ts";
 import { Question, TYPING_MS } from "./question.ts";
 import { RunView } from "./run-view.ts";
@@ -235,7 +236,7 @@ class Screen {
   #onInput(data: string): { consume: true } | { data: string } | undefined {
     const action = readKey(data, this.#keyContext);
     if (action !== "interrupt_or_leave" && !isKeyRelease(data)) this.#takeBackCtrlC();
-    if (action === undefined) return undefined;
+    if (action === undefined) return toSafePaste(data);
     if (action === "new_line") return { data: "\n" };
     this.#act(action);
     this.#tui.requestRender();
