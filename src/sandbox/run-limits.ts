@@ -4,8 +4,8 @@ import { SANDBOX_LIMITS, type SandboxRunOptions } from "../core/sandbox.ts";
 
 /** Processes and threads of one command together. */
 export const MAX_PROCESSES = 128;
-const MAX_OPEN_FILES = 1_024;
-const MAX_FILE_BYTES = 1_024 ** 3;
+export const MAX_OPEN_FILES = 1_024;
+export const MAX_FILE_BYTES = 1_024 ** 3;
 /** One argument of a program on Linux (MAX_ARG_STRLEN, its closing NUL included). */
 const MAX_ARGUMENT_BYTES = 128 * 1_024;
 
@@ -31,8 +31,7 @@ export function toLimitedCommand(
   command: string | readonly string[],
   { memoryMb, processes }: { memoryMb: number; processes?: number },
 ): string[] {
-  const program = typeof command === "string" ? ["/bin/sh", "-c", command] : [...command];
-  checkArguments(program);
+  const program = toProgram(command);
   const limits = [
     "ulimit -c 0",
     `ulimit -f ${MAX_FILE_BYTES / 512}`,
@@ -42,6 +41,13 @@ export function toLimitedCommand(
     ...(processes === undefined ? [] : [`ulimit -u ${processes} || ulimit -p ${processes}`]),
   ];
   return ["/bin/sh", "-c", `{ ${limits.join("; ")}; } 2>/dev/null; exec "$@"`, "sh", ...program];
+}
+
+/** The program of a command and its arguments. Throws `AgentError` `usage` for what no program can be given. */
+export function toProgram(command: string | readonly string[]): string[] {
+  const program = typeof command === "string" ? ["/bin/sh", "-c", command] : [...command];
+  checkArguments(program);
+  return program;
 }
 
 function checkArguments(program: readonly string[]): void {

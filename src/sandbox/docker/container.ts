@@ -1,0 +1,163 @@
+import { Socket } from "node:net";
+import type { Container } from "dockerode";
+import { AgentError } from "../../core/errors.ts";
+import { SANDBOX_LIMITS } from "../../core/sandbox.ts";
+import { statusOf, toEngineError, WORK_MS, type Engine } from "./engine.ts";
+import { watchContainer, type ContainerEvents } from "./events.ts";
+import { mayBeAlive, parseOwnerLabel, readOwner } from "./owner.ts";
+import {
+  OWNER_LABEL,
+  toContainerName,
+  toCreateOptions,
+  toMemory,
+  type ContainerSpecification,
+} from "./specification.ts";
+import { removeContainer } from "./sweep.ts";
+
+/** Agents that can work in one workspace at a time. */
+const MAX_SLOTS = 32;
+
+/** A running container of ours. */
+export interface SandboxContainer {
+  readonly id: string;
+  readonly handle: Container;
+  readonly engine: Engine;
+  /** Of the specification it was made from. */
+  readonly hash: string;
+  readonly events: ContainerEvents;
+  /** Ends every process in it but the first, at once. Returns false when the container is gone. */
+  killAll(): Promise<boolean>;
+  /** The memory limit of all that is in it. */
+  setMemory(memoryMb: number): Promise<void>;
+  /** Ends everything in it and removes it. Never rejects: what cannot be removed now is swept by the next agent. */
+  remove(): Promise<void>;
+}
+
+export interface OpenOptions {
+  specification: ContainerSpecification;
+  /** Absolute path of the workspace on the host. */
+  workspace: string;
+  /** Of a container apart from that of the commands. */
+  slot?: string;
+}
+
+/** Makes and starts a container. One is never taken over from another agent, nor used again. Throws `AgentError` `sandbox_unavailable`. */
+export async function openContainer(engine: Engine, options: OpenOptions): Promise<SandboxContainer> {
+  const handle = await createContainer(engine, options);
+  try {
+    const lifeline = await attachLifeline(engine, handle);
+    const events = await watchContainer(engine, handle.id);
+    await engine.ask({ to: "start a container", deadlineMs: WORK_MS }, () => handle.start());
+    return toContainer({ engine, handle, lifeline, events, hash: options.specification.hash });
+  } catch (thrown) {
+    await removeContainer(engine, handle.id).catch(() => {});
+    throw thrown;
+  }
+}
+
+async function createContainer(
+  engine: Engine,
+  { specification, workspace, slot }: OpenOptions,
+): Promise<Container> {
+  const slots = slot === undefined ? Array.from({ length: MAX_SLOTS }, (_, index) => String(index)) : [slot];
+  for (const each of slots) {
+    const name = toContainerName(workspace, each);
+    const made =
+      (await tryCreate(engine, specification, name)) ??
+      ((await removeForsaken(engine, name)) ? await tryCreate(engine, specification, name) : undefined);
+    if (made !== undefined) return made;
+  }
+  throw toEngineError(
+    engine.socketPath,
+    `already has ${slots.length} containers for this workspace; end other agents`,
+  );
+}
+
+/** `undefined` when the name is taken. */
+async function tryCreate(
+  engine: Engine,
+  specification: ContainerSpecification,
+  name: string,
+): Promise<Container | undefined> {
+  const options = toCreateOptions(specification, { name, owner: readOwner() });
+  try {
+    const made = await engine.ask({ to: "create a container", deadlineMs: WORK_MS }, () =>
+      engine.docker.createContainer({ ...options }),
+    );
+    if (typeof made.id === "string" && /^[0-9a-f]{12,64}$/.test(made.id)) return made;
+  } catch (thrown) {
+    if (statusOf(thrown) === 409) return undefined;
+    throw thrown;
+  }
+  throw toEngineError(engine.socketPath, "did not answer as one");
+}
+
+/** Removes a container whose owner has ended. Returns whether the name may be free now. */
+async function removeForsaken(engine: Engine, name: string): Promise<boolean> {
+  try {
+    const found = await engine.ask({ to: "describe a container" }, () =>
+      engine.docker.getContainer(name).inspect(),
+    );
+    const owner = parseOwnerLabel(found.Config?.Labels?.[OWNER_LABEL]);
+    if (owner === undefined || mayBeAlive(owner, readOwner())) return false;
+    await removeContainer(engine, found.Id);
+    return true;
+  } catch (thrown) {
+    if (statusOf(thrown) === 404) return true;
+    throw thrown;
+  }
+}
+
+/**
+ * Holds the input of the first process open for as long as this agent lives. An engine that cannot hand the connection over leaves
+ * it open for ever, and then only sweeping removes the container of a killed agent.
+ */
+async function attachLifeline(engine: Engine, handle: Container): Promise<Socket | undefined> {
+  const stream = await engine.ask({ to: "attach to a container" }, () =>
+    handle.attach({ stream: true, stdin: true, hijack: true }),
+  );
+  stream.on("error", () => {});
+  if (!(stream instanceof Socket)) return undefined;
+  stream.resume();
+  return stream.unref();
+}
+
+interface ContainerParts {
+  engine: Engine;
+  handle: Container;
+  lifeline: Socket | undefined;
+  events: ContainerEvents;
+  hash: string;
+}
+
+function toContainer({ engine, handle, lifeline, events, hash }: ContainerParts): SandboxContainer {
+  let memoryMb: number = SANDBOX_LIMITS.memoryMb.default;
+  return {
+    id: handle.id,
+    handle,
+    engine,
+    hash,
+    events,
+    async killAll() {
+      try {
+        await engine.ask({ to: "end a command" }, () => handle.kill({ signal: "SIGUSR1" }));
+        return true;
+      } catch (thrown) {
+        if ([404, 409].includes(statusOf(thrown) ?? 0)) return false;
+        throw thrown;
+      }
+    },
+    async setMemory(wantedMb) {
+      if (wantedMb === memoryMb) return;
+      await engine.ask({ to: "change the memory limit" }, () => handle.update({ ...toMemory(wantedMb) }));
+      memoryMb = wantedMb;
+    },
+    async remove() {
+      events.close();
+      await removeContainer(engine, handle.id).catch((thrown: unknown) => {
+        if (!AgentError.is(thrown)) throw thrown;
+      });
+      lifeline?.destroy();
+    },
+  };
+}
