@@ -22,11 +22,11 @@ const JOINER = "\u200d";
 const NON_JOINER = "\u200c";
 const SELECTOR = /[\ufe00-\ufe0f\u{e0100}-\u{e01ef}]/u;
 /** What a variation selector (Unicode 23.4) has a meaning after. */
-const SELECTED = /[\p{Emoji}\p{S}\p{Script=Han}]/u;
-const EMOJI = /[\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f]/u;
+const SELECTED = /[\p{Emoji}\p{S}\p{Script=Han}]$/u;
+const EMOJI = /[\p{Extended_Pictographic}\p{Emoji_Modifier}]\ufe0f?$/u;
 /** Scripts in which joiners are part of the spelling (Unicode 23.2). */
 const JOINED =
-  /(?=[\p{L}\p{M}])[\p{scx=Arabic}\p{scx=Syriac}\p{scx=Devanagari}\p{scx=Bengali}\p{scx=Gurmukhi}\p{scx=Gujarati}\p{scx=Oriya}\p{scx=Tamil}\p{scx=Telugu}\p{scx=Kannada}\p{scx=Malayalam}\p{scx=Sinhala}\p{scx=Khmer}\p{scx=Myanmar}\p{scx=Tibetan}]/u;
+  /(?=[\p{L}\p{M}])[\p{scx=Arabic}\p{scx=Syriac}\p{scx=Devanagari}\p{scx=Bengali}\p{scx=Gurmukhi}\p{scx=Gujarati}\p{scx=Oriya}\p{scx=Tamil}\p{scx=Telugu}\p{scx=Kannada}\p{scx=Malayalam}\p{scx=Sinhala}\p{scx=Khmer}\p{scx=Myanmar}\p{scx=Tibetan}]$/u;
 
 /**
  * Makes `text` safe to write: what is left has no control character but tab and line feed. Clean text comes back unchanged, and so do
@@ -58,24 +58,24 @@ export function toTerminalJson(value: unknown, indent = 0): string {
   );
 }
 
-/** `before`: the character that the text follows. */
+/** UTF-16 units before a character that decide about it: an emoji and its selector. */
+const CONTEXT = 4;
+
+/** `before`: the end of what the text follows. */
 function clean(text: string, before: string): string {
   const lines = text.includes("\r\n") ? text.replaceAll("\r\n", "\n") : text;
-  return lines.replace(UNSAFE, (character, at: number) =>
-    isSpelling(character, at === 0 ? before : lastCharacter(lines.slice(Math.max(0, at - 2), at)))
+  return lines.replace(UNSAFE, (character, at: number) => {
+    const previous = lines.slice(Math.max(0, at - CONTEXT), at);
+    return isSpelling(character, at < CONTEXT ? before + previous : previous)
       ? character
-      : toVisible(character),
-  );
+      : toVisible(character);
+  });
 }
 
 function isSpelling(character: string, previous: string): boolean {
   if (character === JOINER) return EMOJI.test(previous) || JOINED.test(previous);
   if (character === NON_JOINER) return JOINED.test(previous);
   return SELECTOR.test(character) && SELECTED.test(previous);
-}
-
-function lastCharacter(text: string): string {
-  return /(?:[\ud800-\udbff][\udc00-\udfff]|[^])$/.exec(text)?.[0] ?? "";
 }
 
 function toVisible(character: string): string {
@@ -95,7 +95,7 @@ export function createTextStream(): { push(piece: string): string; flush(): stri
   let before = "";
   const give = (text: string): string => {
     const cleaned = clean(text, before);
-    before = lastCharacter(text.slice(-2)) || before;
+    before = (before + text).slice(-CONTEXT);
     return cleaned;
   };
   return {

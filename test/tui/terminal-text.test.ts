@@ -1,6 +1,13 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createTextStream, toTerminalLine, toTerminalText } from "../../src/tui/terminal-text.ts";
+import {
+  createTextStream,
+  toTerminalJson,
+  toTerminalLine,
+  toTerminalText,
+  toVisibleLine,
+  toVisibleText,
+} from "../../src/tui/terminal-text.ts";
 
 const anyText = fc.oneof(
   fc.string({ unit: "binary" }),
@@ -20,6 +27,12 @@ const anyText = fc.oneof(
         "é",
         "漢",
         "😀",
+        "\u200d",
+        "\u200c",
+        "\ufe0f",
+        "\u{e0101}",
+        "م",
+        "\r\n",
       ),
     )
     .map((parts) => parts.join("")),
@@ -27,7 +40,8 @@ const anyText = fc.oneof(
 
 // oxlint-disable-next-line no-control-regex -- looks for control characters
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/;
-const INVISIBLE = /[\u200e\u200f\u202a-\u202e\u2066-\u2069\u{e0000}-\u{e007f}]/u;
+const INVISIBLE =
+  /[\u00ad\u061c\u115f\u1160\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e00ff}]/u;
 
 describe("text for the terminal", () => {
   test("never keeps a control character, a bidi mark or half a surrogate pair", () => {
@@ -68,9 +82,26 @@ describe("text for the terminal", () => {
     ["if (a\u202e) {", "if (a<U+202E>) {"],
     ["\u{e0041}", "<U+E0041>"],
     ["\ud800", "\ufffd"],
+    ["pass\u00adword\u034f", "pass<U+00AD>word<U+034F>"],
+    ["a\u115f\u1160\u3164\uffa0b", "a<U+115F><U+1160><U+3164><U+FFA0>b"],
+    ["\ufff9a\ufffab\ufffb", "<U+FFF9>a<U+FFFA>b<U+FFFB>"],
+    ["a\u2028b\u2029c", "a<U+2028>b<U+2029>c"],
+    ["a\ufe0f b\u{e0100}", "a<U+FE0F> b<U+E0100>"],
+    ["😀\u{e0101}\u{e0102}\u{e0103}", "😀\u{e0101}<U+E0102><U+E0103>"],
+    ["ex\u200dec \u200c", "ex<U+200D>ec <U+200C>"],
+    ["👩\u200d\u200d👩", "👩\u200d<U+200D>👩"],
   ])("shows %j as %j", (text, shown) => {
     expect(toTerminalText(text)).toBe(shown);
   });
+
+  test.each(["👩🏽‍💻 🏳️‍🌈 ❤️ 1️⃣ ☂︎", "葛\u{e0100}城", "می‌خواهم ක්‍ෂ क्‍ष", "a\u00a0b\u3000c"])(
+    "leaves %j alone, where the marks are part of the spelling",
+    (text) => {
+      expect(toTerminalText(text)).toBe(text);
+      const stream = createTextStream();
+      expect(text.split("").map(stream.push).join("") + stream.flush()).toBe(text);
+    },
+  );
 
   test("a line has no line end or tab left", () => {
     fc.assert(
@@ -90,4 +121,33 @@ describe("text for the terminal", () => {
       }),
     );
   });
+});
+
+describe("text that a decision hangs on", () => {
+  test("shows every character that cannot be seen or is no plain space", () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        expect(toVisibleText(text)).not.toMatch(/(?![ \n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Z}\p{DI}]/u);
+        expect(toVisibleLine(text)).not.toMatch(/(?! )[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Z}\p{DI}]/u);
+      }),
+    );
+  });
+
+  test.each([
+    ["a\r\nb\tc", "a␍␊b␉c"],
+    ["👩\u200d👩 ❤\ufe0f", "👩<U+200D>👩 ❤<U+FE0F>"],
+    ["rm\u00a0-rf\u2003\u3000\u2800\ue000", "rm<U+00A0>-rf<U+2003><U+3000><U+2800><U+E000>"],
+    ["für 日本語 ~/x", "für 日本語 ~/x"],
+  ])("shows %j as %j", (text, shown) => {
+    expect(toVisibleLine(text)).toBe(shown);
+  });
+});
+
+test("JSON says the same with nothing a terminal would act on", () => {
+  const value = { "k\u202e": ["\u009b2J\u001b", "\u{e0041}\u200b\u2028\u007f", "\ud800", "für 😀"] };
+  const text = toTerminalJson(value);
+  expect(JSON.parse(text)).toEqual(value);
+  expect(text).toBe(
+    '{"k\\u202e":["\\u009b2J\\u001b","\\udb40\\udc41\\u200b\\u2028\\u007f","\\ud800","für 😀"]}',
+  );
 });
