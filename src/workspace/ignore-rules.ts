@@ -3,8 +3,8 @@
  * device or a link, and only our own walk tells. Matching takes time in proportion to pattern and name, whatever they are.
  */
 
-/** One part of a pattern between slashes. `deep` is `**`: any number of folders. */
-type Part = "deep" | readonly Token[];
+/** One part of a pattern between slashes: a test for one name. `deep` is `**`: any number of folders. */
+type Part = "deep" | ((name: string) => boolean);
 /** One character of a name, or `any`: any number of them. */
 type Token = "any" | ((letter: string) => boolean);
 
@@ -38,9 +38,8 @@ export function isIgnoredBy(
   names: readonly string[],
   isFolder: boolean,
 ): boolean | undefined {
-  const letters = names.map((name) => [...name]);
   const rule = rules.findLast(
-    ({ foldersOnly, parts }) => (isFolder || !foldersOnly) && matchesAll(parts, letters, "deep", matchesPart),
+    ({ foldersOnly, parts }) => (isFolder || !foldersOnly) && matchesPath(parts, names),
   );
   return rule && !rule.isNegated;
 }
@@ -68,14 +67,22 @@ function parseRule(line: string): Rule | undefined {
     parts.push(part);
   }
   // `folder/**` is about what is in the folder, not the folder.
-  if (parts.at(-1) === "deep") parts.push(["any"]);
+  if (parts.at(-1) === "deep") parts.push(() => true);
   return { isNegated, foldersOnly, parts };
 }
 
 /** `undefined` for a pattern that matches nothing, such as one with an open bracket. */
-function parsePart(name: string): readonly Token[] | undefined {
+function parsePart(pattern: string): Part | undefined {
+  const [, start = "", text = "", end = ""] = /^(\*?)([^*?[\\]+)(\*?)$/.exec(pattern) ?? [];
+  if (text !== "" && start === "" && end === "") return (name) => name === text;
+  if (text !== "" && end === "") return (name) => name.endsWith(text);
+  if (text !== "" && start === "") return (name) => name.startsWith(text);
+  const tokens = parseTokens(Array.from(pattern));
+  return tokens && ((name) => matchesAll(tokens, Array.from(name), "any", matchesToken));
+}
+
+function parseTokens(letters: readonly string[]): readonly Token[] | undefined {
   const tokens: Token[] = [];
-  const letters = [...name];
   for (let at = 0; at < letters.length; at += 1) {
     const letter = letters[at] as string;
     if (letter === "*") {
@@ -114,10 +121,16 @@ function parseSet(letters: readonly string[], start: number): { token: Token; en
   return { token: (letter) => isIn(letter) !== isNegated, end: at };
 }
 
-function matchesPart(part: Part, name: readonly string[]): boolean {
-  return (
-    part !== "deep" && matchesAll(part, name, "any", (token, letter) => token !== "any" && token(letter))
-  );
+function matchesToken(token: Token, letter: string): boolean {
+  return token !== "any" && token(letter);
+}
+
+function matchesPath(parts: readonly Part[], names: readonly string[]): boolean {
+  const [first, second] = parts;
+  // The usual rule: one name at any depth.
+  if (first === "deep" && typeof second === "function" && parts.length === 2)
+    return second(names.at(-1) ?? "");
+  return matchesAll<Part, string>(parts, names, "deep", (part, name) => part !== "deep" && part(name));
 }
 
 /** Whether patterns, of which `many` stands for any number of items, take all items in turn. Only the last `many` is ever tried again. */
