@@ -14,14 +14,9 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
 import type { Sandbox } from "../src/core/sandbox.ts";
+import { createDockerSandbox } from "../src/sandbox/docker/index.ts";
 import { createBubblewrapSandbox, createProcessSandbox, findTrustedBinary } from "../src/sandbox/index.ts";
-import * as sandboxes from "../src/sandbox/index.ts";
 import { openWorkspace } from "../src/workspace/index.ts";
-
-/** Filled in by the Docker backend once it is exported. */
-const { createDockerSandbox } = sandboxes as unknown as {
-  createDockerSandbox?: (options: { workspaceRoot: string } & DockerPlace) => Sandbox;
-};
 
 const WARM_UP = 10;
 const FIRST_RUNS = 5;
@@ -65,7 +60,7 @@ async function main(): Promise<void> {
 function findDocker(): DockerPlace | undefined {
   const socketPath = process.env["LMAGENT_TEST_DOCKER"];
   const image = process.env["LMAGENT_TEST_IMAGE"];
-  if (socketPath && image && createDockerSandbox) return { socketPath, image };
+  if (socketPath && image) return { socketPath, image };
   process.stderr.write("Without LMAGENT_TEST_DOCKER and LMAGENT_TEST_IMAGE nothing of Docker is measured.\n");
   return undefined;
 }
@@ -87,13 +82,10 @@ async function measureCommands(
       { name: "plain spawn", run: spawnPlain },
       ...open.map(({ sandbox, goal }) => ({ name: sandbox.backend, goal, run: () => runTrue(sandbox) })),
     ];
-    const samples = subjects.map((): number[] => []);
-    for (let round = -WARM_UP; round < runs; round += 1) {
-      for (const [index, { run }] of subjects.entries()) {
-        const elapsedMs = await time(run);
-        if (round >= 0) samples[index]?.push(elapsedMs);
-      }
-    }
+    for (let round = 0; round < WARM_UP; round += 1) await timeEach(subjects);
+    const rounds: number[][] = [];
+    while (rounds.length < runs) rounds.push(await timeEach(subjects));
+    const samples = subjects.map((_, index) => rounds.map((round) => round[index] ?? Number.NaN));
     const plain = samples[0] ?? [];
     return subjects.map(({ name, goal }, index) => ({
       name: index === 0 ? name : `command in ${name}`,
@@ -105,6 +97,12 @@ async function measureCommands(
   } finally {
     for (const { sandbox } of open) await sandbox[Symbol.asyncDispose]();
   }
+}
+
+async function timeEach(subjects: readonly Subject[]): Promise<number[]> {
+  const elapsed: number[] = [];
+  for (const { run } of subjects) elapsed.push(await time(run));
+  return elapsed;
 }
 
 function openSandboxes(
@@ -125,7 +123,7 @@ function openSandboxes(
   }
   if (docker !== undefined) {
     const workspaceRoot = makeRoot("docker");
-    open.push({ sandbox: createDockerSandbox!({ workspaceRoot, ...docker }), goal: 5 });
+    open.push({ sandbox: createDockerSandbox({ workspaceRoot, ...docker }), goal: 5 });
   }
   return open;
 }
@@ -144,7 +142,7 @@ async function runTrue(sandbox: Sandbox): Promise<void> {
 }
 
 const FIRST_SCRIPT = `
-  import { createDockerSandbox } from "./src/sandbox/index.ts";
+  import { createDockerSandbox } from "./src/sandbox/docker/index.ts";
   const [workspaceRoot, socketPath, image] = process.argv.slice(2);
   const sandbox = createDockerSandbox({ workspaceRoot, socketPath, image });
   const { exitCode } = await sandbox.run("true");
@@ -188,9 +186,10 @@ async function bundle(contents: string, outdir: string): Promise<void> {
     platform: "node",
     target: "node20.19",
     minify: true,
-    external: ["@vscode/ripgrep"],
+    // Native parts that the engine client can do without.
+    external: ["@vscode/ripgrep", "*.node"],
     banner: {
-      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;',
     },
     logLevel: "error",
   });

@@ -7,7 +7,6 @@ import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createBubblewrapSandbox, findTrustedBinary, probeBubblewrap } from "../../src/sandbox/index.ts";
 import { countCommands } from "../../src/testing/running-commands.ts";
-import { describeSandbox } from "../../src/testing/sandbox.ts";
 
 /** No user of this machine; only its number matters. */
 const ORDINARY_USER = 54_321;
@@ -19,30 +18,12 @@ const probed = await probeBubblewrap({ workspaceRoot: folder, bwrapPath });
 
 afterAll(() => rm(folder, { recursive: true }));
 
-const open = (workspaceRoot: string) => createBubblewrapSandbox({ workspaceRoot, bwrapPath });
-const prepareWorkspace = (path: string) => chown(path, ORDINARY_USER, ORDINARY_USER);
-
-describe.runIf(probed.usable)("as the user who runs the agent", () => {
-  describeSandbox("bubblewrap", { isolated: true, open }, { describe, it });
-});
-
-describe.runIf(probed.usable && isRoot)("as the owner of the workspace", () => {
-  describeSandbox("bubblewrap", { isolated: true, open, prepareWorkspace }, { describe, it });
-});
-
 it.runIf(process.platform === "linux")("names the folder that a workspace cannot hold", async () => {
   await using sandbox = createBubblewrapSandbox({ workspaceRoot: "/proc/self", bwrapPath });
   await expect(sandbox.run("true")).rejects.toMatchObject({
     code: "workspace_invalid",
     message: expect.stringMatching(/^`\/proc\/\d+\/\.lmagent` could not be made/) as string,
   });
-});
-
-it("works on this machine, or is missed out loud", ({ skip }) => {
-  const reason = probed.usable ? "" : probed.reason;
-  if (reason !== "") console.warn(`bubblewrap is not tested: ${reason}`);
-  skip(reason !== "" && process.env["CI"] !== "true", reason);
-  expect(probed).toEqual({ usable: true });
 });
 
 describe.runIf(probed.usable)("a toolchain outside the system's folders", () => {
@@ -71,7 +52,8 @@ describe.runIf(probed.usable)("bubblewrap of an agent in a process of its own", 
     await build({
       stdin: {
         contents: `
-          import { createBubblewrapSandbox, createProcessSandbox } from "./src/sandbox/index.ts";
+          import { createBubblewrapSandbox } from "./src/sandbox/bubblewrap.ts";
+          import { createProcessSandbox } from "./src/sandbox/process.ts";
           const [workspaceRoot, bwrapPath, command, memoryMb] = process.argv.slice(2);
           const sandbox = bwrapPath === ""
             ? createProcessSandbox({ workspaceRoot })

@@ -1,0 +1,93 @@
+/** What commands can ask of the kernel: nothing that makes them more than they are. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import type { SandboxBox, SandboxCase } from "./sandbox.ts";
+import { KERNEL_PROBE } from "./sandbox-kernel-probe.ts";
+
+/** What a call ends with that was kept from the kernel; any other error says that the kernel looked at its arguments. */
+const REFUSED = /^(EPERM|ENOSYS|signal SIG(SYS|SEGV|KILL))$/;
+
+export const KERNEL_CASES: readonly SandboxCase[] = [
+  {
+    title: "gives no privileges and no way to get them",
+    async check({ run }) {
+      const said = await run(
+        "grep -E '^(NoNewPrivs|Seccomp:|CapEff|CapBnd|CapPrm|CapAmb|CapInh)' /proc/self/status",
+      );
+      const values = said.stdout
+        .trim()
+        .split("\n")
+        .map((line) => line.split(/\s+/)[1]);
+      assert.deepEqual(values, [...Array.from({ length: 5 }, () => "0".repeat(16)), "1", "2"]);
+      for (const way of [
+        "unshare -U true",
+        "unshare -Ur true",
+        "unshare -m true",
+        "mount -t tmpfs x /tmp",
+        "mount -o remount,rw /",
+        "mount --bind /tmp /etc",
+        "umount /workspace",
+        "umount -l /proc",
+        "chroot / true",
+        "nsenter -t 1 -m true",
+      ]) {
+        assert.notEqual((await run(way)).exitCode, 0, way);
+      }
+    },
+  },
+  {
+    title: "keeps system calls that lead out from the kernel",
+    async check({ run }) {
+      const { stdout, stderr } = await run(["python3", "-c", KERNEL_PROBE]);
+      assert.notEqual(stdout, "", stderr);
+      const said = Object.entries(JSON.parse(stdout) as Record<string, string>);
+      assert.ok(said.length > 40);
+      assert.deepEqual(
+        said.filter(([, outcome]) => !REFUSED.test(outcome)),
+        [],
+      );
+    },
+  },
+  { title: "lets no program of another user's rights be used", check: checkBorrowedRights },
+  { title: "makes no device that the machine would obey", check: checkDevices },
+];
+
+async function checkBorrowedRights({ run }: SandboxBox): Promise<void> {
+  const own = (await run("id -u")).stdout;
+  const rights = "id -u; grep -E '^(CapEff|NoNewPrivs)' /proc/self/status";
+  for (const way of [
+    `sudo -n sh -c "${rights}"`,
+    `su -c "${rights}"`,
+    `su root -c "${rights}"`,
+    `pkexec sh -c "${rights}"`,
+    `setpriv --reuid 0 sh -c "${rights}"`,
+  ]) {
+    const { stdout } = await run(way, { timeoutMs: 5_000 });
+    // Root inside may become itself again, with nothing more than before.
+    if (stdout === "") continue;
+    assert.equal(stdout, `${own}CapEff:\t${"0".repeat(16)}\nNoNewPrivs:\t1\n`, way);
+  }
+  const others = `import os
+for number in (0, 1, 65534):
+    for change in (os.setuid, os.setgid, lambda number: os.setresuid(number, number, number), lambda number: os.setgroups([number])):
+        try: change(number)
+        except (OSError, OverflowError): pass
+print(os.getuid(), os.geteuid())`;
+  assert.equal((await run(["python3", "-c", others])).stdout, `${own.trim()} ${own.trim()}\n`);
+}
+
+async function checkDevices({ run, workspace }: SandboxBox): Promise<void> {
+  await run(
+    "mknod disk b 254 0; mknod null c 1 3; mknod /tmp/disk b 254 0; cp -a /dev/null copied; cp -a /dev/zero copied2",
+  );
+  for (const name of ["disk", "null", "copied", "copied2"]) {
+    assert.equal(existsSync(`${workspace}/${name}`), false, name);
+  }
+  // Harmless ones work: programs talk through them.
+  assert.equal((await run("mkfifo pipe && test -p pipe")).exitCode, 0);
+  const socket = `import socket
+server = socket.socket(socket.AF_UNIX); server.bind("socket"); server.listen()
+client = socket.socket(socket.AF_UNIX); client.connect("socket"); client.send(b"through")
+print(server.accept()[0].recv(9).decode())`;
+  assert.equal((await run(["python3", "-c", socket])).stdout, "through\n");
+}
