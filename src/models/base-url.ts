@@ -22,7 +22,7 @@ export function parseBaseUrl(text: string): ServerUrl {
 }
 
 function parseHttpUrl(text: string): URL {
-  const refuse = (why: string, shown = text) =>
+  const refuse = (why: string, shown: string) =>
     new AgentError(
       "config_invalid",
       `The base URL \`${shown}\` ${why}. Give one like \`http://127.0.0.1:1234/v1\`.`,
@@ -34,12 +34,18 @@ function parseHttpUrl(text: string): URL {
   try {
     url = new URL(text.trim());
   } catch {
-    throw refuse("is not a URL");
+    throw refuse("is not a URL", withoutSecrets(text));
   }
-  if (url.protocol !== "http:" && url.protocol !== "https:") throw refuse("is not http or https");
+  if (url.protocol !== "http:" && url.protocol !== "https:")
+    throw refuse("is not http or https", withoutSecrets(text));
   if (url.username !== "" || url.password !== "") {
     throw refuse("holds a name or password, which belong in the API key", `${url.protocol}//…@${url.host}`);
   }
-  if (url.search !== "" || url.hash !== "") throw refuse("has a query or fragment");
+  if (url.search !== "" || url.hash !== "") throw refuse("has a query or fragment", withoutSecrets(text));
   return url;
+}
+
+/** A name, a password or a query may be a key: what is left says which address it is. */
+function withoutSecrets(text: string): string {
+  return text.replace(/[?#][^]*$/, "?…").replace(/^([^]*:\/\/|)[^]*@/, "$1…@");
 }

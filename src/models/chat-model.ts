@@ -1,6 +1,7 @@
 import { AgentError } from "../core/errors.ts";
 import { messageText } from "../core/message.ts";
 import type { Model, ModelEvent, ModelInfo, ModelRequest } from "../core/model.ts";
+import { createRedactor, type Redactor } from "../core/redact.ts";
 import type { ServerUrl } from "./base-url.ts";
 import { parseBaseUrl } from "./base-url.ts";
 import { describeModel, toUnknownModel } from "./describe.ts";
@@ -53,6 +54,7 @@ class ChatModel implements Model {
   readonly #options: ChatModelOptions & typeof DEFAULTS;
   readonly #server: ServerUrl;
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #redactor: Redactor;
   /** Fields that this server has refused; they are not sent again. */
   readonly #refused = new Set<OptionalField>();
   /** The screen, the loop and the first request ask at about the same time. */
@@ -64,6 +66,7 @@ class ChatModel implements Model {
     this.#options = { ...DEFAULTS, ...given } as ChatModelOptions & typeof DEFAULTS;
     this.#server = parseBaseUrl(options.baseUrl);
     this.#headers = toAuthorization(options.apiKey);
+    this.#redactor = createRedactor(options.apiKey === undefined ? [] : [options.apiKey]);
   }
 
   get id(): string {
@@ -135,6 +138,7 @@ class ChatModel implements Model {
       headers: { ...this.#headers, "content-type": "application/json", accept: "text/event-stream" },
       body,
       model,
+      redactor: this.#redactor,
       transport,
       reader: new ReplyReader({ tools: request.tools, usedIds, newId, sources: toSources(request) }),
       silenceMs,

@@ -1,5 +1,7 @@
 import { AgentError } from "../core/errors.ts";
+import { redactData } from "../core/call-redaction.ts";
 import type { ModelEvent } from "../core/model.ts";
+import type { Redactor } from "../core/redact.ts";
 import { toDelta } from "./completion.ts";
 import type { ServerError } from "./failure.ts";
 import { isContextOverflow, parseServerError, toAgentError, toLine } from "./failure.ts";
@@ -28,6 +30,8 @@ export interface ExchangeOptions {
   headers: Readonly<Record<string, string>>;
   body: string;
   model: string;
+  /** Keeps the key, which a server may repeat, out of errors. */
+  redactor: Redactor;
   transport: Transport;
   reader: ReplyReader;
   /** Longest wait for the next byte. */
@@ -69,7 +73,7 @@ export async function* exchange(options: ExchangeOptions): AsyncGenerator<ModelE
 }
 
 async function send(options: ExchangeOptions, link: LinkedAbort): Promise<TransportResponse> {
-  const { transport, url, headers, body } = options;
+  const { transport, url, headers, body, redactor } = options;
   const response = await withinSilence(
     transport.send({ method: "POST", url, headers, body, signal: link.signal }),
     options,
@@ -78,7 +82,7 @@ async function send(options: ExchangeOptions, link: LinkedAbort): Promise<Transp
   if (response.status >= 200 && response.status < 300) return response;
   const text = await readText(watchSilence(response.body, options, link), MAX_ERROR_BYTES);
   if (response.status < 400) {
-    const target = response.headers["location"] ?? "";
+    const target = redactor.text(response.headers["location"] ?? "");
     throw new AgentError(
       "model_protocol",
       `The server at \`${url}\` redirects to \`${target}\`. Use that address as base URL.`,
@@ -87,7 +91,10 @@ async function send(options: ExchangeOptions, link: LinkedAbort): Promise<Transp
       },
     );
   }
-  throw new ServerRefusal(parseServerError(response.status, text), readRetryAfter(response.headers));
+  throw new ServerRefusal(
+    parseServerError(response.status, redactor.text(text)),
+    readRetryAfter(response.headers),
+  );
 }
 
 /** Takes frames until the reply is over. `lost`: the connection ended first. */
@@ -95,7 +102,7 @@ async function* readReply(
   frames: AsyncGenerator<Frame>,
   options: ExchangeOptions,
 ): AsyncGenerator<ModelEvent, "done" | "closed" | "lost"> {
-  const { reader, url, signal } = options;
+  const { reader, url, signal, redactor } = options;
   let garbage: string | undefined;
   try {
     for (let next = await frames.next(); !next.done; next = await frames.next()) {
@@ -111,7 +118,8 @@ async function* readReply(
     if (!reader.begun || !isLost(thrown)) throw thrown;
     return reader.finished ? "closed" : "lost";
   }
-  if (garbage !== undefined && !reader.begun && !reader.finished) throw toProtocolError(garbage, url);
+  if (garbage !== undefined && !reader.begun && !reader.finished)
+    throw toProtocolError(redactor.text(garbage), url);
   return reader.finished ? "closed" : "lost";
 }
 
@@ -131,9 +139,9 @@ function isError(value: Readonly<Record<string, unknown>>): boolean {
 
 function throwServerError(
   value: Readonly<Record<string, unknown>>,
-  { reader, url, model, headers }: ExchangeOptions,
+  { reader, url, model, headers, redactor }: ExchangeOptions,
 ): never {
-  const error = parseServerError(200, value);
+  const error = parseServerError(200, redactData(value, redactor) as typeof value);
   if (!reader.begun && !isContextOverflow(error))
     throw new ServerRefusal(error.status < 400 ? { ...error, status: 500 } : error);
   const hasKey = "authorization" in headers;

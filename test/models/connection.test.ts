@@ -153,6 +153,10 @@ describe("a base URL that is none", () => {
     "http://",
     "http://me:secret@host/v1",
     "http://host/v1?x=1",
+    "http://host/v1?api_key=secret",
+    "http://host/#secret",
+    "http://me:secret@host:port/v1",
+    "me:secret@host",
   ])("is refused: `%s`", (url) => {
     const made = () => createModel(url);
     expect(made).toThrow(expect.objectContaining({ code: "config_invalid" }));

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
+import type { AgentError } from "../../src/core/index.ts";
 import type {
   Script,
   ScriptedReply,
@@ -121,13 +122,35 @@ describe("a request that is refused", () => {
     });
   });
 
-  it("never shows the key", async () => {
-    const url = await start(() => errorReply(401, "bad key"));
-    const error = await runModel(createModel(url, { apiKey: "sk-secret" })).catch(
-      (thrown: unknown) => thrown as Error,
-    );
-    expect(JSON.stringify([(error as Error).message, error])).not.toContain("sk-secret");
-  });
+  it.each([
+    ["in a refusal", () => errorReply(401, "Incorrect API key provided: sk-secret-1.")],
+    ["at the end of what is shown", () => errorReply(400, `${"x".repeat(395)} sk-secret-1`)],
+    ["in a page", () => htmlReply("<p>Authorization: Bearer sk-secret-1</p>", { status: 403 })],
+    ["in JSON of its own", () => jsonReply({ headers: { authorization: "sk-secret-1" } }, { status: 400 })],
+    ["in a failure", () => errorReply(500, "proxy sent sk-secret-1", NOW)],
+    ["in a redirect", () => ({ status: 302, headers: { location: "/?key=sk-secret-1" }, parts: [] })],
+    [
+      "in an error inside the stream",
+      () => streamReply([{ error: { message: "key sk-secret-1", code: 400 } }]),
+    ],
+    ["in a reply", () => jsonReply({ echo: "sk-secret-1" })],
+  ] as [string, () => ScriptedReply][])(
+    "never shows the key that the server repeats %s",
+    async (_name, reply) => {
+      const url = await start(reply);
+      const shown: unknown[] = [];
+      const model = createModel(url, { apiKey: "sk-secret-1", maxRetries: 1 });
+      try {
+        for await (const event of model.stream(REQUEST, { signal: new AbortController().signal }))
+          shown.push(event);
+      } catch (thrown) {
+        const error = thrown as AgentError;
+        shown.push(error.message, error.stack, error.data, String(error.cause));
+      }
+      expect(shown.length).toBeGreaterThan(1);
+      expect(JSON.stringify(shown)).not.toMatch(/sk-s/);
+    },
+  );
 
   it("shortens a long answer to one line", async () => {
     const url = await start(() => errorReply(400, "x ".repeat(5_000)));
