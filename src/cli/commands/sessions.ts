@@ -1,7 +1,7 @@
 import { messageText, type Message } from "../../core/message.ts";
 import type { SessionState, SessionSummary } from "../../core/session.ts";
 import type { Workspace } from "../../core/workspace.ts";
-import { toTerminalText } from "../../tui/terminal-text.ts";
+import { toTerminalJson, toTerminalLine, toTerminalText } from "../../tui/terminal-text.ts";
 import { openWorkspace } from "../../workspace/index.ts";
 import type { TaskFlags } from "../main.ts";
 import { createSessionStore } from "../open-agent.ts";
@@ -14,8 +14,8 @@ export async function listSessions(flags: TaskFlags): Promise<number> {
 export async function printSessions(settings: Settings, { json }: { json: boolean }): Promise<number> {
   await using workspace = await openSettingsWorkspace(settings);
   const sessions = await createSessionStore(workspace).list();
-  if (json) process.stdout.write(`${JSON.stringify(sessions, null, 2)}\n`);
-  else if (sessions.length === 0) process.stdout.write(`No sessions in ${workspace.root}.\n`);
+  if (json) process.stdout.write(`${toTerminalJson(sessions, 2)}\n`);
+  else if (sessions.length === 0) process.stdout.write(`No sessions in ${toTerminalLine(workspace.root)}.\n`);
   else process.stdout.write(`${sessions.map(toSessionLine).join("\n")}\n`);
   return 0;
 }
@@ -23,7 +23,7 @@ export async function printSessions(settings: Settings, { json }: { json: boolea
 export function toSessionLine({ id, updatedAt, status, messages, task }: SessionSummary): string {
   const when = updatedAt.slice(0, 16).replace("T", " ");
   const first = toTerminalText(task).split("\n")[0] ?? "";
-  return `${id}  ${when}  ${status.padEnd(11)} ${String(messages).padStart(4)} messages  ${first.slice(0, 40)}`;
+  return `${toTerminalLine(id)}  ${toTerminalLine(when)}  ${status.padEnd(11)} ${String(messages).padStart(4)} messages  ${first.slice(0, 40)}`;
 }
 
 export async function showSession(id: string, flags: TaskFlags): Promise<number> {
@@ -33,7 +33,7 @@ export async function showSession(id: string, flags: TaskFlags): Promise<number>
 }
 
 export async function exportSession(id: string, flags: TaskFlags): Promise<number> {
-  process.stdout.write(`${JSON.stringify(await readState(id, flags), null, 2)}\n`);
+  process.stdout.write(`${toTerminalJson(await readState(id, flags), 2)}\n`);
   return 0;
 }
 
@@ -61,7 +61,7 @@ function toTranscript(message: Message): string {
   if (message.role === "tool") return `  = ${text.slice(0, 400)}`;
   if (message.role === "system") return text;
   const calls = (message.tool_calls ?? []).map(
-    ({ function: call }) => `  ${call.name} ${toTerminalText(call.arguments).slice(0, 200)}`,
+    ({ function: call }) => `  ${toTerminalLine(call.name)} ${toTerminalLine(call.arguments).slice(0, 200)}`,
   );
   return [text, ...calls].filter((line) => line !== "").join("\n");
 }

@@ -3,6 +3,7 @@ import { toToolSchemas } from "../../core/context.ts";
 import { AgentError } from "../../core/errors.ts";
 import type { ToolResult } from "../../core/tool.ts";
 import { createTodoList, createTools } from "../../tools/index.ts";
+import { createTextStream, toTerminalJson, toTerminalLine } from "../../tui/terminal-text.ts";
 import type { TaskFlags } from "../main.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { openGround, type Ground } from "../open-agent.ts";
@@ -15,12 +16,12 @@ export async function listTools(flags: TaskFlags): Promise<number> {
   await using ground = await openFlagGround(flags);
   const tools = createGroundTools(ground);
   if (flags.json) {
-    process.stdout.write(`${JSON.stringify(toToolSchemas(tools), null, 2)}\n`);
+    process.stdout.write(`${toTerminalJson(toToolSchemas(tools), 2)}\n`);
     return 0;
   }
   for (const { name, description, parameters, access } of tools) {
     process.stdout.write(
-      `${`${name}(${describeParameters(parameters)})`.padEnd(52)} ${access.padEnd(8)} ${description}\n`,
+      `${toTerminalLine(`${name}(${describeParameters(parameters)})`).padEnd(52)} ${access.padEnd(8)} ${toTerminalLine(description)}\n`,
     );
   }
   return 0;
@@ -39,7 +40,7 @@ export async function runTool(name: string, flags: TaskFlags & { args: string })
   const interrupt = onInterrupt();
   try {
     const result = await callTool({ name, args }, { ground, tools, signal: interrupt.signal });
-    process.stdout.write(`${JSON.stringify(result)}\n`);
+    process.stdout.write(`${toTerminalJson(result)}\n`);
     return result.ok ? 0 : 1;
   } finally {
     interrupt.dispose();
@@ -62,13 +63,15 @@ async function callTool(
     mode: () => ground.settings.mode,
     approver: createAttendedApprover(),
     results: { maxBytes: RESULT_BYTES },
+    turn: 1,
     signal,
     now: () => Date.now(),
   });
+  const shown = createTextStream();
   for (;;) {
     const { done, value } = await events.next();
     if (done) return value[0]?.result ?? { ok: false, error: "the call gave no result" };
-    if (value.type === "tool_output") process.stderr.write(value.text);
+    if (value.type === "tool_output") process.stderr.write(shown.push(value.text));
   }
 }
 
