@@ -1,22 +1,29 @@
 import { randomUUID } from "node:crypto";
-import { chownSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
+import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import { AgentError, errorMessage } from "../core/errors.ts";
-import type { Sandbox, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
-import { STATE_FOLDER } from "../core/workspace.ts";
-import { toAccountFiles, toBubblewrapArguments } from "./bubblewrap-arguments.ts";
+import type {
+  Sandbox,
+  SandboxNetwork,
+  SandboxProcess,
+  SandboxResult,
+  SandboxRunOptions,
+} from "../core/sandbox.ts";
+import { createLauncher, type Launch } from "./bubblewrap-launch.ts";
 import { createDeathWatch } from "./death-watch.ts";
 import { toCleanEnvironment } from "./environment.ts";
 import { createOutputPipes } from "./output-pipes.ts";
 import { isRunning, readChildren, readTree } from "./process-tree.ts";
 import { MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
-import { supervise, type ChildEnd, type ChildPlan } from "./supervise.ts";
-import { openWorkspaceRoot, toWorkingFolder, type RunAs, type WorkspaceRoot } from "./workspace-root.ts";
+import { guardWorkspace, withWarnings } from "./git-guard.ts";
+import { keepUntilEnd, supervise, superviseProgram, type ChildEnd, type ChildPlan } from "./supervise.ts";
+import { openWorkspaceRoot, toWorkingFolder, type RunAs } from "./workspace-root.ts";
 
 /** By this the processes of one sandbox are known, also inside. */
 const MARK = "LMAGENT_SANDBOX";
 
 /** How long the kernel may take to clear away the processes of a command that has ended. */
 const CLEAR_MS = 1_000;
+const SPIN_MS = 2;
 
 export interface BubblewrapOptions {
   /** Absolute path of the workspace on the host. */
@@ -25,91 +32,98 @@ export interface BubblewrapOptions {
   bwrapPath: string;
   /** Absolute folders outside `/usr` that commands may read and whose `bin` is on their `PATH`; never a home folder. */
   toolchains?: readonly string[];
+  /** Default `none`. With `bridge` commands are in the network of this machine, its own servers included. */
+  network?: SandboxNetwork;
 }
 
 /**
  * Each command in its own Linux namespaces: no network, no other processes, of the file system only the system's programs and the
- * workspace. Ends with the agent, even when that is killed. Throws `AgentError` `workspace_invalid`.
+ * workspace. Ends with the agent, even when that is killed. Throws `AgentError` `workspace_invalid`, and `sandbox_unavailable` on an
+ * architecture whose system calls cannot be filtered.
  */
 export function createBubblewrapSandbox(options: BubblewrapOptions): Sandbox {
+  const { bwrapPath, toolchains = [], network = "none" } = options;
   const root = openWorkspaceRoot(options.workspaceRoot);
+  const launcher = createLauncher({ bwrapPath, workspace: root.path, network, toolchains });
   const outputs = createOutputPipes();
   const mark = randomUUID();
   const deathWatch = createDeathWatch(mark);
+  const programs = new Set<SandboxProcess>();
+  const prepare = async (run: Run): Promise<{ plan: ChildPlan; close: () => void }> => {
+    const { user, limits, cwd, env } = {
+      user: root.check(),
+      limits: toRunLimits(run.options),
+      ...run.options,
+    };
+    const launch = await launcher.prepare({
+      user,
+      cwd: toWorkingFolder(root.path, cwd),
+      environment: toCleanEnvironment({ home: "/tmp", toolchains, added: env }),
+      program: toLimitedCommand(run.command, { memoryMb: limits.memoryMb, processes: MAX_PROCESSES }),
+    });
+    deathWatch.start();
+    // In its own environment, which it passes on: it can be found by that before it has read what it is given.
+    const marked = { [MARK]: mark };
+    return { plan: { ...toPlan(user, launch), ...limits, env: marked, outputs }, close: launch.close };
+  };
   return {
     backend: "bubblewrap",
     isolated: true,
+    network,
     async run(command, runOptions = {}) {
-      const env = { ...runOptions.env, [MARK]: mark };
-      const plan = toPlan(root, options, { ...runOptions, command, env });
-      deathWatch.start();
-      const end = await supervise({ ...plan, outputs }, runOptions);
-      return toResult(end, options.bwrapPath);
+      const guard = guardWorkspace(root.path);
+      const { plan, close } = await prepare({ command, options: runOptions });
+      const end = await supervise({ ...plan, onStarted: close }, runOptions);
+      const warnings = guard.finish();
+      const result = toResult(end);
+      if (result !== undefined) return withWarnings(result, warnings);
+      const why = toSetupFailure(bwrapPath, end.exitCode);
+      throw new AgentError("sandbox_unavailable", why, { data: { backend: "bubblewrap" } });
+    },
+    async start(command, runOptions = {}) {
+      const guard = guardWorkspace(root.path);
+      const { plan, close } = await prepare({ command, options: runOptions });
+      const finish = ({ report, ...end }: ChildEnd): SandboxResult => {
+        const isReached = toResult({ report, ...end }) !== undefined;
+        const why = isReached ? [] : [toSetupFailure(bwrapPath, end.exitCode)];
+        return withWarnings(end, [...why, ...guard.finish()]);
+      };
+      return keepUntilEnd(
+        programs,
+        await superviseProgram({ ...plan, timeoutMs: undefined, onStarted: close }, runOptions, finish),
+      );
     },
     async [Symbol.asyncDispose]() {
+      await Promise.all([...programs].map((program) => program[Symbol.asyncDispose]()));
       deathWatch.stop();
       outputs.close();
+      launcher.close();
     },
   };
 }
 
+interface Run {
+  command: string | readonly string[];
+  options: SandboxRunOptions;
+}
+
 function toPlan(
-  root: WorkspaceRoot,
-  { bwrapPath, toolchains = [] }: BubblewrapOptions,
-  { command, cwd, env, ...wanted }: SandboxRunOptions & { command: string | readonly string[] },
-): Omit<ChildPlan, "outputs"> {
-  const user = root.check();
-  const limits = toRunLimits(wanted);
-  ensureStateFolder(`${root.path}/${STATE_FOLDER}`, user);
-  const bwrap = toBubblewrapArguments({
-    workspace: root.path,
-    cwd: toWorkingFolder(root.path, cwd),
-    stateFolder: STATE_FOLDER,
-    toolchains,
-    environment: toCleanEnvironment({ home: "/tmp", toolchains, added: env }),
-  });
-  const program = toLimitedCommand(command, { memoryMb: limits.memoryMb, processes: MAX_PROCESSES });
+  user: RunAs,
+  { argv, input, descriptors }: Launch,
+): Omit<ChildPlan, "outputs" | "memoryMb" | "env"> {
   return {
     backend: "bubblewrap",
-    argv: [bwrapPath, ...bwrap, ...program],
-    env: {},
+    argv,
+    input,
+    descriptors,
     cwd: "/",
     user: user.spawn,
-    inputs: toAccountFiles(user),
-    ...limits,
     // The kernel's limit on processes does not hold for root.
     ...(user.uid === 0 ? { maxProcesses: MAX_PROCESSES } : {}),
     members: readTree,
     kill: killInside,
     sweep: waitUntilCleared,
   };
-}
-
-/** It must be there to be laid over read-only; made by a command it could hold anything. */
-function ensureStateFolder(path: string, { spawn }: RunAs): void {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found?.isDirectory()) return;
-  if (found !== undefined) {
-    throw new AgentError(
-      "workspace_invalid",
-      `\`${path}\` is a link or a file, which may have been planted; remove it.`,
-      {
-        data: { path },
-      },
-    );
-  }
-  try {
-    mkdirSync(path, { mode: 0o700 });
-    // Like everywhere this folder is made: git does not list it.
-    writeFileSync(`${path}/.gitignore`, "*\n", { flag: "wx", mode: 0o644 });
-    if (spawn.uid !== undefined && spawn.gid !== undefined) chownSync(path, spawn.uid, spawn.gid);
-  } catch (cause) {
-    throw new AgentError(
-      "workspace_invalid",
-      `\`${path}\` could not be made: ${errorMessage(cause)}. Make the workspace writable.`,
-      { cause, data: { path } },
-    );
-  }
 }
 
 /**
@@ -128,23 +142,23 @@ function killInside(pid: number): void {
 
 async function waitUntilCleared(_pid: number, report: string): Promise<void> {
   const first = /"child-pid": (\d+)/.exec(report)?.[1];
-  const deadline = performance.now() + CLEAR_MS;
-  while (first !== undefined && isRunning(Number(first)) && performance.now() < deadline) {
-    await new Promise((resolve) => {
-      setTimeout(resolve, 2);
-    });
+  const started = performance.now();
+  while (first !== undefined && isRunning(Number(first)) && performance.now() - started < CLEAR_MS) {
+    // It mostly takes a fraction of a millisecond, which is less than the shortest timer.
+    if (performance.now() - started < SPIN_MS) await nextTurn();
+    else await pause(2);
   }
 }
 
 /** The report names an exit code only when the command was reached; without one bubblewrap itself has failed. */
-function toResult({ report, ...result }: ChildEnd, bwrapPath: string): SandboxResult {
-  if (result.stopped !== undefined || result.signal !== undefined || report.includes('"exit-code"'))
-    return result;
-  throw new AgentError(
-    "sandbox_unavailable",
-    `\`${bwrapPath}\` could not set up its sandbox (exit code ${result.exitCode}). Run \`lmagent sandbox status\` to see why.`,
-    { data: { backend: "bubblewrap" } },
-  );
+function toResult({ report, ...result }: ChildEnd): SandboxResult | undefined {
+  const isReached =
+    result.stopped !== undefined || result.signal !== undefined || report.includes('"exit-code"');
+  return isReached ? result : undefined;
+}
+
+function toSetupFailure(bwrapPath: string, exitCode: number): string {
+  return `\`${bwrapPath}\` could not set up its sandbox (exit code ${exitCode}). Run \`lmagent sandbox status\` to see why.`;
 }
 
 export type ProbeResult = { usable: true } | { usable: false; reason: string };

@@ -3,13 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { AgentError, errorMessage } from "../core/errors.ts";
-import type { Sandbox, SandboxRunOptions } from "../core/sandbox.ts";
+import type { Sandbox, SandboxProcess, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
 import { createDeathWatch } from "./death-watch.ts";
 import { toCleanEnvironment } from "./environment.ts";
 import { createOutputPipes } from "./output-pipes.ts";
 import { hasInEnvironment, readProcesses, readProcessIds, type ProcessRow } from "./process-tree.ts";
 import { MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
-import { supervise, type ChildPlan } from "./supervise.ts";
+import { guardWorkspace, withWarnings } from "./git-guard.ts";
+import { keepUntilEnd, supervise, superviseProgram, type ChildEnd, type ChildPlan } from "./supervise.ts";
 import { openWorkspaceRoot, toWorkingFolder, type RunAs, type WorkspaceRoot } from "./workspace-root.ts";
 
 /** Marks every process of a command, also one that has left its session and lost its parent. */
@@ -36,24 +37,41 @@ export function createProcessSandbox({ workspaceRoot, toolchains = [] }: Process
   const family = randomUUID();
   const deathWatch = createDeathWatch(family);
   let home: string | undefined;
+  const programs = new Set<SandboxProcess>();
+  const prepare = (command: string | readonly string[], options: SandboxRunOptions): ChildPlan => {
+    const user = root.check();
+    home ??= makeHome(user);
+    const plan = toPlan(root, { ...options, command, home, user, toolchains, family });
+    deathWatch.start(home);
+    return { ...plan, outputs };
+  };
   return {
     backend: "process",
     isolated: false,
+    network: "bridge",
     async run(command, options = {}) {
-      const user = root.check();
-      home ??= makeHome(user);
-      const plan = toPlan(root, { ...options, command, home, user, toolchains, family });
-      deathWatch.start(home);
-      const { report: _, ...result } = await supervise({ ...plan, outputs }, options);
-      return result;
+      const guard = guardWorkspace(root.path);
+      const end = await supervise(prepare(command, options), options);
+      return withWarnings(withoutReport(end), guard.finish());
+    },
+    async start(command, options = {}) {
+      const guard = guardWorkspace(root.path);
+      const plan = { ...prepare(command, options), timeoutMs: undefined };
+      const finish = (end: ChildEnd): SandboxResult => withWarnings(withoutReport(end), guard.finish());
+      return keepUntilEnd(programs, await superviseProgram(plan, options, finish));
     },
     async [Symbol.asyncDispose]() {
+      await Promise.all([...programs].map((program) => program[Symbol.asyncDispose]()));
       deathWatch.stop();
       outputs.close();
       if (home !== undefined) rmSync(home, { recursive: true, force: true });
       home = undefined;
     },
   };
+}
+
+function withoutReport({ report: _report, ...end }: ChildEnd): SandboxResult {
+  return end;
 }
 
 /** Commands get a home of their own, so that settings and keys of the user do not change what they do. */

@@ -2,16 +2,13 @@
  * One child process from start to end: its output is passed on, its time and memory are watched, and an abort ends it. How its
  * whole tree is found and killed differs by backend and comes in with the plan.
  */
-import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync } from "node:fs";
 import { constants } from "node:os";
-import type { Readable, Writable } from "node:stream";
-import { AgentError, errorMessage } from "../core/errors.ts";
-import type { SandboxBackend, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
-import { inheritedDescriptors } from "./inherited-descriptors.ts";
+import type { Readable } from "node:stream";
+import type { SandboxBackend, SandboxProcess, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
+import { startChild, type StartedChild } from "./start-child.ts";
 import type { OutputPipes } from "./output-pipes.ts";
-import { watchTree } from "./watch-tree.ts";
+import { watchTree, type Verdict } from "./watch-tree.ts";
 
 /** How long output may still come after the end of everything that could write it. */
 const DRAIN_MS = 500;
@@ -26,12 +23,21 @@ export interface ChildPlan {
   cwd: string;
   user: { uid?: number; gid?: number };
   outputs: OutputPipes;
-  /** Texts the child reads from descriptors 4, 5 and so on; with them it may write a report to descriptor 3. */
-  inputs?: readonly string[];
-  timeoutMs: number;
+  /** Text the child reads from descriptor 4; with it the child may write a report to descriptor 3. */
+  input?: string;
+  /** Given to the child as descriptors 5 and up. */
+  descriptors?: readonly number[];
+  /** Called once, when the child has its own descriptors or could not be started. */
+  onStarted?: () => void;
+  /** Called when the child is there and before it can read its input. */
+  onSpawn?: (pid: number) => Promise<void> | void;
+  /** `undefined`: none. */
+  timeoutMs?: number | undefined;
   memoryMb: number;
   maxProcesses?: number | undefined;
   members: (pid: number) => readonly number[];
+  /** What the system itself found wrong; asked from time to time and in the end. */
+  verdict?: () => Verdict | undefined;
   /** Ends the whole tree while its first process is there. Called again until that has ended. */
   kill: (pid: number) => void;
   /** Ends what is left when the first process is gone. */
@@ -45,118 +51,120 @@ export interface ChildEnd extends SandboxResult {
 
 /** Throws `AgentError` `sandbox_unavailable` when the child cannot be started. */
 export async function supervise(plan: ChildPlan, options: SandboxRunOptions): Promise<ChildEnd> {
-  const started = performance.now();
-  if (options.signal?.aborted)
+  if (options.signal?.aborted) {
+    plan.onStarted?.();
     return { exitCode: 137, signal: "SIGKILL", stopped: "aborted", durationMs: 0, report: "" };
-  const { child, streams, release } = await start(plan);
-  const pid = child.pid!;
+  }
+  const running = follow(plan, await startChild(plan, "ignore"), options);
+  return running.ended;
+}
+
+/**
+ * A child that stays: spoken to through its input, ended by `[Symbol.asyncDispose]`. `finish` turns the way it ended into a result.
+ * Throws like `supervise`.
+ */
+export async function superviseProgram(
+  plan: ChildPlan,
+  options: Omit<SandboxRunOptions, "timeoutMs">,
+  finish: (end: ChildEnd) => SandboxResult,
+): Promise<SandboxProcess> {
+  const started = await startChild(plan, "pipe");
+  const { ended, stop } = follow(plan, started, options);
+  const input = started.child.stdin!;
+  // What it does not read is told by `write`.
+  input.on("error", () => {});
+  const result = ended.then(finish);
+  return {
+    write: (bytes) =>
+      new Promise((resolve) => {
+        if (!input.writable) resolve(false);
+        else input.write(bytes, (error) => resolve(error === null || error === undefined));
+      }),
+    endInput: () => void input.end(),
+    ended: result,
+    async [Symbol.asyncDispose]() {
+      stop("aborted");
+      await ended;
+    },
+  };
+}
+
+/** Remembers a program in `programs` while it runs. */
+export function keepUntilEnd(programs: Set<SandboxProcess>, program: SandboxProcess): SandboxProcess {
+  programs.add(program);
+  void program.ended.then(() => programs.delete(program));
+  return program;
+}
+
+interface Followed {
+  ended: Promise<ChildEnd>;
+  stop: (because: NonNullable<SandboxResult["stopped"]>) => void;
+}
+
+function follow(plan: ChildPlan, started: StartedChild, options: SandboxRunOptions): Followed {
+  const { child, streams } = started;
   const report: Buffer[] = [];
-  listen(streams, options.onOutput);
+  const [stdout, stderr] = streams;
+  stdout.on("data", (chunk: Buffer) => options.onOutput?.(chunk, "stdout"));
+  stderr.on("data", (chunk: Buffer) => options.onOutput?.(chunk, "stderr"));
   (child.stdio[3] as Readable | null)?.on("data", (chunk: Buffer) => report.push(chunk));
-  const guard = guardChild(plan, pid, options.signal);
+  const guard = guardChild(plan, child.pid!, options.signal);
+  return { ended: toEnd(plan, started, { report, guard }), stop: guard.stop };
+}
+
+interface Observed {
+  report: Buffer[];
+  guard: ReturnType<typeof guardChild>;
+}
+
+async function toEnd(
+  plan: ChildPlan,
+  { child, streams, release, startedMs }: StartedChild,
+  { report, guard }: Observed,
+): Promise<ChildEnd> {
   const closed = Promise.all([once(child, "close"), ...streams.map((stream) => once(stream, "close"))]);
   const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
   guard.release();
-  await plan.sweep(pid, toText(report));
+  child.stdin?.destroy();
+  await plan.sweep(child.pid!, toText(report));
   await drained(closed);
   release();
   return {
     exitCode: code ?? 128 + (constants.signals[signal!] ?? 0),
     ...(signal === null ? {} : { signal }),
     ...guard.stopped(),
-    durationMs: performance.now() - started,
+    durationMs: performance.now() - startedMs,
     report: toText(report),
   };
-}
-
-function listen([stdout, stderr]: OutputStreams, onOutput: SandboxRunOptions["onOutput"]): void {
-  stdout.on("data", (chunk: Buffer) => onOutput?.(chunk, "stdout"));
-  stderr.on("data", (chunk: Buffer) => onOutput?.(chunk, "stderr"));
-}
-
-type OutputStreams = readonly [Readable, Readable];
-
-interface StartedChild {
-  child: ChildProcess;
-  streams: OutputStreams;
-  /** Closes whatever is still open of the child's. */
-  release: () => void;
-}
-
-async function start(plan: ChildPlan): Promise<StartedChild> {
-  const pair = await plan.outputs.take(plan.user);
-  const nowhere = openSync("/dev/null", "r");
-  let child: ChildProcess | undefined;
-  const release = (): void => {
-    const atEnd = pair?.readers.every((reader) => reader.readableEnded) ?? false;
-    for (const stream of [...(child?.stdio ?? []), ...(pair?.readers ?? [])]) stream?.destroy();
-    pair?.release(atEnd);
-  };
-  try {
-    child = await spawnChild(plan, toStdio(plan, { nowhere, writers: pair?.writers ?? ["pipe", "pipe"] }));
-    return { child, streams: pair?.readers ?? [child.stdout!, child.stderr!], release };
-  } catch (thrown) {
-    release();
-    const why = `\`${plan.argv[0]}\` could not be started: ${errorMessage(thrown)}.`;
-    throw new AgentError("sandbox_unavailable", why, { cause: thrown, data: { backend: plan.backend } });
-  } finally {
-    closeSync(nowhere);
-    pair?.handOver();
-  }
-}
-
-async function spawnChild(plan: ChildPlan, stdio: StdioOptions): Promise<ChildProcess> {
-  const [program, ...rest] = plan.argv as [string, ...string[]];
-  const { env, cwd, user } = plan;
-  const child = spawn(program, rest, { env, cwd, ...user, detached: true, stdio });
-  await new Promise<void>((resolve, reject) => {
-    child.once("spawn", resolve);
-    child.once("error", reject);
-  });
-  for (const [index, text] of (plan.inputs ?? []).entries()) feed(child.stdio[index + 4] as Writable, text);
-  return child;
-}
-
-interface Descriptors {
-  nowhere: number;
-  writers: readonly ["pipe" | number, "pipe" | number];
-}
-
-function toStdio({ inputs }: ChildPlan, { nowhere, writers }: Descriptors): StdioOptions {
-  const stdio: ("ignore" | "pipe" | number)[] = ["ignore", ...writers];
-  for (const descriptor of inheritedDescriptors()) stdio[descriptor] = nowhere;
-  if (inputs) stdio[3] = "pipe";
-  for (const index of (inputs ?? []).keys()) stdio[index + 4] = "pipe";
-  return Array.from(stdio, (each) => each ?? "ignore");
-}
-
-function feed(input: Writable, text: string): void {
-  // A child that dies before it has read everything is noticed by its end.
-  input.on("error", () => {});
-  input.end(text);
 }
 
 function guardChild(plan: ChildPlan, pid: number, signal: AbortSignal | undefined) {
   let why: NonNullable<SandboxResult["stopped"]> | undefined;
   let killing: NodeJS.Timeout | undefined;
+  let isOver = false;
   const stop = (because: NonNullable<SandboxResult["stopped"]>): void => {
+    if (isOver) return;
     why ??= because;
     plan.kill(pid);
     killing ??= setInterval(() => plan.kill(pid), KILL_AGAIN_MS);
   };
   const onAbort = (): void => stop("aborted");
-  const timer = setTimeout(stop, plan.timeoutMs, "timeout");
+  const timer = plan.timeoutMs === undefined ? undefined : setTimeout(stop, plan.timeoutMs, "timeout");
   const unwatch = watchTree({
     members: () => plan.members(pid),
     memoryBytes: plan.memoryMb * 1_024 * 1_024,
     processes: plan.maxProcesses,
+    verdict: plan.verdict,
     onExceeded: stop,
   });
   signal?.addEventListener("abort", onAbort, { once: true });
   if (signal?.aborted) onAbort();
   return {
+    stop,
     stopped: () => (why === undefined ? {} : { stopped: why }),
     release: () => {
+      isOver = true;
+      why ??= plan.verdict?.();
       clearTimeout(timer);
       clearInterval(killing);
       unwatch();

@@ -7,12 +7,16 @@ const LOOK_SHARE = 4;
 /** A processor fills memory about this quickly; the pause ends before the rest could be filled. */
 const FILL_BYTES_PER_MS = 4 * 1_024 * 1_024;
 
+export type Verdict = "memory" | "processes";
+
 export interface TreeLimits {
   members: () => readonly number[];
   memoryBytes: number;
   /** Only where the system does not limit the number itself. */
   processes?: number | undefined;
-  onExceeded: (what: "memory" | "processes") => void;
+  /** What the system itself found wrong. */
+  verdict?: (() => Verdict | undefined) | undefined;
+  onExceeded: (what: Verdict) => void;
 }
 
 /** Looks at a tree of processes from time to time, more often when it is near its limit. Returns the way to stop. */
@@ -20,11 +24,14 @@ export function watchTree({
   members,
   memoryBytes,
   processes = Infinity,
+  verdict,
   onExceeded,
 }: TreeLimits): () => void {
   let timer = setTimeout(look, pauseMs(memoryBytes, processes));
   function look(): void {
     const started = performance.now();
+    const found = verdict?.();
+    if (found !== undefined) return onExceeded(found);
     const pids = members();
     if (pids.length > processes) return onExceeded("processes");
     const used = measureMemory(pids, memoryBytes);

@@ -70,6 +70,7 @@ describe.runIf(probed.usable)("bubblewrap of an agent in a process of its own", 
       bundle: true,
       platform: "node",
       format: "esm",
+      target: "node20",
       outfile: script,
     });
     await chmod(folder, 0o755);

@@ -1,0 +1,134 @@
+/** What one start of bubblewrap takes: its arguments, and descriptors for what it reads and mounts. */
+import { execFile } from "node:child_process";
+import { closeSync } from "node:fs";
+import { AgentError } from "../core/errors.ts";
+import type { SandboxNetwork } from "../core/sandbox.ts";
+import {
+  toAccountFiles,
+  toCommandArguments,
+  toEnvironmentArguments,
+  toSystemArguments,
+} from "./bubblewrap-arguments.ts";
+import { closePins, holdPins, type HeldPin } from "./held-pins.ts";
+import { toSeccompProgram } from "./seccomp/index.ts";
+import { createTextDescriptors, type TextDescriptors } from "./text-descriptors.ts";
+import type { RunAs } from "./workspace-root.ts";
+
+/** The first descriptor after the report and the environment. */
+const FIRST_DESCRIPTOR = 5;
+
+export interface LaunchOptions {
+  bwrapPath: string;
+  workspace: string;
+  network: SandboxNetwork;
+  toolchains: readonly string[];
+}
+
+export interface Launch {
+  argv: string[];
+  /** For descriptor 4. */
+  input: string;
+  /** For descriptors 5 and up. */
+  descriptors: readonly number[];
+  /** Closes ours; call it once the child has its own. */
+  close(): void;
+}
+
+export interface LaunchWanted {
+  user: RunAs;
+  cwd: string;
+  environment: Readonly<Record<string, string>>;
+  /** What runs inside. */
+  program: readonly string[];
+}
+
+export interface Launcher {
+  /** Throws `AgentError` `workspace_invalid`, `sandbox_unavailable`. */
+  prepare(wanted: LaunchWanted): Promise<Launch>;
+  close(): void;
+}
+
+/** Throws `AgentError` `sandbox_unavailable` on an architecture whose system calls we do not know. */
+export function createLauncher({ bwrapPath, workspace, network, toolchains }: LaunchOptions): Launcher {
+  const filter = toFilter();
+  const system = toSystemArguments(network, toolchains);
+  const texts = new Map<string, TextDescriptors>();
+  const openTexts = (user: RunAs): number[] => {
+    const key = `${user.uid}:${user.gid}`;
+    const made = texts.get(key) ?? createTextDescriptors([...toAccountFiles(user), filter]);
+    texts.set(key, made);
+    return made.open();
+  };
+  return {
+    async prepare({ user, cwd, environment, program }) {
+      const canHold = await mountsDescriptors(bwrapPath);
+      const opened = openTexts(user);
+      const { pins, close } = holdWith(workspace, opened);
+      const descriptors = [...opened, ...(canHold ? pins.map(({ descriptor }) => descriptor) : [])];
+      const numbers = descriptors.map((_, index) => FIRST_DESCRIPTOR + index);
+      const [accounts, seccomp] = [numbers.slice(0, opened.length - 1), numbers[opened.length - 1]!];
+      const held = canHold ? numbers.slice(opened.length) : undefined;
+      const own = toCommandArguments({
+        workspace,
+        pins,
+        cwd,
+        descriptors: { accounts, seccomp, pins: held },
+      });
+      return {
+        argv: [bwrapPath, ...system, ...own, ...program],
+        input: toEnvironmentArguments(environment),
+        descriptors,
+        close,
+      };
+    },
+    close() {
+      for (const each of texts.values()) each.close();
+      texts.clear();
+    },
+  };
+}
+
+/** The pins, and the way to close their descriptors together with the others. */
+function holdWith(workspace: string, opened: readonly number[]): { pins: HeldPin[]; close: () => void } {
+  const closeOpened = (): void => {
+    for (const each of opened) closeSync(each);
+  };
+  try {
+    const pins = holdPins(workspace);
+    return {
+      pins,
+      close: () => {
+        closeOpened();
+        closePins(pins);
+      },
+    };
+  } catch (thrown) {
+    closeOpened();
+    throw thrown;
+  }
+}
+
+function toFilter(): Uint8Array {
+  const { arch } = process;
+  if (arch === "x64" || arch === "arm64") return toSeccompProgram(arch);
+  throw new AgentError(
+    "sandbox_unavailable",
+    `The system calls of \`${arch}\` are not known, so bubblewrap cannot filter them; use the sandbox \`docker\`.`,
+    { data: { backend: "bubblewrap" } },
+  );
+}
+
+const knownToMount = new Map<string, Promise<boolean>>();
+
+/** Whether this bubblewrap can mount what a descriptor names. Older ones look paths up again. */
+function mountsDescriptors(bwrapPath: string): Promise<boolean> {
+  const known = knownToMount.get(bwrapPath);
+  if (known !== undefined) return known;
+  const asked = new Promise<boolean>((resolve) => {
+    execFile(bwrapPath, ["--help"], { env: {}, cwd: "/", timeout: 5_000 }, (_, stdout) => {
+      resolve(stdout.includes("--ro-bind-fd"));
+    });
+  });
+  knownToMount.set(bwrapPath, asked);
+  return asked;
+}
