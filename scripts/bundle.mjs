@@ -3,6 +3,7 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { bundleDocker } from "./bundle-docker.mjs";
 import { bundleLlama, hasLlama } from "./bundle-llama.mjs";
 
 const outdir = "dist/bin";
@@ -23,7 +24,7 @@ const { metafile } = await build({
   legalComments: "none",
   chunkNames: "chunks/[name]-[hash]",
   metafile: true,
-  plugins: hasLlama ? [bundleLlama] : [],
+  plugins: [bundleDocker, ...(hasLlama ? [bundleLlama] : [])],
   // Binaries and optional packages stay where npm put them.
   external: [hasLlama ? "@node-llama-cpp/*" : "node-llama-cpp", "electron", "@vscode/ripgrep", "koffi"],
   // Some dependencies are CommonJS and load Node's own modules with `require`.

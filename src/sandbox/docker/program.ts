@@ -6,7 +6,7 @@ import type { SandboxContainer } from "./container.ts";
 import { createDemultiplexer, type OutputStream } from "./demultiplexer.ts";
 import { toEngineError, WORK_MS } from "./engine.ts";
 import type { ExecEnd, ExecRequest, Executor } from "./executor.ts";
-import { CLEANER } from "./scripts.ts";
+import { BECOME, CLEANER } from "./scripts.ts";
 
 /** How long output may still come once the program has ended and everything else was killed. */
 const DRAIN_MS = 1_000;
@@ -18,15 +18,21 @@ export interface DockerProgram {
   readonly ended: Promise<number | undefined>;
 }
 
+export interface ProgramRequest extends ExecRequest {
+  /** The shell of the image. */
+  shell: string;
+  hasInput?: boolean;
+}
+
 /** Throws `AgentError` `sandbox_unavailable`, also where input is wanted and the engine cannot hand the connection over. */
 export async function startProgram(
   container: SandboxContainer,
-  { program, cwd, environment, onOutput, hasInput = false }: ExecRequest & { hasInput?: boolean },
+  { program, cwd, environment, onOutput, shell, hasInput = false }: ProgramRequest,
 ): Promise<DockerProgram> {
   const { engine, handle } = container;
   const exec = await engine.ask({ to: "prepare a program" }, () =>
     handle.exec({
-      Cmd: [...program],
+      Cmd: [shell, "-c", BECOME, shell, ...program],
       WorkingDir: cwd,
       Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
       AttachStdin: hasInput,
@@ -114,9 +120,9 @@ export function createProgramExecutor(container: SandboxContainer, shell: string
   return {
     isUsable: () => usable,
     async exec(request): Promise<ExecEnd> {
-      const exitCode = await (await startProgram(container, request)).ended;
+      const exitCode = await (await startProgram(container, { ...request, shell })).ended;
       if (exitCode === undefined) return { type: "died" };
-      const cleaning = { program: [shell, "-c", CLEANER], cwd: "/", environment: {} };
+      const cleaning = { program: [shell, "-c", CLEANER], cwd: "/", environment: {}, shell };
       const left = await (await startProgram(container, cleaning)).ended;
       return { type: "ended", exitCode, memoryKills: 0, refusedProcesses: 0, left: left !== 0 };
     },

@@ -10,6 +10,7 @@ import {
   type SandboxRunOptions,
 } from "../../core/sandbox.ts";
 import { toCleanEnvironment } from "../environment.ts";
+import { guardWorkspace, withWarnings } from "../git-guard.ts";
 import { MAX_PROCESSES, toProgram, toRunLimits } from "../run-limits.ts";
 import { openWorkspaceRoot, toWorkingFolder, type WorkspaceRoot } from "../workspace-root.ts";
 import type { ExecEnd, ExecRequest } from "./executor.ts";
@@ -80,8 +81,11 @@ class DockerSandbox implements Sandbox {
     const request = this.#toRequest(toProgram(command), options);
     const { memoryMb } = toRunLimits(options);
     this.#throwIfClosed();
+    const { image } = await this.#workplace.connect();
+    const { finish } = guardWorkspace(this.#root.path);
     const container = await this.#workplace.openApart(randomBytes(6).toString("hex"), memoryMb);
-    const service = await startService(container, { ...request, signal: options.signal });
+    const { signal } = options;
+    const service = await startService(container, { ...request, signal, finish, shell: image.shell });
     this.#services.add(service);
     void service.ended.then(() => this.#services.delete(service));
     if (this.#closing.signal.aborted) await service[Symbol.asyncDispose]();
@@ -123,6 +127,7 @@ class DockerSandbox implements Sandbox {
     const place = await this.#workplace.enter();
     if (options.signal.aborted) return toAborted(options.started);
     await this.#setMemory(place, memoryMb);
+    const workspace = guardWorkspace(this.#root.path);
     using guard = guardCommand(place.container, { timeoutMs, signal: options.signal });
     const end = await Promise.race([place.executor.exec(request), guard.failed]).catch(
       async (thrown: unknown) => {
@@ -133,12 +138,9 @@ class DockerSandbox implements Sandbox {
     const stopped = guard.stopped() ?? (end.type === "ended" && end.memoryKills > 0 ? "memory" : undefined);
     await this.#tidy(place, { end, stopped });
     if (end.type === "no_folder") throw toMissingFolder(request.cwd);
-    return {
-      ...toCode(end, stopped),
-      ...(stopped === undefined ? {} : { stopped }),
-      durationMs: performance.now() - options.started,
-      ...toWarnings(end),
-    };
+    const durationMs = performance.now() - options.started;
+    const result = { ...toCode(end, stopped), ...(stopped === undefined ? {} : { stopped }), durationMs };
+    return withWarnings(result, [...toWarnings(end), ...workspace.finish()]);
   }
 
   async #setMemory(place: Place, memoryMb: number): Promise<void> {
@@ -179,11 +181,9 @@ function toCode(end: ExecEnd, stopped: SandboxResult["stopped"]): { exitCode: nu
   return { exitCode: stopped === undefined ? end.exitCode : KILLED };
 }
 
-function toWarnings(end: ExecEnd): { warnings?: readonly string[] } {
-  if (end.type !== "ended" || end.refusedProcesses === 0) return {};
-  return {
-    warnings: [`it wanted more than ${MAX_PROCESSES} processes at a time; some could not be started`],
-  };
+function toWarnings(end: ExecEnd): string[] {
+  if (end.type !== "ended" || end.refusedProcesses === 0) return [];
+  return [`The command wanted more than ${MAX_PROCESSES} processes at a time; some could not be started.`];
 }
 
 function toMissingFolder(cwd: string): AgentError {

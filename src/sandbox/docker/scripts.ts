@@ -110,6 +110,9 @@ lm_run() {
 }
 `;
 
+/** Becomes the program that its arguments name. When memory is short it goes before the first process. */
+export const BECOME = `echo 1000 >/proc/self/oom_score_adj; exec "$@"`;
+
 /** Removes what a command has left in the container's own folders; fails when something stays. */
 export const CLEANER = `${RUNNER}lm_left=0; lm_sweep; lm_check; exit $lm_left`;
 

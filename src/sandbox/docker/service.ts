@@ -1,17 +1,21 @@
 import type { SandboxProcess, SandboxResult } from "../../core/sandbox.ts";
+import { withWarnings } from "../git-guard.ts";
 import type { SandboxContainer } from "./container.ts";
-import type { ExecRequest } from "./executor.ts";
-import { startProgram, type DockerProgram } from "./program.ts";
+import { startProgram, type DockerProgram, type ProgramRequest } from "./program.ts";
 
 const KILLED = 137;
 
 /**
  * A program that stays, in a container of its own that goes when the program ends. Throws `AgentError` `sandbox_unavailable`; the
- * container is removed then too.
+ * container is removed then too. `finish` says what the program did that the user should know of.
  */
 export async function startService(
   container: SandboxContainer,
-  { signal, ...request }: ExecRequest & { signal?: AbortSignal | undefined },
+  {
+    signal,
+    finish,
+    ...request
+  }: Omit<ProgramRequest, "hasInput"> & { signal?: AbortSignal | undefined; finish: () => readonly string[] },
 ): Promise<SandboxProcess> {
   const started = performance.now();
   let stopped: SandboxResult["stopped"];
@@ -35,11 +39,8 @@ export async function startService(
     signal?.removeEventListener("abort", onAbort);
     await container.remove();
     const exitCode = stopped === undefined ? (code ?? KILLED) : KILLED;
-    return {
-      exitCode,
-      ...(stopped === undefined ? {} : { stopped }),
-      durationMs: performance.now() - started,
-    };
+    const durationMs = performance.now() - started;
+    return withWarnings({ exitCode, ...(stopped === undefined ? {} : { stopped }), durationMs }, finish());
   });
   return {
     write: (bytes) => writeTo(running, bytes),
