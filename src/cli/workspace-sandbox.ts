@@ -1,9 +1,10 @@
 import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Sandbox } from "../core/sandbox.ts";
-import type { ChosenSandbox } from "../sandbox/index.ts";
+import { toSandboxLabel, type Sandbox } from "../core/sandbox.ts";
+import type { ChooseOptions, ChosenSandbox } from "../sandbox/choose.ts";
 // Not through the door, which would load the backends at every start.
 import { createLazySandbox } from "../sandbox/lazy.ts";
+import { packageVersion } from "./package-root.ts";
 import type { Settings } from "./settings.ts";
 
 /** The sandbox of a workspace, looked for when the first command comes. */
@@ -22,14 +23,10 @@ export function createWorkspaceSandbox(
 ): WorkspaceSandbox {
   let chosen: ChosenSandbox | undefined;
   const open = async (): Promise<Sandbox> => {
-    const { chooseSandbox } = await import("../sandbox/index.ts");
-    chosen = await chooseSandbox({
-      workspaceRoot: root,
-      // Where a person is asked about each command they may also run it without isolation; auto mode needs the flag.
-      allowUnsandboxed: settings.allowUnsandboxed || mode() !== "auto",
-      toolchains: nodeToolchain(),
-      ...(settings.sandbox === undefined ? {} : { prefer: settings.sandbox }),
-    });
+    const { chooseSandbox } = await import("../sandbox/choose.ts");
+    // Where a person is asked about each command they may also run it without isolation; auto mode needs the flag.
+    const allowUnsandboxed = settings.allowUnsandboxed || mode() !== "auto";
+    chosen = await chooseSandbox({ ...toChooseOptions(settings, root), allowUnsandboxed });
     return chosen.sandbox;
   };
   // The lazy sandbox chooses once, however many ask at the same time, and disposes what was chosen.
@@ -45,12 +42,26 @@ export function createWorkspaceSandbox(
   };
 }
 
+/** All that decides about the sandbox comes from the user's own settings, and nothing from the workspace. */
+export function toChooseOptions(settings: Settings, root: string): Omit<ChooseOptions, "allowUnsandboxed"> {
+  const { sandbox, network, dockerHost, sandboxImage, runtimeDir, userHome, home } = settings;
+  return {
+    workspaceRoot: root,
+    network,
+    toolchains: nodeToolchain(),
+    docker: { host: dockerHost, image: sandboxImage, home: userHome, runtimeDir },
+    stateDir: home,
+    version: packageVersion(),
+    ...(sandbox === undefined ? {} : { prefer: sandbox }),
+  };
+}
+
 /** Commands should find the Node that runs us, also where it was installed below a home folder. */
-function nodeToolchain(): string[] {
+export function nodeToolchain(): string[] {
   const prefix = dirname(dirname(realpathSync(process.execPath)));
   return prefix === "/" || prefix === "/usr" || prefix.startsWith("/usr/") ? [] : [prefix];
 }
 
 export function toLabel({ sandbox }: ChosenSandbox): string {
-  return sandbox.isolated ? sandbox.backend : `${sandbox.backend} (not isolated)`;
+  return toSandboxLabel(sandbox);
 }

@@ -1,11 +1,11 @@
 import { accessSync, constants, realpathSync, statSync } from "node:fs";
-import { relative } from "node:path";
+import { dirname, relative } from "node:path";
 
 const TRUSTED_FOLDERS = ["/usr/bin", "/bin", "/usr/local/bin"] as const;
 
 /**
  * Absolute path of a program that the host itself runs. Only folders of the system are looked at, never `PATH`, and
- * never a file that lies in the workspace: a planted program must not run outside the sandbox.
+ * never a file that lies in the workspace or that just anybody could have written: a planted program must not run outside the sandbox.
  */
 export function findTrustedBinary(name: string, workspaceRoot: string): string | undefined {
   for (const folder of TRUSTED_FOLDERS) {
@@ -19,7 +19,9 @@ function toRunnable(path: string): string | undefined {
   try {
     const real = realpathSync(path);
     accessSync(real, constants.X_OK);
-    return statSync(real).isFile() ? real : undefined;
+    const stats = statSync(real);
+    const isOpenToAll = ((stats.mode | statSync(dirname(real)).mode) & constants.S_IWOTH) !== 0;
+    return stats.isFile() && !isOpenToAll ? real : undefined;
   } catch {
     return undefined;
   }

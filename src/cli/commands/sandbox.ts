@@ -1,13 +1,16 @@
-import { AgentError, errorMessage } from "../../core/errors.ts";
-import type { Sandbox, SandboxRunOptions } from "../../core/sandbox.ts";
-import type { ChosenSandbox } from "../../sandbox/index.ts";
+import { SANDBOX_LIMITS, type SandboxRunOptions } from "../../core/sandbox.ts";
+import { AgentError } from "../../core/errors.ts";
+import type { ChooseOptions, ChosenSandbox } from "../../sandbox/choose.ts";
+import type { SandboxCheck } from "../../sandbox/self-test.ts";
+import { toTerminalText } from "../../tui/terminal-text.ts";
+import { openWorkspace } from "../../workspace/index.ts";
+import { EXIT_INTERRUPTED } from "../exit-code.ts";
 import { onInterrupt } from "../interrupt.ts";
 import type { TaskFlags } from "../main.ts";
 import { readSettings, type Settings } from "../settings.ts";
-import { createWorkspaceSandbox, toLabel } from "../workspace-sandbox.ts";
-import { openWorkspace } from "../../workspace/index.ts";
+import { toChooseOptions, toLabel } from "../workspace-sandbox.ts";
 
-interface SandboxFlags extends TaskFlags {
+export interface SandboxFlags extends TaskFlags {
   backend?: string;
   timeout?: string;
   memory?: string;
@@ -15,139 +18,122 @@ interface SandboxFlags extends TaskFlags {
 
 /** Says which backend is in force and why. Exit code 1 when commands would run without isolation. */
 export async function showSandboxStatus(flags: SandboxFlags): Promise<number> {
-  return withSandbox(flags, async (chosen) => {
-    process.stdout.write(`sandbox  ${toLabel(chosen)}\n`);
-    if (chosen.warning !== undefined) process.stdout.write(`warning  ${chosen.warning}\n`);
-    return chosen.sandbox.isolated ? 0 : 1;
+  const settings = await readSandboxSettings(flags);
+  // Asked only to be told: nothing is run.
+  return withSandbox(settings, { allowUnsandboxed: true }, async (chosen) => {
+    const { sandbox, warning, considered, limits, faults, image } = chosen;
+    printRow("sandbox", toLabel(chosen));
+    printRow("network", sandbox.network);
+    if (image !== undefined) printRow("image", image);
+    for (const { name, value, by } of limits)
+      printRow("limit", `${name.padEnd(12)} ${value.padEnd(28)} ${by ?? "not limited here"}`);
+    for (const { backend, reason } of considered) printRow("not used", `${backend}: ${reason}`);
+    for (const fault of faults) printRow("notice", fault);
+    if (warning !== undefined) printRow("warning", warning);
+    return sandbox.isolated ? 0 : 1;
   });
 }
 
 /** Runs a command as the `shell` tool would; its output and exit code are the command's own. */
 export async function runInSandbox(words: readonly string[], flags: SandboxFlags): Promise<number> {
   const options = toRunOptions(flags);
+  const settings = await readSandboxSettings(flags);
+  // Whoever names the backend here has asked for it.
+  const allowUnsandboxed = settings.allowUnsandboxed || (flags.backend ?? flags.sandbox) === "process";
   const interrupt = onInterrupt();
   try {
-    return await withSandbox(flags, async ({ sandbox, warning }) => {
+    return await withSandbox(settings, { allowUnsandboxed }, async ({ sandbox, warning }) => {
       if (warning !== undefined) process.stderr.write(`lmagent: ${warning}\n`);
       const result = await sandbox.run(words.length === 1 ? (words[0] as string) : words, {
         ...options,
         signal: interrupt.signal,
         onOutput: (chunk, stream) => process[stream].write(chunk),
       });
-      if (result.stopped !== undefined)
-        process.stderr.write(`lmagent: the command was stopped (${result.stopped}).\n`);
-      return result.stopped === undefined ? result.exitCode : result.exitCode || 1;
+      for (const each of result.warnings ?? []) process.stderr.write(`lmagent: ${toTerminalText(each)}\n`);
+      if (result.stopped === undefined) return result.exitCode;
+      process.stderr.write(`lmagent: the command was stopped (${result.stopped}).\n`);
+      return result.stopped === "aborted" ? EXIT_INTERRUPTED : result.exitCode || 1;
     });
   } finally {
     interrupt.dispose();
   }
 }
 
-interface Check {
-  name: string;
-  command: string;
-  /** What the command must not manage: it prints `LEAK` when it does. */
-  expected: "no LEAK" | "ok";
-}
-
-const CHECKS: readonly Check[] = [
-  {
-    name: "the workspace can be written",
-    command: "f=.lmagent-test-$$; echo x > $f && rm $f && echo ok",
-    expected: "ok",
-  },
-  {
-    name: "nothing else can be written",
-    command: "for d in / /usr /etc /var /root; do touch $d/.lmagent-test 2>/dev/null && echo LEAK $d; done",
-    expected: "no LEAK",
-  },
-  {
-    name: "home folders are out of sight",
-    command: "ls -d /root/.* /home/*/.* 2>/dev/null | grep -q . && echo LEAK",
-    expected: "no LEAK",
-  },
-  {
-    name: "the agent's environment is not passed on",
-    command: 'env | grep -qi "lmagent_canary" && echo LEAK',
-    expected: "no LEAK",
-  },
-  {
-    name: "other processes are out of sight",
-    command: '[ "$(ls -d /proc/[0-9]* | wc -l)" -gt 12 ] && echo LEAK',
-    expected: "no LEAK",
-  },
-  {
-    name: "there is no network",
-    command: "[ \"$(grep -vc 'lo:' /proc/net/dev)\" -gt 2 ] && echo LEAK",
-    expected: "no LEAK",
-  },
-  {
-    name: "sessions cannot be changed",
-    command:
-      "mkdir -p .lmagent 2>/dev/null; touch .lmagent/test 2>/dev/null && rm .lmagent/test && echo LEAK",
-    expected: "no LEAK",
-  },
-];
-
-/** Tries what a command must not be able to do. Exit code 1 when one of the tries succeeds. */
+/** Tries what a command must not be able to do. Exit code 1 when one of the tries succeeds, or when nothing isolates. */
 export async function testSandbox(flags: SandboxFlags): Promise<number> {
-  return withSandbox(flags, async (chosen) => {
-    process.stdout.write(`sandbox  ${toLabel(chosen)}\n`);
-    // A command that sees this sees the agent's environment.
-    process.env["LMAGENT_CANARY"] = "1";
-    let failed = 0;
-    for (const check of CHECKS) {
-      const problem = await tryCheck(chosen.sandbox, check);
-      if (problem !== undefined) failed += 1;
-      process.stdout.write(
-        `${problem === undefined ? "ok      " : "FAILED  "} ${check.name}${problem ? `: ${problem}` : ""}\n`,
-      );
-    }
-    return failed === 0 ? 0 : 1;
+  const settings = await readSandboxSettings(flags);
+  let failures = 0;
+  const onTested: ChooseOptions["onTested"] = (backend, checks) => {
+    printRow("sandbox", backend);
+    for (const check of checks) process.stdout.write(`${toCheckLine(check)}\n`);
+    failures += checks.filter(({ ok }) => !ok).length;
+  };
+  const options = { allowUnsandboxed: true, retest: true, onTested };
+  return withSandbox(settings, options, async ({ sandbox, considered, warning }) => {
+    for (const { backend, reason } of considered) printRow("not used", `${backend}: ${reason}`);
+    if (warning !== undefined) printRow("warning", warning);
+    return sandbox.isolated && failures === 0 ? 0 : 1;
   });
 }
 
-async function tryCheck(sandbox: Sandbox, { command, expected }: Check): Promise<string | undefined> {
-  let output = "";
-  try {
-    await sandbox.run(command, {
-      timeoutMs: 10_000,
-      onOutput: (chunk) => (output += Buffer.from(chunk).toString()),
-    });
-  } catch (error) {
-    return errorMessage(error);
-  }
-  const passed = expected === "ok" ? output.trim().endsWith("ok") : !output.includes("LEAK");
-  return passed ? undefined : output.trim().slice(0, 200) || "no answer";
+export function toCheckLine({ name, ok, detail }: SandboxCheck): string {
+  return `${ok ? "ok      " : "FAILED  "} ${name}${detail === "" ? "" : `: ${toTerminalText(detail)}`}`;
 }
 
-async function withSandbox(
-  flags: SandboxFlags,
-  use: (chosen: ChosenSandbox) => Promise<number>,
-): Promise<number> {
-  const settings: Settings = await readSettings(
-    { ...flags, ...(flags.backend === undefined ? {} : { sandbox: flags.backend }) },
+function printRow(name: string, text: string): void {
+  process.stdout.write(`${name.padEnd(9)} ${toTerminalText(text)}\n`);
+}
+
+function readSandboxSettings(flags: SandboxFlags): Promise<Settings> {
+  const { backend } = flags;
+  return readSettings(
+    { ...flags, ...(backend === undefined ? {} : { sandbox: backend }) },
     process.env,
     process.cwd(),
   );
+}
+
+async function withSandbox(
+  settings: Settings,
+  options: Partial<ChooseOptions> & Pick<ChooseOptions, "allowUnsandboxed">,
+  use: (chosen: ChosenSandbox) => Promise<number>,
+): Promise<number> {
   await using workspace = await openWorkspace(settings.workspace, {
     home: settings.userHome,
     stateDir: settings.home,
   });
-  await using sandbox = createWorkspaceSandbox(settings, workspace.root, () => "normal");
-  return use(await sandbox.choose());
+  const { chooseSandbox } = await import("../../sandbox/choose.ts");
+  const chosen = await chooseSandbox({ ...toChooseOptions(settings, workspace.root), ...options });
+  await using _ = chosen.sandbox;
+  return await use(chosen);
 }
 
+/** What is more than a command can have becomes the most it can have, and that is said. */
 function toRunOptions({ timeout, memory }: SandboxFlags): SandboxRunOptions {
+  const { timeoutMs, memoryMb } = SANDBOX_LIMITS;
   return {
-    ...(timeout === undefined ? {} : { timeoutMs: 1_000 * toNumber("--timeout", timeout) }),
-    ...(memory === undefined ? {} : { memoryMb: toNumber("--memory", memory) }),
+    ...(timeout === undefined
+      ? {}
+      : {
+          timeoutMs:
+            1_000 * toLimit("--timeout", timeout, { min: timeoutMs.min / 1_000, max: timeoutMs.max / 1_000 }),
+        }),
+    ...(memory === undefined ? {} : { memoryMb: Math.round(toLimit("--memory", memory, memoryMb)) }),
   };
 }
 
-function toNumber(flag: string, value: string): number {
+function toLimit(flag: string, value: string, { min, max }: { min: number; max: number }): number {
   const number = Number(value);
   if (value.trim() === "" || !(number > 0))
-    throw new AgentError("usage", `\`${flag} ${value}\` must be a number above 0.`);
-  return number;
+    throw new AgentError(
+      "usage",
+      `\`${flag}\` is \`${value}\`, but must be a number from ${min} to ${max}.`,
+      {
+        data: { flag, value },
+      },
+    );
+  const used = Math.min(max, Math.max(min, number));
+  if (used !== number)
+    process.stderr.write(`lmagent: \`${flag}\` can be ${min} to ${max}: ${used} is used.\n`);
+  return used;
 }
