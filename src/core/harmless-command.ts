@@ -14,7 +14,7 @@ export function isHarmlessLine({ parts, understood }: ShellLine): boolean {
 }
 
 /** Whether these arguments keep the program harmless. */
-type ArgumentRule = (args: readonly string[]) => boolean;
+export type ArgumentRule = (args: readonly string[]) => boolean;
 
 /** Programs without any option that writes, deletes or starts something. */
 const ALWAYS_HARMLESS = new Set(
@@ -79,7 +79,7 @@ function isVersionArgument(program: string, argument: string): boolean {
 }
 
 /** Refuses long options also when they are shortened, as GNU programs allow, and short ones also in a bundle. */
-function withoutOptions({ long, short }: { long: readonly string[]; short: string }): ArgumentRule {
+export function withoutOptions({ long, short }: { long: readonly string[]; short: string }): ArgumentRule {
   const isRefused = (argument: string): boolean => {
     if (argument.startsWith("--")) {
       const name = argument.slice(2).split("=")[0]!;

@@ -1,0 +1,139 @@
+/** Answers that hold for longer than one call: for this conversation in memory, for a workspace in a file outside of it. */
+import { createHash } from "node:crypto";
+import { rmSync } from "node:fs";
+import type { RememberedCalls } from "../core/approval.ts";
+import { AgentError } from "../core/errors.ts";
+import { readTrustFile, updateTrustFile } from "./trust-file.ts";
+import type { Rule } from "./rule.ts";
+
+/** One answer that was kept. */
+export interface KeptApproval extends RememberedCalls {
+  /** Names it for `lmagent permissions revoke`. */
+  id: string;
+  /** Absolute path of the workspace with links resolved. */
+  workspace: string;
+  /** ISO 8601. */
+  at: string;
+}
+
+export interface ApprovalStoreOptions {
+  /** Absolute path of `approvals.json`. Its folder is made when it is first written. */
+  file: string;
+  now: () => Date;
+}
+
+/**
+ * Reads the file anew each time, so that what another agent kept or `lmagent permissions revoke` took away counts at once. Every
+ * method throws `AgentError`: `config_invalid` for a file that cannot be relied on, `storage_failed` when it cannot be read or written.
+ */
+export interface ApprovalStore {
+  list(workspace?: string): KeptApproval[];
+  add(workspace: string, calls: RememberedCalls): Promise<KeptApproval>;
+  /** Takes away the approval of this id, or all; returns what was taken away. Taking away all works on a broken file too. */
+  revoke(id: string | undefined): Promise<KeptApproval[]>;
+}
+
+const MAX_APPROVALS = 1_000;
+
+export function createApprovalStore({ file, now }: ApprovalStoreOptions): ApprovalStore {
+  const read = (): KeptApproval[] => onFile(file, () => parseStored(readTrustFile(file), file));
+  const update = (change: (kept: KeptApproval[]) => KeptApproval[]): Promise<void> =>
+    updateTrustFile(file, (stored) => ({ version: 1, approvals: change(parseStored(stored, file)) })).catch(
+      (error: unknown) => onFile(file, () => throwAgain(error)),
+    );
+  return {
+    list: (workspace) => read().filter((each) => workspace === undefined || each.workspace === workspace),
+    async add(workspace, { tool, prefix }) {
+      const calls: RememberedCalls = { tool, ...(prefix === undefined ? {} : { prefix }) };
+      const kept: KeptApproval = { id: toId(workspace, calls), workspace, ...calls, at: now().toISOString() };
+      await update((all) => [...all.filter(({ id }) => id !== kept.id), kept].slice(-MAX_APPROVALS));
+      return kept;
+    },
+    async revoke(id) {
+      if (id === undefined) return revokeAll(file, read);
+      let taken: KeptApproval[] = [];
+      await update((all) => {
+        taken = all.filter((each) => each.id === id);
+        return all.filter((each) => each.id !== id);
+      });
+      return taken;
+    },
+  };
+}
+
+function revokeAll(file: string, read: () => KeptApproval[]): KeptApproval[] {
+  let taken: KeptApproval[] = [];
+  try {
+    taken = read();
+  } catch (error) {
+    if (!AgentError.is(error, "config_invalid")) throw error;
+  }
+  rmSync(file, { force: true });
+  return taken;
+}
+
+/** The same answer has the same id, so that it is kept once. */
+function toId(workspace: string, { tool, prefix }: RememberedCalls): string {
+  return createHash("sha256")
+    .update(JSON.stringify([workspace, tool, prefix ?? null]))
+    .digest("hex")
+    .slice(0, 12);
+}
+
+function parseStored(stored: unknown, file: string): KeptApproval[] {
+  if (stored === undefined) return [];
+  const { approvals } = (stored ?? {}) as { approvals?: unknown };
+  if (!Array.isArray(approvals) || !approvals.every(isKept))
+    throw unusable(file, "it is not a list of approvals");
+  return approvals;
+}
+
+function isKept(value: unknown): value is KeptApproval {
+  if (typeof value !== "object" || value === null) return false;
+  const { id, workspace, tool, prefix, at } = value as Record<string, unknown>;
+  const isPrefix =
+    prefix === undefined ||
+    (Array.isArray(prefix) && prefix.length > 0 && prefix.every((word) => typeof word === "string"));
+  // A command is only ever kept together with how it starts.
+  return (
+    [id, workspace, tool, at].every((each) => typeof each === "string") &&
+    isPrefix &&
+    (tool !== "shell" || prefix !== undefined)
+  );
+}
+
+function throwAgain(error: unknown): never {
+  throw error;
+}
+
+/** The file is read like those of trust; what is said about it has to be about approvals. */
+function onFile<Result>(file: string, use: () => Result): Result {
+  try {
+    return use();
+  } catch (error) {
+    if (!AgentError.is(error, "config_invalid")) throw error;
+    const reason = /cannot be used: (.*?)\. /.exec(error.message)?.[1] ?? "it cannot be relied on";
+    throw unusable(file, reason);
+  }
+}
+
+function unusable(file: string, why: string): AgentError {
+  return new AgentError(
+    "config_invalid",
+    `Remembered approvals in \`${file}\` cannot be used: ${why}. They are not applied; \`lmagent permissions revoke --all\` removes the file.`,
+    { data: { path: file } },
+  );
+}
+
+/** A kept answer as the rule that it is. */
+export function toRule({ id, tool, prefix }: Pick<KeptApproval, "id" | keyof RememberedCalls>): Rule {
+  return {
+    id,
+    layer: "remembered",
+    tool,
+    decision: "allow",
+    ...(prefix === undefined ? {} : { prefix }),
+    matchExamples: [],
+    notMatchExamples: [],
+  };
+}

@@ -1,0 +1,127 @@
+/** Which calls a rule fits. Rules that ask or deny fit generously, rules that allow fit narrowly. */
+import type { PermissionCall } from "../core/permission.ts";
+import { findRiskOfCommand, withoutGitOptions } from "../core/risky-command.ts";
+import { parseShellLine, type ShellLine } from "../core/shell-line.ts";
+import { programName } from "../core/shell-runners.ts";
+import { isLiteral, matchesPath, matchesText, toRootRelative } from "./pattern.ts";
+import type { Rule } from "./rule.ts";
+import { coversLine } from "./shell-cover.ts";
+
+/** What of a call rules look at. */
+export interface RuleTarget {
+  tool: string;
+  /** For `shell`. */
+  line?: ShellLine;
+  /** Files that the call is about, as names from the workspace's root; `undefined` stands for one that leads out of it. */
+  paths?: readonly (string | undefined)[];
+  /** Every text among the arguments. */
+  texts: readonly string[];
+}
+
+const MAX_LEVELS = 50;
+
+export function toTarget({ tool, input, preview }: PermissionCall, root: string): RuleTarget {
+  const { command, path, paths } = (input ?? {}) as Record<string, unknown>;
+  const given = [path, ...(Array.isArray(paths) ? (paths as unknown[]) : [])]
+    .filter((each) => typeof each === "string")
+    .map((each) => toRootRelative(each, root));
+  const files = [...given, ...(preview.writes ?? [])];
+  const line = preview.command ?? (typeof command === "string" ? command : "");
+  return {
+    tool,
+    ...(tool === "shell" ? { line: parseShellLine(line) } : {}),
+    ...(files.length > 0 ? { paths: files } : {}),
+    texts: textsOf(input, MAX_LEVELS),
+  };
+}
+
+function textsOf(value: unknown, levels: number): string[] {
+  if (typeof value === "string") return [value];
+  if (typeof value !== "object" || value === null || levels === 0) return [];
+  return Object.values(value).flatMap((field) => textsOf(field, levels - 1));
+}
+
+/** For rules that ask or deny: whether anything in the call fits. */
+export function firesOn(rule: Rule, { tool, line, paths, texts }: RuleTarget): boolean {
+  if (!matchesText(rule.tool, tool, { loose: false })) return false;
+  const { prefix, pattern } = rule;
+  if (prefix !== undefined) return line !== undefined && hasWords(line, prefix);
+  if (pattern === undefined) return true;
+  const loose = { loose: true };
+  const about = paths?.filter((path) => path !== undefined) ?? [];
+  return (
+    about.some((path) => matchesPath(pattern, path, loose)) ||
+    texts.some((text) => matchesText(pattern, text, loose) || matchesPath(pattern, text, loose))
+  );
+}
+
+/** The words one after another, anywhere in the line; a program also with its folder, and git also with options before its command. */
+function hasWords({ parts, runs }: ShellLine, words: readonly string[]): boolean {
+  const [program = "", ...rest] = words;
+  const isProgram = (word: string): boolean =>
+    word === program || (!program.includes("/") && programName(word) === program.toLowerCase());
+  const startsAt = (run: readonly string[], index: number): boolean => {
+    if (!isProgram(run[index]!)) return false;
+    const after = run.slice(index + 1, index + 1 + rest.length + 40);
+    const plain = program === "git" && !rest[0]?.startsWith("-") ? withoutGitOptions(after) : after;
+    return rest.every((word, offset) => plain[offset] === word);
+  };
+  const found = (run: readonly string[]): boolean => run.some((_, index) => startsAt(run, index));
+  return parts.some(({ argv }) => found(argv.map(({ text }) => text))) || runs.some(found);
+}
+
+/** For rules that allow: the commands of all rules together, or one rule for everything that the call is about. */
+export function findAllowing(
+  rules: readonly Rule[],
+  target: RuleTarget,
+  { namedOnly = false }: { namedOnly?: boolean } = {},
+): Rule | undefined {
+  const own = rules.filter(({ tool, decision }) => decision === "allow" && tool === target.tool);
+  if (target.line !== undefined) return findCovering(own, target.line);
+  return own.find((rule) => allows(rule, target, namedOnly));
+}
+
+/** The rule to name: the first of those that cover the line together. */
+function findCovering(rules: readonly Rule[], line: ShellLine): Rule | undefined {
+  const prefixes = (some: readonly Rule[]) => some.flatMap(({ prefix }) => (prefix ? [prefix] : []));
+  if (!coversLine(prefixes(rules), line)) return undefined;
+  return rules.find((rule) => coversLine(prefixes([rule]), line)) ?? rules[0];
+}
+
+function allows({ pattern }: Rule, { paths, texts }: RuleTarget, namedOnly: boolean): boolean {
+  if (pattern === undefined) return !namedOnly;
+  if (namedOnly && !isLiteral(pattern)) return false;
+  const strict = { loose: false };
+  if (paths !== undefined)
+    return paths.every((path) => path !== undefined && matchesPath(pattern, path, strict));
+  return !namedOnly && texts.length > 0 && texts.every((text) => matchesText(pattern, text, strict));
+}
+
+/** What is wrong with the first example that the rule does not treat as it says; `undefined` when all hold. */
+export function findFailedExample(rule: Rule): string | undefined {
+  const missed = rule.matchExamples.find((example) => !fitsExample(rule, example));
+  if (missed !== undefined) return `does not match its example \`${missed}\``;
+  const caught = rule.notMatchExamples.find((example) => fitsExample(rule, example));
+  return caught === undefined
+    ? undefined
+    : `matches \`${caught}\`, which is one of its \`not_match_examples\``;
+}
+
+function fitsExample(rule: Rule, example: string): boolean {
+  const { tool, decision } = rule;
+  const targets: RuleTarget[] =
+    tool === "shell"
+      ? [{ tool, line: parseShellLine(example), texts: [example] }]
+      : [
+          { tool, paths: [toRootRelative(example, "")], texts: [example] },
+          { tool, texts: [example] },
+        ];
+  return targets.some((target) =>
+    decision === "allow" ? findAllowing([rule], target) !== undefined : firesOn(rule, target),
+  );
+}
+
+/** Whether a prefix names itself what makes a command risky. */
+export function isRiskyPrefix(prefix: readonly string[]): boolean {
+  return findRiskOfCommand(prefix, true) !== undefined;
+}

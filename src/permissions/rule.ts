@@ -1,0 +1,171 @@
+/** What a rule is, and how it is read from what a YAML file holds. */
+import { AgentError } from "../core/errors.ts";
+import { parseShellLine } from "../core/shell-line.ts";
+
+/** Who wrote a rule. The strictest rule that fits wins, whichever layer it is from; `workspace` rules can only ask and deny. */
+export type RuleLayer = "admin" | "user" | "workspace" | "remembered";
+
+export const RULE_DECISIONS = ["allow", "ask", "deny"] as const;
+export type RuleDecision = (typeof RULE_DECISIONS)[number];
+
+export interface Rule {
+  /** Such as `user:2`, the second rule of the user's file; for remembered ones an id of their own. */
+  id: string;
+  layer: RuleLayer;
+  /** Name of the tool; in rules that ask or deny it may hold `*`. */
+  tool: string;
+  decision: RuleDecision;
+  /** For `shell`: the first words of a command. */
+  prefix?: readonly string[];
+  /** For other tools: a path pattern for those that have a path, a text with `*` for the rest. */
+  pattern?: string;
+  /** In words for the user. */
+  reason?: string;
+  matchExamples: readonly string[];
+  notMatchExamples: readonly string[];
+}
+
+export interface RuleSource {
+  layer: RuleLayer;
+  /** Absolute path, for errors. */
+  file: string;
+}
+
+const MAX_RULES = 500;
+const MAX_EXAMPLES = 100;
+const MAX_TEXT = 1_000;
+const FIELDS: ReadonlySet<string> = new Set(
+  "tool match decision reason match_examples not_match_examples".split(" "),
+);
+
+/** Throws `AgentError` `config_invalid` that names the file, the rule and the field. */
+export function parseRules(value: unknown, source: RuleSource): Rule[] {
+  if (value === null || value === undefined) return [];
+  const list = isRecord(value) ? value["rules"] : undefined;
+  const strange = isRecord(value) ? Object.keys(value).filter((key) => key !== "rules") : [];
+  if (!Array.isArray(list) || strange.length > 0)
+    throw invalidRules(source, `must hold \`rules:\` with a list and nothing else${named(strange)}`);
+  if (list.length > MAX_RULES) throw invalidRules(source, `holds more than ${MAX_RULES} rules`);
+  return list.map((item: unknown, index) => parseRule(item, { ...source, number: index + 1 }));
+}
+
+interface RuleAt extends RuleSource {
+  number: number;
+}
+
+function parseRule(value: unknown, at: RuleAt): Rule {
+  if (!isRecord(value)) throw invalidRule(at, "is no `name: value` lines");
+  const strange = Object.keys(value).filter((key) => !FIELDS.has(key));
+  if (strange.length > 0) throw invalidRule(at, `has a field that there is not${named(strange)}`);
+  const tool = textOf(value["tool"], { at, field: "tool", required: true })!;
+  const decision = RULE_DECISIONS.find((each) => each === value["decision"]);
+  if (decision === undefined)
+    throw invalidRule(
+      at,
+      `needs a \`decision\`: ${RULE_DECISIONS.join(", ")}, not ${shown(value["decision"])}`,
+    );
+  const reason = textOf(value["reason"], { at, field: "reason" });
+  if (decision === "allow" && tool.includes("*"))
+    throw invalidRule(at, `allows \`${tool}\`, but a rule that allows has to name one tool`);
+  return {
+    id: `${at.layer}:${at.number}`,
+    layer: at.layer,
+    tool,
+    decision,
+    ...parseMatch(value["match"], { at, tool, decision }),
+    ...(reason === undefined ? {} : { reason }),
+    matchExamples: listOf(value["match_examples"], { at, field: "match_examples" }),
+    notMatchExamples: listOf(value["not_match_examples"], { at, field: "not_match_examples" }),
+  };
+}
+
+function parseMatch(
+  match: unknown,
+  { at, tool, decision }: { at: RuleAt; tool: string; decision: RuleDecision },
+): Pick<Rule, "prefix" | "pattern"> {
+  if (match === undefined || match === null) {
+    if (tool === "shell" && decision === "allow")
+      throw invalidRule(at, "allows every command; `match` has to say how the commands start");
+    return {};
+  }
+  if (tool === "shell") return { prefix: parsePrefix(match, at) };
+  return { pattern: textOf(match, { at, field: "match", required: true })! };
+}
+
+function parsePrefix(match: unknown, at: RuleAt): readonly string[] {
+  if (Array.isArray(match)) {
+    const words = listOf(match, { at, field: "match" });
+    if (words.length > 0) return words;
+  }
+  const text = textOf(match, { at, field: "match", required: true })!;
+  const { parts } = parseShellLine(text);
+  const [part] = parts;
+  if (part === undefined || parts.length > 1 || part.assignments.length > 0)
+    throw invalidRule(at, `has the \`match\` ${shown(match)}, which is not the start of one plain command`);
+  return part.argv.map((word) => word.text);
+}
+
+interface FieldAt {
+  at: RuleAt;
+  field: string;
+  required?: boolean;
+}
+
+function textOf(value: unknown, { at, field, required = false }: FieldAt): string | undefined {
+  if ((value === undefined || value === null) && !required) return undefined;
+  if (typeof value === "string" && value.trim() !== "" && value.length <= MAX_TEXT && !value.includes("\0"))
+    return value;
+  throw invalidRule(
+    at,
+    `needs a \`${field}\` that is a text of 1 to ${MAX_TEXT} characters, not ${shown(value)}`,
+  );
+}
+
+function listOf(value: unknown, where: FieldAt): string[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value) || value.length > MAX_EXAMPLES)
+    throw invalidRule(where.at, `needs a list of at most ${MAX_EXAMPLES} texts in \`${where.field}\``);
+  return value.map((item: unknown) => textOf(item, { ...where, required: true })!);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function shown(value: unknown): string {
+  return `\`${(JSON.stringify(value) ?? "nothing").slice(0, 80)}\``;
+}
+
+function named(keys: readonly string[]): string {
+  return keys.length === 0 ? "" : `: \`${keys.slice(0, 3).join("`, `").slice(0, 80)}\``;
+}
+
+const WAY_OUT = "Repair the rule, or take it out";
+
+function invalidRule({ file, number }: RuleAt, what: string): AgentError {
+  return new AgentError("config_invalid", `Rule ${number} of \`${file}\` ${what}. ${WAY_OUT}.`, {
+    data: { path: file, rule: number },
+  });
+}
+
+export function invalidRules({ file }: RuleSource, what: string): AgentError {
+  return new AgentError(
+    "config_invalid",
+    `The permission rules in \`${file}\` cannot be used: the file ${what}. Repair it, or move it away.`,
+    { data: { path: file } },
+  );
+}
+
+export function failedExample({ file }: RuleSource, rule: Rule, what: string): AgentError {
+  const number = Number(rule.id.split(":")[1]);
+  return new AgentError("config_invalid", `Rule ${number} of \`${file}\` ${what}. ${WAY_OUT}.`, {
+    data: { path: file, rule: number },
+  });
+}
+
+/** A rule in words: what it does, with what, and who says so. */
+export function describeRule({ id, layer, tool, decision, prefix, pattern }: Rule): string {
+  const match = prefix?.join(" ") ?? pattern;
+  const what = `${decision} ${tool}${match === undefined ? "" : ` \`${match}\``}`;
+  return layer === "remembered" ? `remembered: ${what}` : `rule ${id}: ${what}`;
+}
