@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import type { FindFilesOptions, FoundFiles } from "../core/workspace.ts";
-import type { Folder } from "./folder.ts";
+import { type Folder, shownName } from "./folder.ts";
 import { compileGlob } from "./glob.ts";
 import { createIgnoreFilter, readIgnoreFile } from "./ignore-filter.ts";
 import { toFolderRules } from "./ignore-rules.ts";
@@ -38,13 +38,14 @@ export async function findFilesIn(
   const matches = await compileGlob(pattern, root.spellings);
   const isIgnored = createIgnoreFilter(root, relative);
   const names: string[] = [];
-  const end = await runRipgrep([...FILE_RULES, "--files", "./"], {
+  const end = await runRipgrep([...FILE_RULES, "--null", "--files", "./"], {
     cwd: pathForChild(folder),
     deadlineMs: FIND_DEADLINE_MS,
     signal: options.signal,
     ignoreRules: toFolderRules(readIgnoreFile(root, relative)),
+    lineEnd: "\0",
     onLine: (line) => {
-      const name = line.replace(/^\.\//, "");
+      const name = shownName(line.replace(/^\.\//, ""));
       if (matches(name) && !isIgnored(name)) names.push(name);
       return names.length < MAX_FOUND;
     },

@@ -3,7 +3,16 @@
  * through `/proc/self/fd`, so swapping a parent for a link changes nothing. Elsewhere the path is used and checked again
  * after each step, which narrows the race to an instant.
  */
-import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync } from "node:fs";
+import {
+  type Dir,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  opendirSync,
+  openSync,
+} from "node:fs";
 import { pathRefused } from "./failures.ts";
 
 /** Linux only; not among Node's constants. */
@@ -26,12 +35,12 @@ export function holdFolder(path: string): Folder {
   return hasDescriptorPaths ? descriptorFolder(path) : holdByPath(path);
 }
 
-function descriptorFolder(at: string): Folder {
+function descriptorFolder(at: string | Buffer): Folder {
   const fd = openSync(at, FOLDER_FLAGS);
   const path = `/proc/self/fd/${fd}`;
   return {
     path,
-    open: (name) => descriptorFolder(`${path}/${name}`),
+    open: (name) => descriptorFolder(pathIn(path, name)),
     confirm: () => {},
     close: () => closeSync(fd),
   };
@@ -56,11 +65,44 @@ export function holdByPath(path: string, parent?: Folder): Folder {
   return folder;
 }
 
+const UNSHOWN = "\uFFFD";
+/** In a larger folder only the first names are compared. */
+const MAX_COMPARED = 2_000;
+
+/** A name on disk for people and models: decoded text in which control characters become U+FFFD, as bytes without meaning have. */
+export function shownName(name: string): string {
+  return name.replaceAll(/\p{Cc}/gu, UNSHOWN);
+}
+
+/** A name in a folder, for system calls. One with U+FFFD that is not there stands for the only one that is shown so. */
+export function pathIn(folder: string, name: string): string | Buffer {
+  const path = `${folder}/${name}`;
+  if (!name.includes(UNSHOWN) || lstatSync(path, { throwIfNoEntry: false })) return path;
+  const found = namesIn(folder).filter((each) => shownName(each.toString("utf8")) === name);
+  return found.length === 1 ? Buffer.concat([Buffer.from(`${folder}/`), ...found]) : path;
+}
+
+function namesIn(folder: string): Buffer[] {
+  const names: Buffer[] = [];
+  let directory: Dir | undefined;
+  try {
+    // Not among Node's types: names come as bytes.
+    directory = opendirSync(`${folder}/.`, { encoding: "buffer" as BufferEncoding });
+    for (let entry = directory.readSync(); entry && names.length < MAX_COMPARED; entry = directory.readSync())
+      names.push(entry.name as unknown as Buffer);
+  } catch {
+    // Where nothing can be listed, nothing is found.
+  } finally {
+    directory?.closeSync();
+  }
+  return names;
+}
+
 /** A regular file opened for reading. Links, devices, pipes and sockets are refused without being waited for. */
 export function openRegular(folder: Folder, name: string, shown: string): number {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
   // A flag that the platform lacks is undefined, which `|` takes as 0.
-  const fd = openSync(`${folder.path}/${name}`, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  const fd = openSync(pathIn(folder.path, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
   try {
     folder.confirm();
     const stats = fstatSync(fd);

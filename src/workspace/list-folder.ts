@@ -2,7 +2,7 @@ import { type Dir, type Dirent, lstatSync, opendirSync } from "node:fs";
 import { posix } from "node:path";
 import { STATE_FOLDER, type WorkspaceEntry } from "../core/workspace.ts";
 import { systemFailure } from "./failures.ts";
-import type { Folder } from "./folder.ts";
+import { type Folder, shownName } from "./folder.ts";
 
 /** A folder with more names than this is shown in part. */
 const MAX_NAMES = 20_000;
@@ -49,7 +49,7 @@ function toEntry(folder: Folder, relative: string, entry: Dirent): WorkspaceEntr
         ? "link"
         : "other";
   return {
-    path: posix.join(relative, entry.name),
+    path: posix.join(relative, shownName(entry.name)),
     kind,
     sizeBytes: stats?.size ?? 0,
     modifiedMs: stats?.mtimeMs ?? 0,

@@ -14,6 +14,8 @@ export interface RipgrepOptions {
   ignoreRules?: string;
   deadlineMs: number;
   signal?: AbortSignal | undefined;
+  /** What ends a line: a newline, or with `--null` for names, which may have newlines, a NUL. */
+  lineEnd?: "\n" | "\0";
   /** Gets each line; returning false ends the search. */
   onLine: (line: string) => boolean;
 }
@@ -40,11 +42,8 @@ async function findProgram(): Promise<string> {
   }
 }
 
-/**
- * Never by configuration or ignore files that it finds itself: those may be pipes, devices or links. Not by mapping files into
- * memory either, which kills a program when a file is cut meanwhile.
- */
-const ALWAYS = ["--no-config", "--no-ignore", "--no-mmap", "--color=never", "--no-follow"];
+/** Never by configuration or ignore files that it finds itself: those may be pipes, devices or links. */
+const ALWAYS = ["--no-config", "--no-ignore", "--color=never", "--no-follow"];
 const STANDARD_INPUT = "/dev/stdin";
 
 /** Runs ripgrep with an empty environment and no configuration; it never follows links and ends with its caller's signal. */
@@ -72,7 +71,7 @@ export async function runRipgrep(args: readonly string[], options: RipgrepOption
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     errors = (errors + text).slice(0, MAX_ERROR_CHARACTERS);
   });
-  const feed = createLineFeed((line) => stopped || onLine(line) || stop());
+  const feed = createLineFeed((line) => stopped || onLine(line) || stop(), options.lineEnd ?? "\n");
   child.stdout?.on("data", feed.push);
   try {
     const code = await new Promise<number | null>((resolve, reject) => {
@@ -93,11 +92,14 @@ export async function runRipgrep(args: readonly string[], options: RipgrepOption
   }
 }
 
-function createLineFeed(onLine: (line: string) => void): { push: (chunk: Buffer) => void; end: () => void } {
+function createLineFeed(
+  onLine: (line: string) => void,
+  lineEnd: string,
+): { push: (chunk: Buffer) => void; end: () => void } {
   const decoder = new StringDecoder("utf8");
   let rest = "";
   const push = (chunk: Buffer) => {
-    const lines = (rest + decoder.write(chunk)).split("\n");
+    const lines = (rest + decoder.write(chunk)).split(lineEnd);
     rest = (lines.pop() ?? "").slice(0, MAX_LINE_CHARACTERS);
     for (const line of lines) onLine(line);
   };

@@ -7,7 +7,7 @@ import { posix } from "node:path";
 import type { SearchTextOptions, TextSearch } from "../core/workspace.ts";
 import { fileFailed } from "./failures.ts";
 import { FILE_RULES, pathForChild, type SearchFolder } from "./find-files.ts";
-import { openRegular } from "./folder.ts";
+import { openRegular, shownName } from "./folder.ts";
 import { compileGlob } from "./glob.ts";
 import { createIgnoreFilter, readIgnoreFile } from "./ignore-filter.ts";
 import { toFolderRules } from "./ignore-rules.ts";
@@ -21,6 +21,10 @@ const MAX_FILES = 20_000;
 const BATCH_FILES = 100;
 const MAX_COLUMNS = 300;
 const MAX_CONTEXT_LINES = 10;
+/** Each thread holds the longest line of its file, which may be the whole file. */
+const BOUNDED_MEMORY = ["--threads=4", "--max-filesize=64M"];
+/** Mapped files cost no memory of their own, however long their lines. One that is cut meanwhile ends the search early. */
+const OPENED_FILES = ["--threads=1", "--mmap"];
 
 interface Query {
   pattern: string;
@@ -96,8 +100,8 @@ async function nameFiles(
   const args = [
     ...query.flags,
     ...FILE_RULES,
-    "--max-filesize",
-    "64M",
+    ...BOUNDED_MEMORY,
+    "--null",
     "--files-with-matches",
     "--regexp",
     query.pattern,
@@ -106,8 +110,9 @@ async function nameFiles(
   const end = await run(args, query, {
     cwd: pathForChild(folder),
     ignoreRules: toFolderRules(readIgnoreFile(root, relative)),
+    lineEnd: "\0",
     onLine: (line) => {
-      const name = line.replace(/^\.\//, "");
+      const name = shownName(line.replace(/^\.\//, ""));
       const path = posix.join(relative, name);
       if ((!matches || matches(name) || matches(path)) && !isIgnored(name)) paths.push(path);
       return paths.length < MAX_FILES;
@@ -134,7 +139,7 @@ async function searchBatch(
     const columns = ["--max-columns", `${MAX_COLUMNS}`, "--max-columns-preview"];
     const args = [
       ...query.flags,
-      "--threads=1",
+      ...OPENED_FILES,
       "--no-heading",
       "--with-filename",
       "--line-number",

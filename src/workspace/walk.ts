@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync, readlinkSync, type Stats } from "node:fs";
 import { errnoOf } from "../core/errors.ts";
 import { SANDBOX_ROOT } from "../core/sandbox.ts";
 import { fileFailed, pathRefused, systemFailure } from "./failures.ts";
-import type { Folder } from "./folder.ts";
+import { type Folder, pathIn } from "./folder.ts";
 import { giveToOwner } from "./owner.ts";
 import { refuseStateFolder } from "./protect.ts";
 
@@ -14,7 +14,7 @@ export interface Place {
   /** Empty when the place is the held folder itself. */
   readonly name: string;
   /** For system calls. */
-  readonly path: string;
+  readonly path: string | Buffer;
   /** Relative to the root, links resolved. */
   readonly relative: string;
   /** Of what is there, never a link; `undefined` when nothing is. */
@@ -76,7 +76,7 @@ function advance(walk: Walk): Place | undefined {
     }
     const name = walk.pending[0];
     if (name === undefined) return placeOf(walk, "", lstatSync(`${walk.folder.path}/.`));
-    const stats = lstatSync(`${walk.folder.path}/${name}`, { throwIfNoEntry: false });
+    const stats = lstatSync(pathIn(walk.folder.path, name), { throwIfNoEntry: false });
     walk.folder.confirm();
     if (stats?.isSymbolicLink()) {
       followLink(walk);
@@ -97,7 +97,7 @@ function step(walk: Walk): boolean {
     const errno = errnoOf(error);
     if (errno === "ENOENT") return makeFolders === true && makeNext(walk);
     if (errno !== "ENOTDIR" && errno !== "ELOOP") throw error;
-    if (lstatSync(`${walk.folder.path}/${name}`, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    if (lstatSync(pathIn(walk.folder.path, name), { throwIfNoEntry: false })?.isSymbolicLink()) {
       followLink(walk);
       return true;
     }
@@ -134,7 +134,7 @@ function followLink(walk: Walk): void {
   const { shown } = walk.options;
   walk.links += 1;
   if (walk.links > MAX_LINKS) throw pathRefused(shown, "its links lead in a circle");
-  const target = readlinkSync(`${walk.folder.path}/${walk.pending[0]}`);
+  const target = readlinkSync(pathIn(walk.folder.path, walk.pending[0] as string));
   const base = target.startsWith("/") ? [] : walk.names;
   const names: string[] = [];
   for (const name of [...base, ...linkTarget(target, walk).split("/")]) {
@@ -164,7 +164,7 @@ function placeOf(walk: Walk, name: string, stats: Stats | undefined): Place {
   return {
     folder,
     name,
-    path: name === "" ? folder.path : `${folder.path}/${name}`,
+    path: name === "" ? folder.path : pathIn(folder.path, name),
     relative: [...names, ...(name === "" ? [] : [name])].join("/") || ".",
     stats,
     release: () => folder === root.folder || folder.close(),
