@@ -6,6 +6,7 @@ import { approveCall, auditDecision } from "./call-approval.ts";
 import { executeCalls, interrupted } from "./call-execution.ts";
 import type { CallOptions, CallOutcome, Prepared, ReadyCall } from "./call-options.ts";
 import { NO_REDACTION, redactData, redactResult } from "./call-redaction.ts";
+import { mapTexts, unescapeControlTokens } from "./control-tokens.ts";
 import { freezeDeep, isDeeperThan } from "./digest.ts";
 import type { AgentEvent } from "./events.ts";
 import type { ToolMessage } from "./message.ts";
@@ -123,7 +124,8 @@ function checkCall(
   }
   if (isDeeperThan(call.arguments, MAX_LEVELS))
     return { error: `Invalid arguments: they are nested deeper than ${MAX_LEVELS} levels.` };
-  const parsed = tool.parse(call.arguments);
+  // Results reach the model with their control tokens escaped; what it copies from them means the text itself.
+  const parsed = tool.parse(mapTexts(call.arguments, unescapeControlTokens));
   if (!parsed.ok) return parsed;
   const doubt = request === undefined ? undefined : findDoubt(tool, parsed.arguments, request);
   if (doubt !== undefined) return { error: doubt };

@@ -1,3 +1,4 @@
+import { escapeControlTokens, mapTexts } from "./control-tokens.ts";
 import type { ToolFailure, ToolResult } from "./tool.ts";
 
 const encoder = new TextEncoder();
@@ -15,12 +16,13 @@ export interface ResultForm {
   fields?: readonly string[] | undefined;
 }
 
-/** The content of a tool message. */
+/** The content of a tool message. Nothing in it can end the message for a server that reads control tokens in texts. */
 export function toResultText(result: ToolResult, { maxBytes, fields }: ResultForm): string {
   const kept = fields
     ? Object.fromEntries(Object.entries(result).filter(([field]) => fields.includes(field)))
     : result;
-  return JSON.stringify(capResult(kept as ToolResult, maxBytes), replaceLoneSurrogates);
+  const safe = mapTexts(kept as ToolResult, escapeControlTokens);
+  return JSON.stringify(capResult(safe, maxBytes), replaceLoneSurrogates);
 }
 
 /** Half a character from a cut text or a broken file makes strict servers refuse the whole conversation, now and for ever. */

@@ -1,5 +1,6 @@
 /** Messages and tools to the prompt text that a model was trained on, by the Jinja template in its file. */
 import { Template } from "@huggingface/jinja";
+import { breakControlTokens, mapTexts } from "../core/control-tokens.ts";
 import { AgentError, errorMessage } from "../core/errors.ts";
 import { messageText } from "../core/message.ts";
 import type { Message } from "../core/message.ts";
@@ -53,6 +54,14 @@ export function createChatTemplate({
       bos_token: bosToken,
       eos_token: eosToken,
     });
+  const ownTokens = [bosToken, eosToken].filter(
+    (token) => /^[<[]./.test(token) && breakControlTokens(token) === token,
+  );
+  const toWords = (text: string): string =>
+    ownTokens.reduce(
+      (rest, token) => rest.replaceAll(token, `${token[0]}\\${token.slice(1)}`),
+      breakControlTokens(text),
+    );
   let wantsObjects: boolean | undefined;
   return {
     source,
@@ -60,7 +69,11 @@ export function createChatTemplate({
       wantsObjects ??= probeObjects(renderMessages);
       const plain = messages.map((message) => toTemplateMessage(message, wantsObjects === true));
       try {
-        return renderMessages(plain, { tools, ...(variables === undefined ? {} : { variables }) });
+        // Only the template itself may write control tokens: in texts they are words like any others.
+        return renderMessages(mapTexts(plain, toWords), {
+          tools: mapTexts(tools, toWords),
+          ...(variables === undefined ? {} : { variables }),
+        });
       } catch (cause) {
         throw new AgentError(
           "model_rejected",
