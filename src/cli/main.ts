@@ -2,6 +2,7 @@
 /** The command line. Parses arguments and loads the command they name, and nothing else: each command is a chunk of its own. */
 import { Command, CommanderError, Option } from "commander";
 import { AgentError, errnoOf, errorMessage } from "../core/errors.ts";
+import { toTerminalText } from "../tui/terminal-text.ts";
 import { EXIT_PIPE, EXIT_USAGE, toErrorExitCode } from "./exit-code.ts";
 import { packageVersion } from "./package-root.ts";
 import type { SettingFlags } from "./settings.ts";
@@ -16,7 +17,7 @@ export interface TaskFlags extends SettingFlags {
 
 /** Commands of the design that this version does not have: better said than taken for a task. */
 const PLANNED = new Set(
-  "web serve-ui server daemon models load unload ps download agent bridge train mcp acp doctor probe permissions".split(
+  "web serve-ui server daemon models load unload ps download agent bridge train mcp acp probe permissions".split(
     " ",
   ),
 );
@@ -53,6 +54,8 @@ function createProgram(finish: (code: number) => void): Command {
   if (all || words.has("tool")) addToolCommands(program, finish);
   if (all || words.has("sandbox")) addSandboxCommands(program, finish);
   if (all || words.has("sessions")) addSessionCommands(program, finish);
+  if (all || words.has("trust")) addTrustCommands(program, finish);
+  if (all || words.has("doctor")) addDoctorCommand(program, finish);
   return program;
 }
 
@@ -67,7 +70,8 @@ function withSettings(command: Command): Command {
     .option("--permission <mode>", "how often to ask: auto, normal or manual")
     .option("--max-iterations <n>", "most requests to the model in a run")
     .option("--max-time <seconds>", "most time for a run")
-    .option("--sandbox <backend>", "where commands run: bubblewrap or process")
+    .option("--sandbox <backend>", "where commands run: docker, bubblewrap, seatbelt or process")
+    .option("--network <network>", "what commands can reach: none or bridge")
     .option("--allow-unsandboxed", "let auto mode run commands where nothing isolates them")
     .addOption(new Option("--debug", "show stacks of errors").hideHelp());
 }
@@ -111,12 +115,61 @@ function addSandboxCommands(program: Command, finish: (code: number) => void): v
   sandbox
     .command("run <command...>")
     .description("run a command in it; ends with the command's exit code")
-    .option("--backend <backend>", "bubblewrap or process")
-    .option("--timeout <seconds>", "wall clock, 1 to 120")
-    .option("--memory <mb>", "memory, 64 to 2048")
+    .option("--backend <backend>", "docker, bubblewrap, seatbelt or process")
+    .option("--timeout <seconds>", "wall clock, 1 to 120 (default 30)")
+    .option("--memory <mb>", "memory, 64 to 2048 (default 512)")
     .action(async (words: string[], _flags: unknown, command: Command) => {
       const { runInSandbox } = await import("./commands/sandbox.ts");
       finish(await runInSandbox(words, command.optsWithGlobals()));
+    });
+  sandbox
+    .command("build")
+    .description("make the Docker image that commands run in, after asking")
+    .option("--yes", "without a question")
+    .action(async (_flags: unknown, command: Command) => {
+      const { buildImage } = await import("./commands/sandbox-build.ts");
+      finish(await buildImage(command.optsWithGlobals()));
+    });
+}
+
+function addTrustCommands(program: Command, finish: (code: number) => void): void {
+  const trust = program.command("trust").description("what of a workspace you have agreed to run");
+  trust
+    .command("list")
+    .description("what lies here and what was agreed to")
+    .option("--json", "as JSON")
+    .action(async (_flags: unknown, command: Command) => {
+      const { listTrust } = await import("./commands/trust.ts");
+      finish(await listTrust(command.optsWithGlobals()));
+    });
+  trust
+    .command("add [names...]")
+    .description(
+      "show tools of the workspace and trust them after a yes; without names all that are new or changed",
+    )
+    .option("--yes", "without a question")
+    .option("--outside-sandbox", "let them run without the sandbox")
+    .action(async (names: string[], _flags: unknown, command: Command) => {
+      const { addTrust } = await import("./commands/trust.ts");
+      finish(await addTrust(names, command.optsWithGlobals()));
+    });
+  trust
+    .command("revoke [name]")
+    .description("take an agreement back; without a name all of this workspace")
+    .action(async (name: string | undefined, _flags: unknown, command: Command) => {
+      const { revokeTrust } = await import("./commands/trust.ts");
+      finish(await revokeTrust(name, command.optsWithGlobals()));
+    });
+}
+
+function addDoctorCommand(program: Command, finish: (code: number) => void): void {
+  program
+    .command("doctor")
+    .description("look at all that an agent needs; exit code 1 when something is broken")
+    .option("--json", "the findings as JSON")
+    .action(async (_flags: unknown, command: Command) => {
+      const { runDoctor } = await import("./commands/doctor.ts");
+      finish(await runDoctor(command.optsWithGlobals()));
     });
 }
 
@@ -178,7 +231,8 @@ main().then(
 function report(error: unknown): number {
   // Commander has written its own message; help and version are no errors.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
-  process.stderr.write(`lmagent: ${errorMessage(error)}\n`);
-  if (process.argv.includes("--debug") && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  process.stderr.write(`lmagent: ${toTerminalText(errorMessage(error))}\n`);
+  if (process.argv.includes("--debug") && error instanceof Error)
+    process.stderr.write(`${toTerminalText(error.stack ?? "")}\n`);
   return toErrorExitCode(error);
 }

@@ -3,7 +3,7 @@
  * with the package, in our own runtime.
  */
 import { join } from "node:path";
-import type { Model } from "../core/model.ts";
+import type { Model, ModelInfo } from "../core/model.ts";
 import { AgentError } from "../core/errors.ts";
 import { createChatModel, discoverLocalServers, type LocalServer } from "../models/index.ts";
 import { createHttpTransport } from "../models/node/index.ts";
@@ -21,17 +21,38 @@ export async function chooseModel(
   settings: Settings,
   { signal }: { signal?: AbortSignal } = {},
 ): Promise<ChosenModel> {
-  const { baseUrl, model } = settings;
-  if (baseUrl !== undefined && baseUrl !== EMBEDDED) return useServer(settings, { baseUrl });
-  if (baseUrl === EMBEDDED || isModelFile(model)) return useEngine(settings, { signal });
-  const transport = createHttpTransport();
-  const servers = await discoverLocalServers({ transport, ...(signal === undefined ? {} : { signal }) });
+  const baseUrl = await findServer(settings, { signal });
+  return baseUrl === undefined ? useEngine(settings, { signal }) : useServer(settings, { baseUrl });
+}
+
+/** The model that would serve: what its server tells about it, or the file that our own runtime would load. */
+export type FoundModel = { info: ModelInfo } | { modelPath: string };
+
+/** Starts nothing and loads nothing. Throws like `chooseModel`. */
+export async function findModelChoice(
+  settings: Settings,
+  { signal }: { signal: AbortSignal },
+): Promise<FoundModel> {
+  const baseUrl = await findServer(settings, { signal });
+  if (baseUrl === undefined) return { modelPath: await findModelFile(settings) };
+  const { model } = useServer(settings, { baseUrl });
+  return { info: await model.describe({ signal }) };
+}
+
+/** Base URL of the server that serves; `undefined` means our own runtime. */
+async function findServer(
+  { baseUrl, model }: Settings,
+  { signal }: { signal: AbortSignal | undefined },
+): Promise<string | undefined> {
+  if (baseUrl !== undefined && baseUrl !== EMBEDDED) return baseUrl;
+  if (baseUrl === EMBEDDED || isModelFile(model)) return undefined;
+  const servers = await discoverLocalServers({ transport: createHttpTransport(), signal });
   const server = servers.find(({ models }) =>
     model === undefined ? models.length > 0 : models.includes(model),
   );
-  if (server !== undefined) return useServer(settings, { baseUrl: server.baseUrl });
-  if (model !== undefined && model !== PRACTICE_MODEL) throw unknownModel(model, servers);
-  return useEngine(settings, { signal });
+  if (server === undefined && model !== undefined && model !== PRACTICE_MODEL)
+    throw unknownModel(model, servers);
+  return server?.baseUrl;
 }
 
 function unknownModel(model: string, servers: readonly LocalServer[]): AgentError {
@@ -65,13 +86,9 @@ async function useEngine(
   settings: Settings,
   { signal }: { signal: AbortSignal | undefined },
 ): Promise<ChosenModel> {
-  const { acquireEngine, findModel } = await import("../engine/index.ts");
+  const { acquireEngine } = await import("../engine/index.ts");
   const root = packageRoot();
-  const modelPath = await findModel({
-    cwd: process.cwd(),
-    packageModel: join(root, "practice-model", "practice.gguf"),
-    ...(settings.model === undefined ? {} : { name: settings.model }),
-  });
+  const modelPath = await findModelFile(settings);
   const engine = await acquireEngine({
     home: settings.home,
     version: packageVersion(),
@@ -91,4 +108,13 @@ async function useEngine(
     transport: createHttpTransport(),
   });
   return { model, [Symbol.asyncDispose]: async () => engine.release() };
+}
+
+async function findModelFile({ model }: Settings): Promise<string> {
+  const { findModel } = await import("../engine/index.ts");
+  return findModel({
+    cwd: process.cwd(),
+    packageModel: join(packageRoot(), "practice-model", "practice.gguf"),
+    ...(model === undefined ? {} : { name: model }),
+  });
 }

@@ -2,7 +2,7 @@ import { SANDBOX_LIMITS, type SandboxRunOptions } from "../../core/sandbox.ts";
 import { AgentError } from "../../core/errors.ts";
 import type { ChooseOptions, ChosenSandbox } from "../../sandbox/choose.ts";
 import type { SandboxCheck } from "../../sandbox/self-test.ts";
-import { toTerminalText } from "../../tui/terminal-text.ts";
+import { toTerminalLine } from "../../tui/terminal-text.ts";
 import { openWorkspace } from "../../workspace/index.ts";
 import { EXIT_INTERRUPTED } from "../exit-code.ts";
 import { onInterrupt } from "../interrupt.ts";
@@ -49,7 +49,7 @@ export async function runInSandbox(words: readonly string[], flags: SandboxFlags
         signal: interrupt.signal,
         onOutput: (chunk, stream) => process[stream].write(chunk),
       });
-      for (const each of result.warnings ?? []) process.stderr.write(`lmagent: ${toTerminalText(each)}\n`);
+      for (const each of result.warnings ?? []) process.stderr.write(`lmagent: ${toTerminalLine(each)}\n`);
       if (result.stopped === undefined) return result.exitCode;
       process.stderr.write(`lmagent: the command was stopped (${result.stopped}).\n`);
       return result.stopped === "aborted" ? EXIT_INTERRUPTED : result.exitCode || 1;
@@ -77,11 +77,11 @@ export async function testSandbox(flags: SandboxFlags): Promise<number> {
 }
 
 export function toCheckLine({ name, ok, detail }: SandboxCheck): string {
-  return `${ok ? "ok      " : "FAILED  "} ${name}${detail === "" ? "" : `: ${toTerminalText(detail)}`}`;
+  return `${ok ? "ok      " : "FAILED  "} ${name}${detail === "" ? "" : `: ${toTerminalLine(detail)}`}`;
 }
 
 function printRow(name: string, text: string): void {
-  process.stdout.write(`${name.padEnd(9)} ${toTerminalText(text)}\n`);
+  process.stdout.write(`${name.padEnd(9)} ${toTerminalLine(text)}\n`);
 }
 
 function readSandboxSettings(flags: SandboxFlags): Promise<Settings> {

@@ -1,0 +1,33 @@
+import { toTerminalLine } from "../../tui/terminal-text.ts";
+import { checkModel, checkNode, checkWorkspace, type DoctorCheck } from "../doctor/checks.ts";
+import { checkSandbox } from "../doctor/sandbox-check.ts";
+import { checkHome } from "../doctor/home-check.ts";
+import type { TaskFlags } from "../main.ts";
+import { readSettings } from "../settings.ts";
+
+const MARKS = { ok: "ok      ", note: "note    ", broken: "BROKEN  " } as const;
+
+/** Looks at all that an agent needs and names the command that repairs each fault. Exit code 1 when something is broken. */
+export async function runDoctor(flags: TaskFlags): Promise<number> {
+  const settings = await readSettings(flags, process.env, process.cwd());
+  const checks: DoctorCheck[] = [];
+  const add = (found: readonly DoctorCheck[]): void => {
+    checks.push(...found);
+    // As they come: the sandbox and the server take a while.
+    if (!flags.json) for (const check of found) process.stdout.write(`${toLines(check).join("\n")}\n`);
+  };
+  add([checkNode(process.versions.node)]);
+  add(await checkHome(settings.home));
+  const workspace = await checkWorkspace(settings);
+  add([workspace.check]);
+  if (workspace.root !== undefined) add(await checkSandbox(settings, workspace.root));
+  add([await checkModel(settings)]);
+  const ok = checks.every(({ status }) => status !== "broken");
+  if (flags.json) process.stdout.write(`${JSON.stringify({ ok, checks }, null, 2)}\n`);
+  return ok ? 0 : 1;
+}
+
+function toLines({ name, status, detail, fix }: DoctorCheck): string[] {
+  const line = `${MARKS[status]} ${name.padEnd(16)} ${toTerminalLine(detail)}`;
+  return fix === undefined ? [line] : [line, `${" ".repeat(26)}→ ${toTerminalLine(fix)}`];
+}
