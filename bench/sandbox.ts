@@ -12,7 +12,7 @@ import { mkdirSync, mkdtempSync, readFile, realpathSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 import type { Sandbox } from "../src/core/sandbox.ts";
 import { createDockerSandbox } from "../src/sandbox/docker/index.ts";
 import { createBubblewrapSandbox, createProcessSandbox, findTrustedBinary } from "../src/sandbox/index.ts";
@@ -177,6 +177,8 @@ async function measureFirst(folder: string, docker: DockerPlace): Promise<Row[]>
 
 /** Like `scripts/bundle.mjs`. */
 async function bundle(contents: string, outdir: string): Promise<void> {
+  const part = resolve(import.meta.dirname, "../scripts/bundle-docker.mjs");
+  const { bundleDocker } = (await import(part)) as { bundleDocker: Plugin };
   await build({
     stdin: { contents, resolveDir: resolve(import.meta.dirname, "..") },
     outdir,
@@ -186,10 +188,9 @@ async function bundle(contents: string, outdir: string): Promise<void> {
     platform: "node",
     target: "node20.19",
     minify: true,
-    // Native parts that the engine client can do without.
-    external: ["@vscode/ripgrep", "*.node"],
+    plugins: [bundleDocker],
     banner: {
-      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;',
+      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
     },
     logLevel: "error",
   });

@@ -1,8 +1,12 @@
 #!/usr/bin/env bash
-# Installs the system packages that some tests need (Debian and Ubuntu): the sandbox, a terminal to drive, git.
+# Installs the system packages that some tests need (Debian and Ubuntu): the sandboxes, a terminal to drive, git.
+# The container engine is not left running as a service; `scripts/start-test-docker.sh` starts a private one.
 set -euo pipefail
 missing=()
 command -v bwrap >/dev/null || missing+=(bubblewrap)
+command -v dockerd >/dev/null || [ -x /usr/sbin/dockerd ] || missing+=(docker.io)
+command -v docker >/dev/null || missing+=(docker.io)
+command -v debootstrap >/dev/null || [ -x /usr/sbin/debootstrap ] || missing+=(debootstrap debian-archive-keyring)
 command -v tmux >/dev/null || missing+=(tmux)
 command -v git >/dev/null || missing+=(git)
 command -v python3 >/dev/null || missing+=(python3)
@@ -15,4 +19,6 @@ fi
 sudo=""
 [ "$(id -u)" -eq 0 ] || sudo=sudo
 $sudo apt-get update -q
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "${missing[@]}"
+# A run level of 1 keeps the packages' services from being started; see invoke-rc.d(8).
+$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+  apt-get install -y -q --no-install-recommends "${missing[@]}"

@@ -5,7 +5,7 @@ import { chmodSync, chownSync, mkdtempSync, readdirSync, realpathSync, rmSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 import { afterAll, describe, expect, it } from "vitest";
 import type { SandboxBackend } from "../../src/core/sandbox.ts";
 import { listSandboxCases } from "../../src/testing/sandbox.ts";
@@ -29,6 +29,9 @@ chmodSync(base, 0o755);
 afterAll(() => rmSync(base, { recursive: true, force: true }));
 
 const script = join(base, "suite.mjs");
+const { bundleDocker } = (await import(join(import.meta.dirname, "../../scripts/bundle-docker.mjs"))) as {
+  bundleDocker: Plugin;
+};
 await build({
   entryPoints: [join(import.meta.dirname, "_conformance-process.ts")],
   outfile: script,
@@ -36,17 +39,17 @@ await build({
   platform: "node",
   target: "node20.19",
   format: "esm",
+  plugins: [bundleDocker],
   banner: {
-    js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;',
+    js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
   },
-  // Native parts that the engine client can do without.
-  external: ["*.node"],
   logLevel: "error",
 });
 
 const columns: Column[] = [];
 const missing = new Map<SandboxBackend, string>();
-let turn: Promise<unknown> = Promise.resolve();
+/** Two at a time: much of a suite is waiting. */
+const lanes: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()];
 
 for (const backend of TESTED_BACKENDS) {
   const why = await whyUnavailable(backend);
@@ -60,8 +63,9 @@ function startColumn(backend: SandboxBackend, user: TestUser): Column {
   // Commands of other owners pass through it.
   chmodSync(folder, 0o755);
   const outcomes = new Map<string, Outcome>();
-  const ended = turn.then(() => runSuite({ backend, user, folder, outcomes }));
-  turn = ended;
+  const lane = columns.length % lanes.length;
+  const ended = (lanes[lane] ?? Promise.resolve()).then(() => runSuite({ backend, user, folder, outcomes }));
+  lanes[lane] = ended;
   return { backend, user, folder, outcomes, ended };
 }
 
