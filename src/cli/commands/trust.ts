@@ -82,22 +82,15 @@ function toRows({ workspace, trust, tools }: TrustGround): TrustRow[] {
     return { ...item, ...toDecision(entry), state: trust.check(item) };
   });
   const others = entries.filter((entry) => !found.some((row) => isSame(row, entry)));
-  return [
-    ...found,
-    ...others.map((entry): TrustRow => ({
-      state: isHere(entry, { workspace }) ? "gone" : "elsewhere",
-      kind: entry.kind,
-      name: entry.name,
-      sha256: entry.sha256,
-      workspace: entry.workspace,
-      ...toDecision(entry),
-    })),
-  ];
+  return [...found, ...others.map((entry) => toOtherRow(entry, workspace))];
 }
 
-/** Whether a tool that was agreed to is missing; of other kinds nothing is looked for here. */
-function isHere(entry: TrustEntry, { workspace }: { workspace: string }): boolean {
-  return entry.workspace === workspace && entry.kind === "tool";
+/** An agreement about something that was not found among the tools here. */
+function toOtherRow(entry: TrustEntry, workspace: string): TrustRow {
+  const { kind, name, sha256 } = entry;
+  const isHere = entry.workspace === workspace;
+  const state = isHere ? (kind === "tool" ? "gone" : "trusted") : "elsewhere";
+  return { state, kind, name, sha256, workspace: entry.workspace, ...toDecision(entry) };
 }
 
 type ItemName = Pick<TrustEntry, "workspace" | "name"> & { kind: string };
@@ -228,14 +221,15 @@ export async function describePending(
 ): Promise<string> {
   const lines = text.split("\n").length;
   const shown = state === "changed" && before !== undefined ? await fileDiff(file, before, text) : text;
+  const note = "What was trusted before is not kept; this is the whole text.";
   return [
-    `\ntool ${name} (${state})  ${file}  sha256 ${sha256.slice(0, SHORT_HASH)}  ${lines} lines, ${Buffer.byteLength(text)} bytes`,
+    "",
+    `tool ${name} (${state})  ${file}  sha256 ${sha256.slice(0, SHORT_HASH)}  ${lines} lines, ${Buffer.byteLength(text)} bytes`,
     `It would run ${place}.`,
-    state === "changed" && before === undefined
-      ? "What was trusted before is not kept; this is the whole text."
-      : "",
+    ...(state === "changed" && before === undefined ? [note] : []),
     "",
     ...toTerminalText(shown)
+      .trimEnd()
       .split("\n")
       .map((line) => `  | ${line}`),
     "",

@@ -74,7 +74,7 @@ class ProcessConnection implements Connection {
       nonce: this.#nonce,
       maxLineBytes: MAX_LINE_BYTES,
       onFrame: (value) => {
-        if (isRecord(value)) this.#pending?.(value);
+        if (isRecord(value)) this.#hear(value);
       },
       onNoise: hear,
     });
@@ -95,9 +95,9 @@ class ProcessConnection implements Connection {
 
   async call(args: unknown): Promise<HostAnswer> {
     const id = (this.#calls += 1);
-    const answer = await this.#ask({ id, args }, (message) => message["id"] === id);
+    const isAnswer = (answer: Answer): boolean => answer["id"] === id || answer["fatal"] === true;
+    const answer = await this.#ask({ id, args }, isAnswer);
     if (answer === END) return { ok: false, error: this.#why() };
-    if (answer["fatal"] === true) this.#ended ??= "it ended after an error that nobody caught";
     if (typeof answer["output"] === "string") return { ok: true, output: answer["output"] };
     return { ok: false, error: toErrorText(answer["error"]) };
   }
@@ -105,6 +105,12 @@ class ProcessConnection implements Connection {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended ??= "it was stopped";
     await this.#child?.[Symbol.asyncDispose]();
+  }
+
+  #hear(answer: Answer): void {
+    // It says so before it ends: with some backends the end itself takes a while to be known.
+    if (answer["fatal"] === true) this.#ended ??= "it ended after an error that nobody caught";
+    this.#pending?.(answer);
   }
 
   async #load(start: Answer): ReturnType<() => Connection["ready"]> {

@@ -1,17 +1,18 @@
 /**
  * The program that runs one custom tool inside the sandbox, for `node --input-type=module -e`. It takes lines of JSON: first
  * `{nonce, file, source, maxBytes}`, then calls `{id, args}`. It answers with lines that begin with the nonce, so that whatever else the
- * tool writes to its output is told apart: `{type: "ready", …}`, `{type: "failed", error}`, `{id, output}`, `{id, error, fatal?}`.
+ * tool writes to its output is told apart: `{type: "ready", …}`, `{type: "failed", error}`, `{id, output}`, `{id, error}`, and before it
+ * ends because of an error that nobody caught `{id?, error, fatal: true}`. Both outputs of the tool go the same way, which keeps their order.
  *
  * The tool shares this process and could break all of it; the walls are those of the sandbox, and whoever reads the answers trusts
  * none of them. What is guarded here is against accidents: noise on the output, values that are no JSON, errors that nobody caught.
  */
 export const HOST_SCRIPT = String.raw`
-const { stdin, stderr, stdout, exit } = process;
+const { stdin, stdout, exit } = process;
 const { parse, stringify } = JSON;
 const { byteLength } = Buffer;
 const write = stdout.write.bind(stdout);
-Object.defineProperty(process, "stdout", { value: stderr, configurable: true });
+Object.defineProperty(process, "stderr", { value: stdout, configurable: true });
 
 let nonce = "", file = "tool", url = "", maxBytes = 0, current, run;
 
@@ -66,7 +67,7 @@ const load = async (start) => {
   }
 };
 
-const log = (text) => stderr.write(String(text).slice(0, 10000) + "\n");
+const log = (text) => write(String(text).slice(0, 10000) + "\n");
 
 const call = async ({ id, args }) => {
   current = id;
@@ -81,9 +82,8 @@ const call = async ({ id, args }) => {
 
 const onStray = (thrown) => {
   const error = "nobody caught " + describe(thrown);
-  if (current !== undefined) send({ id: current, error, fatal: true });
-  else if (run === undefined && nonce !== "") send({ type: "failed", error });
-  else stderr.write(error + "\n");
+  if (run === undefined) send({ type: "failed", error });
+  else send({ id: current, error, fatal: true });
   exit(1);
 };
 process.on("uncaughtException", onStray);
