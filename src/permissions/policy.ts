@@ -30,8 +30,13 @@ export interface PolicyOptions {
 /** Lives as long as its conversation: what is remembered for a session is kept in it. */
 export function createPolicy(options: PolicyOptions): PermissionPolicy {
   const session: Rule[] = [];
+  const told = new Set<string>();
+  const onProblem = (message: string): void => {
+    if (!told.has(message)) options.onProblem?.(message);
+    told.add(message);
+  };
   return {
-    decide: (call) => decide(call, options, session),
+    decide: (call) => decide(call, { ...options, onProblem }, session),
     async remember(calls, scope) {
       if (options.remembered === false) throw new AgentError("usage", "Nothing is remembered here.");
       if (scope === "session") session.push(toRule({ ...calls, id: "session" }));

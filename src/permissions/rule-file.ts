@@ -70,9 +70,18 @@ async function parseYaml(text: string, source: RuleSource): Promise<unknown> {
   if (isTooDeep(text)) throw invalidRules(source, `is nested deeper than ${MAX_LEVELS} levels`);
   const { isAlias, parseDocument, visit } = await import("yaml");
   try {
-    const document = parseDocument(text, { uniqueKeys: true, merge: false, schema: "core" });
+    // Pretty errors look through the whole text for each of its faults.
+    const document = parseDocument(text, {
+      uniqueKeys: true,
+      merge: false,
+      schema: "core",
+      prettyErrors: false,
+    });
     const [error] = document.errors;
-    if (error !== undefined) throw invalidRules(source, `is no valid YAML (${error.message.split("\n")[0]})`);
+    if (error !== undefined) {
+      const line = text.slice(0, error.pos[0]).split("\n").length;
+      throw invalidRules(source, `is no valid YAML (line ${line}: ${error.message})`);
+    }
     let aliased = false;
     visit(document, (_, node) => {
       aliased ||= isAlias(node);
