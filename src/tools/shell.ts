@@ -3,7 +3,7 @@ import * as z from "zod/mini";
 import { defineTool } from "../core/define-tool.ts";
 import { unreachable } from "../core/events.ts";
 import type { OutputLog } from "../core/output-log.ts";
-import { SANDBOX_LIMITS, type Sandbox, type SandboxResult } from "../core/sandbox.ts";
+import { SANDBOX_LIMITS, toSandboxLabel, type Sandbox, type SandboxResult } from "../core/sandbox.ts";
 import type { Tool, ToolContext, ToolResult } from "../core/tool.ts";
 import { previewCommand, type CommandToolOptions } from "./command-preview.ts";
 import { isHarmlessCommand } from "../core/harmless-command.ts";
@@ -87,7 +87,7 @@ interface Shown {
 function toToolResult(result: SandboxResult, { call, sandbox, output }: Shown): ToolResult {
   const facts = {
     exit_code: result.exitCode,
-    sandbox: sandbox.isolated ? sandbox.backend : `${sandbox.backend} (not isolated)`,
+    sandbox: toSandboxLabel(sandbox),
     ...(result.warnings === undefined || result.warnings.length === 0 ? {} : { warnings: result.warnings }),
   };
   if (result.exitCode === 0 && result.stopped === undefined) return { ok: true, output, ...facts };

@@ -26,6 +26,25 @@ describe("the result of a command", () => {
     expect(String(result["output"]).split("\n").toSorted()).toEqual(["", "err", "out"]);
   });
 
+  it.each([
+    ["docker", true, "none", "docker"],
+    ["docker", true, "bridge", "docker (network bridge)"],
+    ["process", false, "bridge", "process (not isolated)"],
+  ] as const)("names %s, isolated %j, network %s as %j", async (backend, isolated, network, label) => {
+    const { sandbox: real } = commands;
+    const sandbox: Sandbox = {
+      backend,
+      isolated,
+      network,
+      run: (command, options) => real.run(command, options),
+      start: (command, options) => real.start(command, options),
+      [Symbol.asyncDispose]: async () => {},
+    };
+    const shell = createShellTool({ sandbox, outputLog: createMemoryLog() });
+    for (const command of ["true", "false"])
+      expect(await callTool(shell, { command })).toMatchObject({ sandbox: label });
+  });
+
   it("begins with the exit code when it failed, and holds the output once", async () => {
     const { shell } = openShell();
     expect(await callTool(shell, { command: "echo why >&2; exit 3" })).toMatchObject({
