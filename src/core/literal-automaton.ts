@@ -4,7 +4,7 @@
  */
 export interface LiteralAutomaton {
   /** State 0 is the first. The next one is `table[state * width + classes[unit]]`, unless that class is `SKIPPED`. */
-  readonly table: Int32Array;
+  readonly table: Int32Array | Uint16Array;
   readonly width: number;
   readonly classes: Uint16Array;
   /** By state: length of the longest end of what was read that begins a literal. */
@@ -32,7 +32,7 @@ export function createLiteralAutomaton(
 ): LiteralAutomaton {
   const { width, classes } = createAlphabet(literals);
   const size = 1 + literals.reduce((sum, literal) => sum + literal.length, 0);
-  const table = new Int32Array(size * width);
+  const table = size < UNITS ? new Uint16Array(size * width) : new Int32Array(size * width);
   const depths = new Int32Array(size);
   const matches = new Int32Array(size);
   let states = 1;
@@ -56,8 +56,14 @@ export function createLiteralAutomaton(
   return { table, width, classes, depths, matches, longest };
 }
 
+interface LinkOptions {
+  table: Int32Array | Uint16Array;
+  matches: Int32Array;
+  width: number;
+}
+
 /** Breadth first: where a literal does not go on, the automaton goes on with the longest end that begins another one. */
-function link({ table, matches, width }: { table: Int32Array; matches: Int32Array; width: number }): void {
+function link({ table, matches, width }: LinkOptions): void {
   const fallback = new Int32Array(matches.length);
   const queue = [...table.subarray(0, width)].filter((state) => state !== 0);
   for (let at = 0; at < queue.length; at += 1) {

@@ -40,7 +40,7 @@ const IDENTITY: Redactor = {
 /**
  * Puts `[redacted]` in the place of each secret: as it is, in percent-encoding, with the escapes of JSON, in base64 (also of a text
  * around it) and in hexadecimal. A secret of several lines is looked for line by line. Secrets of fewer than 6 characters and common
- * words are left alone. Takes time in proportion to the text.
+ * words are left alone, and of more than 12,000 characters of secrets the longest ones. Takes time in proportion to the text.
  */
 export function createRedactor(secrets: readonly string[]): Redactor {
   const forms = toSecretForms(secrets);

@@ -2,6 +2,8 @@
 
 const SHORTEST = 6;
 const SHORTEST_LINE = 16;
+/** Of all secrets together; finding them takes memory, about 800 bytes a character. */
+const MAX_CHARACTERS = 12_000;
 
 /** Words that stand where a secret could, and in ordinary text too. In lower case. */
 const COMMON = new Set(
@@ -27,13 +29,24 @@ export interface SecretForms {
 }
 
 export function toSecretForms(secrets: readonly string[]): SecretForms {
-  const parts = [...new Set(secrets.flatMap(toParts))];
+  const parts = takeFew([...new Set(secrets.flatMap(toParts))]);
   const bytes = parts.map((part) => new TextEncoder().encode(part));
   return {
     plain: [...new Set([...parts, ...bytes.map((part) => String.fromCharCode(...part))])],
     base64: [...new Set(bytes.flatMap(toBase64Forms))],
     hex: bytes.map((part) => [...part].map((byte) => byte.toString(16).padStart(2, "0")).join("")),
   };
+}
+
+/** The shorter ones first, so that one large file in a variable cannot take the room of all keys. */
+function takeFew(parts: readonly string[]): string[] {
+  let room = MAX_CHARACTERS;
+  return parts
+    .toSorted((a, b) => a.length - b.length)
+    .filter(({ length }) => {
+      room -= length;
+      return room >= 0;
+    });
 }
 
 /** A secret of several lines is looked for line by line, since programs indent, quote and join lines. */

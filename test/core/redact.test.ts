@@ -100,6 +100,11 @@ describe("everything else", () => {
     }
   });
 
+  it("and no key is forgotten for a secret that is far too long", () => {
+    const long = "0123456789abcdefghijklmnopqrstuvwxyz".repeat(1_000);
+    expect(createRedactor([long, KEY]).text(`${long} ${KEY}`)).toBe(`${long} [redacted]`);
+  });
+
   it("stays as it is in texts without the secret, also where they nearly hold it", () => {
     const nearly = [
       KEY.slice(1),
