@@ -4,6 +4,7 @@
  */
 import { lstatSync, readlinkSync, realpathSync } from "node:fs";
 import { SANDBOX_ROOT, type SandboxNetwork } from "../core/sandbox.ts";
+import { GIT_SETTINGS } from "./environment.ts";
 import type { HeldPin } from "./held-pins.ts";
 import type { RunAs } from "./workspace-root.ts";
 
@@ -96,7 +97,7 @@ export interface RootOptions {
 
 /** What differs between commands, after `toSystemArguments` and up to and including `--`. */
 export function toCommandArguments({ workspace, pins, descriptors, cwd }: RootOptions): string[] {
-  const accounts = ["passwd", "group", "hosts"].flatMap((name, index) => [
+  const accounts = ACCOUNT_FILES.flatMap((name, index) => [
     "--file",
     String(descriptors.accounts[index]),
     `/etc/${name}`,
@@ -134,12 +135,16 @@ export function toEnvironmentArguments(environment: Readonly<Record<string, stri
     .join("");
 }
 
-/** Texts of `/etc/passwd`, `/etc/group` and `/etc/hosts` inside: one user, no names of the host. */
+/** In `/etc` inside. */
+const ACCOUNT_FILES = ["passwd", "group", "hosts", "gitconfig"] as const;
+
+/** Texts of `ACCOUNT_FILES`: one user, no names of the host. */
 export function toAccountFiles({ uid, gid }: RunAs): string[] {
   const name = uid === 0 ? "root" : "user";
   return [
     `${name}:x:${uid}:${gid}:LMAgent:/tmp:/bin/sh\n`,
     `${gid === 0 ? "root" : "user"}:x:${gid}:\n`,
     "127.0.0.1 localhost sandbox\n::1 localhost\n",
+    GIT_SETTINGS,
   ];
 }

@@ -36,6 +36,8 @@ export interface Launch {
 
 export interface LaunchWanted {
   user: RunAs;
+  /** Repositories to protect, beside that of the root. */
+  repositories: readonly string[];
   cwd: string;
   environment: Readonly<Record<string, string>>;
   /** What runs inside. */
@@ -60,10 +62,10 @@ export function createLauncher({ bwrapPath, workspace, network, toolchains }: La
     return made.open();
   };
   return {
-    async prepare({ user, cwd, environment, program }) {
+    async prepare({ user, repositories, cwd, environment, program }) {
       const canHold = await mountsDescriptors(bwrapPath);
       const opened = openTexts(user);
-      const { pins, close } = holdWith(workspace, opened);
+      const { pins, close } = holdWith(opened, { workspace, repositories });
       const descriptors = [...opened, ...(canHold ? pins.map(({ descriptor }) => descriptor) : [])];
       const numbers = descriptors.map((_, index) => FIRST_DESCRIPTOR + index);
       const [accounts, seccomp] = [numbers.slice(0, opened.length - 1), numbers[opened.length - 1]!];
@@ -89,12 +91,15 @@ export function createLauncher({ bwrapPath, workspace, network, toolchains }: La
 }
 
 /** The pins, and the way to close their descriptors together with the others. */
-function holdWith(workspace: string, opened: readonly number[]): { pins: HeldPin[]; close: () => void } {
+function holdWith(
+  opened: readonly number[],
+  { workspace, repositories }: { workspace: string; repositories: readonly string[] },
+): { pins: HeldPin[]; close: () => void } {
   const closeOpened = (): void => {
     for (const each of opened) closeSync(each);
   };
   try {
-    const pins = holdPins(workspace);
+    const pins = holdPins(workspace, repositories);
     return {
       pins,
       close: () => {

@@ -14,8 +14,15 @@ import { toCleanEnvironment } from "./environment.ts";
 import { createOutputPipes } from "./output-pipes.ts";
 import { isRunning, readChildren, readTree } from "./process-tree.ts";
 import { MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
-import { guardWorkspace, withWarnings } from "./git-guard.ts";
-import { keepUntilEnd, supervise, superviseProgram, type ChildEnd, type ChildPlan } from "./supervise.ts";
+import { runGuarded, startGuarded, withWarnings, type GuardedCommand } from "./git-guard.ts";
+import {
+  keepUntilEnd,
+  supervise,
+  superviseProgram,
+  withoutReport,
+  type ChildEnd,
+  type ChildPlan,
+} from "./supervise.ts";
 import { openWorkspaceRoot, toWorkingFolder, type RunAs } from "./workspace-root.ts";
 
 /** By this the processes of one sandbox are known, also inside. */
@@ -49,50 +56,41 @@ export function createBubblewrapSandbox(options: BubblewrapOptions): Sandbox {
   const mark = randomUUID();
   const deathWatch = createDeathWatch(mark);
   const programs = new Set<SandboxProcess>();
-  const prepare = async (run: Run): Promise<{ plan: ChildPlan; close: () => void }> => {
-    const { user, limits, cwd, env } = {
-      user: root.check(),
-      limits: toRunLimits(run.options),
-      ...run.options,
-    };
-    const launch = await launcher.prepare({
+  const prepare = async ({ command, options, guarded }: Run): Promise<ChildPlan> => {
+    const user = root.check();
+    const limits = toRunLimits(options);
+    const { close, ...launch } = await launcher.prepare({
       user,
-      cwd: toWorkingFolder(root.path, cwd),
-      environment: toCleanEnvironment({ home: "/tmp", toolchains, added: env }),
-      program: toLimitedCommand(run.command, { memoryMb: limits.memoryMb, processes: MAX_PROCESSES }),
+      repositories: guarded.repositories,
+      cwd: toWorkingFolder(root.path, options.cwd),
+      environment: toCleanEnvironment({ home: "/tmp", toolchains, added: options.env }),
+      program: toLimitedCommand(command, { memoryMb: limits.memoryMb, processes: MAX_PROCESSES }),
     });
     deathWatch.start();
     // In its own environment, which it passes on: it can be found by that before it has read what it is given.
-    const marked = { [MARK]: mark };
-    return { plan: { ...toPlan(user, launch), ...limits, env: marked, outputs }, close: launch.close };
+    return { ...toPlan(user, launch), ...limits, env: { [MARK]: mark }, outputs, onStarted: close };
   };
   return {
     backend: "bubblewrap",
     isolated: true,
     network,
-    async run(command, runOptions = {}) {
-      const guard = guardWorkspace(root.path);
-      const { plan, close } = await prepare({ command, options: runOptions });
-      const end = await supervise({ ...plan, onStarted: close }, runOptions);
-      const warnings = guard.finish();
-      const result = toResult(end);
-      if (result !== undefined) return withWarnings(result, warnings);
-      const why = toSetupFailure(bwrapPath, end.exitCode);
-      throw new AgentError("sandbox_unavailable", why, { data: { backend: "bubblewrap" } });
-    },
-    async start(command, runOptions = {}) {
-      const guard = guardWorkspace(root.path);
-      const { plan, close } = await prepare({ command, options: runOptions });
-      const finish = ({ report, ...end }: ChildEnd): SandboxResult => {
-        const isReached = toResult({ report, ...end }) !== undefined;
-        const why = isReached ? [] : [toSetupFailure(bwrapPath, end.exitCode)];
-        return withWarnings(end, [...why, ...guard.finish()]);
-      };
-      return keepUntilEnd(
-        programs,
-        await superviseProgram({ ...plan, timeoutMs: undefined, onStarted: close }, runOptions, finish),
-      );
-    },
+    run: (command, options = {}) =>
+      runGuarded(root.path, async (guarded) => {
+        const end = await supervise(await prepare({ command, options, guarded }), options);
+        if (isReached(end)) return withoutReport(end);
+        const why = toSetupFailure(bwrapPath, end.exitCode);
+        throw new AgentError("sandbox_unavailable", why, { data: { backend: "bubblewrap" } });
+      }),
+    start: (command, options = {}) =>
+      startGuarded(root.path, async (guarded) => {
+        const plan = await prepare({ command, options, guarded });
+        const finish = (end: ChildEnd): SandboxResult => {
+          const why = isReached(end) ? [] : [toSetupFailure(bwrapPath, end.exitCode)];
+          return withWarnings(withoutReport(end), [...why, ...guarded.finish()]);
+        };
+        const program = await superviseProgram({ ...plan, timeoutMs: undefined }, options, finish);
+        return keepUntilEnd(programs, program);
+      }),
     async [Symbol.asyncDispose]() {
       await Promise.all([...programs].map((program) => program[Symbol.asyncDispose]()));
       deathWatch.stop();
@@ -105,11 +103,12 @@ export function createBubblewrapSandbox(options: BubblewrapOptions): Sandbox {
 interface Run {
   command: string | readonly string[];
   options: SandboxRunOptions;
+  guarded: GuardedCommand;
 }
 
 function toPlan(
   user: RunAs,
-  { argv, input, descriptors }: Launch,
+  { argv, input, descriptors }: Omit<Launch, "close">,
 ): Omit<ChildPlan, "outputs" | "memoryMb" | "env"> {
   return {
     backend: "bubblewrap",
@@ -151,10 +150,8 @@ async function waitUntilCleared(_pid: number, report: string): Promise<void> {
 }
 
 /** The report names an exit code only when the command was reached; without one bubblewrap itself has failed. */
-function toResult({ report, ...result }: ChildEnd): SandboxResult | undefined {
-  const isReached =
-    result.stopped !== undefined || result.signal !== undefined || report.includes('"exit-code"');
-  return isReached ? result : undefined;
+function isReached({ report, stopped, signal }: ChildEnd): boolean {
+  return stopped !== undefined || signal !== undefined || report.includes('"exit-code"');
 }
 
 function toSetupFailure(bwrapPath: string, exitCode: number): string {

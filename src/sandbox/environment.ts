@@ -22,3 +22,6 @@ export function toCleanEnvironment({
     ...added,
   };
 }
+
+/** Settings of git at its lowest level: commits can be made, and whatever a repository or a command says counts for more. */
+export const GIT_SETTINGS = "[user]\n\tname = LMAgent\n\temail = lmagent@localhost\n";

@@ -27,6 +27,16 @@ export function openFolder(path: string): FolderHandle | undefined {
   }
 }
 
+/** Like `openFolder`, for a path below a folder. No part of it may be a link. */
+export function openFolderBelow(root: string, path: string): FolderHandle | undefined {
+  let folder = openFolder(root);
+  for (const name of path === "." ? [] : path.split("/")) {
+    using above = folder;
+    folder = above && openFolder(above.at(name));
+  }
+  return folder;
+}
+
 function openByDescriptor(path: string): FolderHandle {
   const descriptor = openSync(path, O_PATH | constants.O_NOFOLLOW | constants.O_DIRECTORY);
   return {

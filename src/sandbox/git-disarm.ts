@@ -28,32 +28,34 @@ const HARMLESS: ReadonlySet<string> = new Set(
 const MAX_NAMED = 5;
 
 /** Says what was taken out; empty when there was nothing to take. */
-export function disarmRepository(git: FolderHandle): string[] {
+export function disarmRepository(git: FolderHandle, where: string): string[] {
   const said: string[] = [];
   const attempt = (what: string, body: () => string[]): void => {
     try {
       said.push(...body());
     } catch (thrown) {
       said.push(
-        `The command made a repository whose ${what} could not be made harmless (${errorMessage(thrown)}). Do not use git here before you have looked.`,
+        `The command made the repository \`${where}\`, whose ${what} could not be made harmless (${errorMessage(thrown)}). Do not use git there before you have looked.`,
       );
     }
   };
-  attempt("configuration", () => cleanConfig(git));
-  attempt("hooks", () => disarmHooks(git));
-  attempt("common folder", () => (git.stat("commondir") === undefined ? [] : [takeAway(git, "commondir")]));
+  attempt("configuration", () => cleanConfig(git, where));
+  attempt("hooks", () => disarmHooks(git, where));
+  attempt("common folder", () =>
+    git.stat("commondir") === undefined ? [] : [takeAway(git, { where, name: "commondir" })],
+  );
   return said;
 }
 
 /** Renames a file that git would obey to one that it does not know. */
-export function takeAway(git: FolderHandle, name: string): string {
+export function takeAway(git: FolderHandle, { where, name }: { where: string; name: string }): string {
   const aside = `${name}.removed`;
   rmSync(git.at(aside), { recursive: true, force: true });
   renameSync(git.at(name), git.at(aside));
-  return `The command made \`.git/${name}\`, which sends git elsewhere. It was renamed to \`.git/${aside}\`.`;
+  return `The command made \`${where}/${name}\`, which sends git elsewhere. It was renamed to \`${where}/${aside}\`.`;
 }
 
-function cleanConfig(git: FolderHandle): string[] {
+function cleanConfig(git: FolderHandle, where: string): string[] {
   const found = git.stat("config");
   if (found === undefined) return [];
   const settings = readGitConfig(git);
@@ -71,11 +73,11 @@ function cleanConfig(git: FolderHandle): string[] {
   renameSync(git.at(fresh), git.at("config"));
   if (settings === undefined)
     return [
-      "The command made a repository whose configuration cannot be read. It was renamed to `.git/config.removed`.",
+      `The command made the repository \`${where}\`, whose configuration cannot be read. It was renamed to \`${where}/config.removed\`.`,
     ];
   if (removed.length === 0) return [];
   return [
-    `The command made a repository whose configuration can start programs. Taken out: ${listNames(removed.map(toName))}. The original is \`.git/config.removed\`.`,
+    `The command made the repository \`${where}\`, whose configuration can start programs. Taken out: ${listNames(removed.map(toName))}. The original is \`${where}/config.removed\`.`,
   ];
 }
 
@@ -106,11 +108,11 @@ function listNames(names: readonly string[]): string {
 
 const EXECUTE = 0o111;
 
-function disarmHooks(git: FolderHandle): string[] {
+function disarmHooks(git: FolderHandle, where: string): string[] {
   const found = git.stat("hooks");
   if (found === undefined) return [];
   using hooks = openFolder(git.at("hooks"));
-  if (hooks === undefined) return [takeAway(git, "hooks")];
+  if (hooks === undefined) return [takeAway(git, { where, name: "hooks" })];
   const disarmed: string[] = [];
   for (const name of hooks.names()) {
     const stats = hooks.stat(name);
@@ -123,6 +125,6 @@ function disarmHooks(git: FolderHandle): string[] {
   }
   if (disarmed.length === 0) return [];
   return [
-    `The command made hooks, which git would run: ${listNames(disarmed)}. They were made not executable.`,
+    `The command made hooks in \`${where}\`, which git would run: ${listNames(disarmed)}. They were made not executable.`,
   ];
 }

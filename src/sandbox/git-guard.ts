@@ -4,33 +4,115 @@
  */
 import { lstatSync, type Stats } from "node:fs";
 import type { SandboxResult } from "../core/sandbox.ts";
-import { openFolder } from "./folder-handle.ts";
+import { openFolder, openFolderBelow } from "./folder-handle.ts";
 import { disarmRepository, takeAway } from "./git-disarm.ts";
-import { OBEYED_FILES } from "./pins.ts";
+import { OBEYED_FILES, readSmallFile } from "./pins.ts";
+import { createRepositoryIndex, type Repository, type RepositoryIndex } from "./repository-index.ts";
 
 /** What can be told of one command; more would be noise. */
 const MAX_WARNINGS = 8;
 
-export interface WorkspaceGuard {
-  /** Looks again, disarms what is new, and says what was found, in words for the user. Call it when the command has ended. */
+export interface GuardedCommand {
+  /** Repositories other than the root's own `.git`, as they were: what a sandbox has to pin as well. */
+  readonly repositories: readonly string[];
+  /** Looks again, disarms what is new, and says what was found, in words for the user. Call it once, however the command ended. */
   finish(): string[];
 }
 
+interface Watched {
+  index: RepositoryIndex;
+  known: ReadonlyMap<string, Repository>;
+  /** Commands under way. */
+  running: number;
+  /** Found while another command ended or began. */
+  pending: string[];
+}
+
+/** By workspace, since several sandboxes may work in one: what another's command makes is not the user's. */
+const watched = new Map<string, Watched>();
+const MAX_WATCHED = 64;
+
 /** Call it before a command starts. `root`: absolute path of the workspace. Any sandbox can wrap its commands with it. */
-export function guardWorkspace(root: string): WorkspaceGuard {
-  const git = look(`${root}/.git`);
-  const commonDir = look(`${root}/.git/commondir`);
-  const before = OBEYED_FILES.map((path) => toState(look(`${root}/${path}`)));
+export function guardWorkspace(root: string): GuardedCommand {
+  const workspace = watched.get(root) ?? watch(root);
+  lookForRepositories(root, workspace);
+  workspace.running += 1;
+  const lookAgain = lookAtPlaces(root);
   return {
+    repositories: [...workspace.known.values()].flatMap(({ path, kind }) =>
+      kind === "folder" && path !== ".git" ? [path] : [],
+    ),
     finish() {
-      const warnings = OBEYED_FILES.flatMap((path, index) => {
-        const state = toState(look(`${root}/${path}`));
-        return state === before[index] || state === "" ? [] : [tellOfFile(path, before[index] === "")];
-      });
-      warnings.push(...checkRepository(root, { git, commonDir }));
-      return warnings.slice(0, MAX_WARNINGS).map(toPlainText);
+      lookForRepositories(root, workspace);
+      workspace.running -= 1;
+      return [...lookAgain(), ...workspace.pending.splice(0)].slice(0, MAX_WARNINGS).map(toPlainText);
     },
   };
+}
+
+function watch(root: string): Watched {
+  for (const [path, { running }] of watched)
+    if (watched.size >= MAX_WATCHED && running === 0) watched.delete(path);
+  const workspace: Watched = {
+    index: createRepositoryIndex(root),
+    known: new Map(),
+    running: 0,
+    pending: [],
+  };
+  watched.set(root, workspace);
+  return workspace;
+}
+
+/** What came while no command ran was made by the user. */
+function lookForRepositories(root: string, workspace: Watched): void {
+  const now = workspace.index.scan();
+  const added = now.filter(({ path, key }) => workspace.known.get(path)?.key !== key);
+  if (workspace.running > 0) workspace.pending.push(...added.flatMap((each) => disarm(root, each)));
+  workspace.known = new Map(now.map((each) => [each.path, each]));
+}
+
+/** Files that editors obey, and what leads the root's own repository elsewhere. Returns the second look. */
+function lookAtPlaces(root: string): () => string[] {
+  const before = OBEYED_FILES.map((path) => toState(look(`${root}/${path}`)));
+  const folders = findCommonFolders(root);
+  return () => {
+    const files = OBEYED_FILES.flatMap((path, index) => {
+      const state = toState(look(`${root}/${path}`));
+      return state === before[index] || state === "" ? [] : [tellOfFile(path, before[index] === "")];
+    });
+    const leading = findCommonFolders(root).filter((path) => !folders.includes(path));
+    return [...files, ...leading.flatMap((path) => removeCommonFolder(root, path))];
+  };
+}
+
+/** A command from before its start to after its end; what it left is told in its result. */
+export async function runGuarded(
+  root: string,
+  body: (guarded: GuardedCommand) => Promise<SandboxResult>,
+): Promise<SandboxResult> {
+  const guarded = guardWorkspace(root);
+  let warnings: string[] = [];
+  let result: SandboxResult;
+  try {
+    result = await body(guarded);
+  } finally {
+    warnings = guarded.finish();
+  }
+  return withWarnings(result, warnings);
+}
+
+/** The start of a program that stays; `body` finishes the guard when that has ended. */
+export async function startGuarded<T>(
+  root: string,
+  body: (guarded: GuardedCommand) => Promise<T>,
+): Promise<T> {
+  const guarded = guardWorkspace(root);
+  try {
+    return await body(guarded);
+  } catch (thrown) {
+    guarded.finish();
+    throw thrown;
+  }
 }
 
 /** The result with these warnings after its own. */
@@ -57,27 +139,37 @@ function tellOfFile(path: string, isNew: boolean): string {
   return `The command ${isNew ? "made" : "changed"} \`${path}\`, which editors and shells obey. Look at it before you open the folder.`;
 }
 
-interface RepositoryBefore {
-  git: Stats | undefined;
-  commonDir: Stats | undefined;
+function disarm(root: string, { path, kind }: Repository): string[] {
+  if (kind === "pointer")
+    return [
+      `The command made \`${path}\` as a link or a file, which sends git elsewhere. Look at it before you use git there.`,
+    ];
+  using git = openFolderBelow(root, path);
+  return git === undefined ? [] : disarmRepository(git, path);
 }
 
-function checkRepository(root: string, before: RepositoryBefore): string[] {
-  const now = look(`${root}/.git`);
-  if (now === undefined) return [];
-  const isNew = before.git?.ino !== now.ino || before.git.dev !== now.dev;
-  if (!now.isDirectory()) {
-    if (!isNew) return [];
-    return [
-      "The command made `.git` as a link or a file, which sends git elsewhere. Look at it before you use git here.",
-    ];
-  }
+/** How many further work trees of the root's own repository are looked at. */
+const MAX_WORKTREES = 64;
+
+/** Files of the root's own repository that name another folder for git to take its configuration from, but for usual work trees. */
+function findCommonFolders(root: string): string[] {
   using git = openFolder(`${root}/.git`);
   if (git === undefined) return [];
-  if (isNew) return disarmRepository(git);
-  // It names another folder for git to take its configuration from.
-  if (before.commonDir !== undefined || git.stat("commondir") === undefined) return [];
-  return [takeAway(git, "commondir")];
+  const found = git.stat("commondir") === undefined ? [] : [".git/commondir"];
+  using worktrees = openFolder(git.at("worktrees"));
+  for (const name of worktrees?.names().slice(0, MAX_WORKTREES) ?? []) {
+    using worktree = openFolder(worktrees!.at(name));
+    if (worktree?.stat("commondir") === undefined) continue;
+    if (readSmallFile(worktree, "commondir")?.trim() !== "../..")
+      found.push(`.git/worktrees/${name}/commondir`);
+  }
+  return found;
+}
+
+function removeCommonFolder(root: string, path: string): string[] {
+  const folder = path.slice(0, path.lastIndexOf("/"));
+  using git = openFolderBelow(root, folder);
+  return git?.stat("commondir") === undefined ? [] : [takeAway(git, { where: folder, name: "commondir" })];
 }
 
 /** What could move the cursor, hide text or turn its direction is shown as an escape. */

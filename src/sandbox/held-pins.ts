@@ -15,9 +15,12 @@ const TRIES = 3;
  * The workspace itself first, as `.`. Whoever asks closes the descriptors.
  * Throws `AgentError` `workspace_invalid` like `readPins`, and when the workspace changes too quickly to be held.
  */
-export function holdPins(root: string): HeldPin[] {
+export function holdPins(root: string, repositories: readonly string[]): HeldPin[] {
   for (let tries = 0; tries < TRIES; tries += 1) {
-    const held = tryToHold(root, [{ path: ".", kind: "folder", access: "write" }, ...readPins(root)]);
+    const held = tryToHold(root, [
+      { path: ".", kind: "folder", access: "write" },
+      ...readPins(root, repositories),
+    ]);
     if (held !== undefined) return held;
   }
   throw new AgentError(

@@ -15,7 +15,7 @@ import {
 import { relative, resolve } from "node:path";
 import { AgentError, errorMessage } from "../core/errors.ts";
 import { STATE_FOLDER } from "../core/workspace.ts";
-import { openFolder, type FolderHandle } from "./folder-handle.ts";
+import { openFolder, openFolderBelow, type FolderHandle } from "./folder-handle.ts";
 import { parseGitConfig, type GitSetting } from "./git-config.ts";
 
 export interface Pin {
@@ -40,14 +40,16 @@ export const OBEYED_FILES: readonly string[] = [
 
 const MAX_CONFIG_BYTES = 256 * 1_024;
 const MAX_MODULES = 32;
+const MAX_REPOSITORIES = 32;
 const MAX_MODULE_DEPTH = 4;
 
 /**
  * What to pin, parents before what is in them. Makes what has to be there to be pinned: `.lmagent`, and in a `.git` folder `config`
  * and `hooks`. A `.git` that is a link is left out: it leads nowhere that commands can reach and cannot be pinned.
+ * `repositories`: further folders of repositories, as `createWorkspaceGuard` finds them.
  * Throws `AgentError` `workspace_invalid` when `.lmagent` is no folder or cannot be made.
  */
-export function readPins(root: string): readonly Pin[] {
+export function readPins(root: string, repositories: readonly string[] = []): readonly Pin[] {
   using folder = openFolder(root);
   if (folder === undefined) {
     throw new AgentError(
@@ -61,7 +63,8 @@ export function readPins(root: string): readonly Pin[] {
   ensureStateFolder(root, folder);
   const pins = new PinList(folder);
   pins.add(STATE_FOLDER);
-  addGit(pins, folder, root);
+  addRepository(pins, folder, { root, path: ".git" });
+  for (const path of repositories.slice(0, MAX_REPOSITORIES)) addRepository(pins, folder, { root, path });
   for (const path of OBEYED_FILES) pins.add(path);
   return pins.found;
 }
@@ -141,17 +144,20 @@ function giveToOwner(folder: FolderHandle, name: string): void {
   if (process.getuid?.() === 0) chownSync(folder.at(name), folder.stats.uid, folder.stats.gid);
 }
 
-function addGit(pins: PinList, folder: FolderHandle, root: string): void {
-  pins.add(".git");
-  using git = openFolder(folder.at(".git"));
+/** The folder itself, which read-only would keep every commit from being made, and in it what starts programs. */
+function addRepository(
+  pins: PinList,
+  folder: FolderHandle,
+  { root, path }: { root: string; path: string },
+): void {
+  using git = openFolderBelow(folder.at("."), path);
   if (git === undefined) return;
-  // Read-only it would keep every commit from being made.
-  const own = pins.found.findIndex(({ path }) => path === ".git");
-  if (own !== -1) pins.found[own] = { ...pins.found[own]!, access: "write" };
   ensureGitPlaces(git);
   const settings = readGitConfig(git) ?? [];
-  for (const path of ["config", "hooks", ...toWorktreeConfig(settings, git)]) pins.add(`.git/${path}`);
-  for (const path of toIncluded(settings, root)) pins.add(path);
+  const within = path === "." ? "" : `${path}/`;
+  for (const name of ["config", "hooks", ...toWorktreeConfig(settings, git)]) pins.add(`${within}${name}`);
+  for (const included of toIncluded(settings, { root, path })) pins.add(included);
+  if (path !== ".git") return;
   const modules: string[] = [];
   using stored = openFolder(git.at("modules"));
   if (stored !== undefined) findModules(stored, { path: ".git/modules", depth: 0, found: modules });
@@ -181,7 +187,8 @@ export function readGitConfig(git: FolderHandle, name = "config"): GitSetting[] 
   return text === undefined ? undefined : parseGitConfig(text);
 }
 
-function readSmallFile(folder: FolderHandle, name: string): string | undefined {
+/** `undefined` when it is no regular file, or larger than such files are. */
+export function readSmallFile(folder: FolderHandle, name: string): string | undefined {
   if (!folder.stat(name)?.isFile()) return undefined;
   let descriptor: number | undefined;
   try {
@@ -212,14 +219,17 @@ function toWorktreeConfig(settings: readonly GitSetting[], git: FolderHandle): s
 }
 
 /** Files of the workspace that the configuration draws in. Others are out of the reach of commands. */
-function toIncluded(settings: readonly GitSetting[], root: string): string[] {
+function toIncluded(
+  settings: readonly GitSetting[],
+  { root, path: git }: { root: string; path: string },
+): string[] {
   return settings
     .flatMap(({ section, key, value }) =>
       (section === "include" || section === "includeif") && key === "path" && value !== undefined
         ? [value]
         : [],
     )
-    .map((path) => relative(root, resolve(root, ".git", path)))
+    .map((path) => relative(root, resolve(root, git, path)))
     .filter((path) => path !== "" && !/^\.\.(\/|$)/.test(path))
     .slice(0, MAX_MODULES);
 }

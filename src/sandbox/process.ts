@@ -1,16 +1,23 @@
-import { mkdtempSync, rmSync, chownSync } from "node:fs";
+import { chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { AgentError, errorMessage } from "../core/errors.ts";
 import type { Sandbox, SandboxProcess, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
 import { createDeathWatch } from "./death-watch.ts";
-import { toCleanEnvironment } from "./environment.ts";
+import { GIT_SETTINGS, toCleanEnvironment } from "./environment.ts";
 import { createOutputPipes } from "./output-pipes.ts";
 import { hasInEnvironment, readProcesses, readProcessIds, type ProcessRow } from "./process-tree.ts";
 import { MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
-import { guardWorkspace, withWarnings } from "./git-guard.ts";
-import { keepUntilEnd, supervise, superviseProgram, type ChildEnd, type ChildPlan } from "./supervise.ts";
+import { runGuarded, startGuarded, withWarnings } from "./git-guard.ts";
+import {
+  keepUntilEnd,
+  supervise,
+  superviseProgram,
+  withoutReport,
+  type ChildEnd,
+  type ChildPlan,
+} from "./supervise.ts";
 import { openWorkspaceRoot, toWorkingFolder, type RunAs, type WorkspaceRoot } from "./workspace-root.ts";
 
 /** Marks every process of a command, also one that has left its session and lost its parent. */
@@ -49,17 +56,14 @@ export function createProcessSandbox({ workspaceRoot, toolchains = [] }: Process
     backend: "process",
     isolated: false,
     network: "bridge",
-    async run(command, options = {}) {
-      const guard = guardWorkspace(root.path);
-      const end = await supervise(prepare(command, options), options);
-      return withWarnings(withoutReport(end), guard.finish());
-    },
-    async start(command, options = {}) {
-      const guard = guardWorkspace(root.path);
-      const plan = { ...prepare(command, options), timeoutMs: undefined };
-      const finish = (end: ChildEnd): SandboxResult => withWarnings(withoutReport(end), guard.finish());
-      return keepUntilEnd(programs, await superviseProgram(plan, options, finish));
-    },
+    run: (command, options = {}) =>
+      runGuarded(root.path, async () => withoutReport(await supervise(prepare(command, options), options))),
+    start: (command, options = {}) =>
+      startGuarded(root.path, async (guarded) => {
+        const plan = { ...prepare(command, options), timeoutMs: undefined };
+        const finish = (end: ChildEnd): SandboxResult => withWarnings(withoutReport(end), guarded.finish());
+        return keepUntilEnd(programs, await superviseProgram(plan, options, finish));
+      }),
     async [Symbol.asyncDispose]() {
       await Promise.all([...programs].map((program) => program[Symbol.asyncDispose]()));
       deathWatch.stop();
@@ -70,15 +74,13 @@ export function createProcessSandbox({ workspaceRoot, toolchains = [] }: Process
   };
 }
 
-function withoutReport({ report: _report, ...end }: ChildEnd): SandboxResult {
-  return end;
-}
-
 /** Commands get a home of their own, so that settings and keys of the user do not change what they do. */
 function makeHome({ spawn }: RunAs): string {
   try {
     const home = mkdtempSync(join(tmpdir(), "lmagent-home-"));
-    if (spawn.uid !== undefined && spawn.gid !== undefined) chownSync(home, spawn.uid, spawn.gid);
+    writeFileSync(join(home, ".gitconfig"), GIT_SETTINGS, { mode: 0o644 });
+    if (spawn.uid !== undefined && spawn.gid !== undefined)
+      for (const path of [home, join(home, ".gitconfig")]) chownSync(path, spawn.uid, spawn.gid);
     return home;
   } catch (cause) {
     throw new AgentError(

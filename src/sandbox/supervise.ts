@@ -89,6 +89,11 @@ export async function superviseProgram(
   };
 }
 
+/** The end as a result for others. */
+export function withoutReport({ report: _report, ...end }: ChildEnd): SandboxResult {
+  return end;
+}
+
 /** Remembers a program in `programs` while it runs. */
 export function keepUntilEnd(programs: Set<SandboxProcess>, program: SandboxProcess): SandboxProcess {
   programs.add(program);
