@@ -1,4 +1,5 @@
 import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Container } from "dockerode";
 import { AgentError } from "../../core/errors.ts";
 import { SANDBOX_LIMITS } from "../../core/sandbox.ts";
@@ -108,24 +109,23 @@ async function removeForsaken(engine: Engine, name: string): Promise<boolean> {
   }
 }
 
-/**
- * Holds the input of the first process open for as long as this agent lives. An engine that cannot hand the connection over leaves
- * it open for ever, and then only sweeping removes the container of a killed agent.
- */
-async function attachLifeline(engine: Engine, handle: Container): Promise<Socket | undefined> {
+/** Holds the input of the first process open for as long as this agent lives, and does not itself keep the agent alive. */
+async function attachLifeline(engine: Engine, handle: Container): Promise<Duplex> {
   const stream = await engine.ask({ to: "attach to a container" }, () =>
     handle.attach({ stream: true, stdin: true, hijack: true }),
   );
   stream.on("error", () => {});
-  if (!(stream instanceof Socket)) return undefined;
+  const socket =
+    stream instanceof Socket ? stream : (stream as unknown as { req?: { socket?: Socket } }).req?.socket;
+  socket?.unref();
   stream.resume();
-  return stream.unref();
+  return stream as Duplex;
 }
 
 interface ContainerParts {
   engine: Engine;
   handle: Container;
-  lifeline: Socket | undefined;
+  lifeline: Duplex;
   events: ContainerEvents;
   hash: string;
 }
@@ -157,7 +157,7 @@ function toContainer({ engine, handle, lifeline, events, hash }: ContainerParts)
       await removeContainer(engine, handle.id).catch((thrown: unknown) => {
         if (!AgentError.is(thrown)) throw thrown;
       });
-      lifeline?.destroy();
+      lifeline.destroy();
     },
   };
 }

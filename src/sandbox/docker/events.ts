@@ -9,6 +9,8 @@ export type ContainerEvent =
   | { type: "command_ended"; execId: string };
 
 export interface ContainerEvents {
+  /** False once nothing is reported any more, because the engine was started again for example. */
+  isOpen(): boolean;
   /** Returns the way to stop listening. */
   listen(listener: (event: ContainerEvent) => void): () => void;
   close(): void;
@@ -27,9 +29,10 @@ export async function watchContainer(engine: Engine, id: string): Promise<Contai
     if (event !== undefined) for (const listener of listeners) listener(event);
   });
   stream.on("data", (chunk: Buffer) => push(chunk.toString()));
-  // Without events the ends of commands are still seen, only later.
+  // Seen by `isOpen`.
   stream.on("error", () => {});
   return {
+    isOpen: () => !stream.destroyed && !stream.readableEnded,
     listen(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

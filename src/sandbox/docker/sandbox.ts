@@ -110,6 +110,7 @@ class DockerSandbox implements Sandbox {
 
   #toRequest(program: readonly string[], { cwd, env, onOutput }: SandboxRunOptions): ExecRequest {
     this.#root.check();
+    checkEnvironment(env);
     const folder = toWorkingFolder(this.#root.path, cwd);
     return {
       program,
@@ -129,12 +130,11 @@ class DockerSandbox implements Sandbox {
     await this.#setMemory(place, memoryMb);
     const workspace = guardWorkspace(this.#root.path);
     using guard = guardCommand(place.container, { timeoutMs, signal: options.signal });
-    const end = await Promise.race([place.executor.exec(request), guard.failed]).catch(
-      async (thrown: unknown) => {
-        await this.#workplace.leave();
-        throw thrown;
-      },
-    );
+    const end = await Promise.race([place.executor.exec(request), guard.failed]).catch((thrown: unknown) => {
+      this.#abandon();
+      workspace.finish();
+      throw thrown;
+    });
     const stopped = guard.stopped() ?? (end.type === "ended" && end.memoryKills > 0 ? "memory" : undefined);
     await this.#tidy(place, { end, stopped });
     if (end.type === "no_folder") throw toMissingFolder(request.cwd);
@@ -147,9 +147,14 @@ class DockerSandbox implements Sandbox {
     try {
       await place.container.setMemory(memoryMb);
     } catch (thrown) {
-      await this.#workplace.leave();
+      this.#abandon();
       throw thrown;
     }
+  }
+
+  /** Of an engine that has failed nobody waits for the clearing up. */
+  #abandon(): void {
+    void this.#workplace.leave();
   }
 
   /**
@@ -168,6 +173,16 @@ class DockerSandbox implements Sandbox {
     } catch {
       await this.#workplace.leave();
     }
+  }
+}
+
+/** Throws `AgentError` `usage` for what no program can be given. */
+function checkEnvironment(env: Readonly<Record<string, string>> = {}): void {
+  for (const [name, value] of Object.entries(env)) {
+    if (name !== "" && !/[=\0]/.test(name) && !value.includes("\0")) continue;
+    throw new AgentError("usage", `The variable \`${name}\` cannot be given to a program; leave it out.`, {
+      data: { name },
+    });
   }
 }
 

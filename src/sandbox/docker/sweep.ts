@@ -1,10 +1,11 @@
-import { connectEngine, statusOf, WORK_MS, type Engine } from "./engine.ts";
+import type { Container } from "dockerode";
+import { connectEngine, statusOf, type Engine } from "./engine.ts";
 import { mayBeAlive, parseOwnerLabel, readOwner } from "./owner.ts";
 import { OWNER_LABEL } from "./specification.ts";
 
 /**
  * Removes the containers of agents that have ended without doing so themselves. Containers that are not ours or whose owner may be
- * alive are left alone. Returns how many were removed. Throws `AgentError` `sandbox_unavailable`.
+ * alive are left alone. Returns how many were removed; what cannot be removed is left to the next agent. Throws `AgentError` `sandbox_unavailable`.
  */
 export async function sweepDockerLeftovers(socketPath: string): Promise<number> {
   return sweepLeftovers(await connectEngine(socketPath));
@@ -20,18 +21,27 @@ export async function sweepLeftovers(engine: Engine): Promise<number> {
     const owner = parseOwnerLabel(Labels?.[OWNER_LABEL]);
     return owner !== undefined && !mayBeAlive(owner, here);
   });
-  await Promise.all(left.map(({ Id }) => removeContainer(engine, Id)));
-  return left.length;
+  const removed = await Promise.allSettled(left.map(({ Id }) => removeContainer(engine, Id)));
+  return removed.filter(({ status }) => status === "fulfilled").length;
 }
 
-/** Ends everything in it. Does nothing when it is gone already. */
+/** Ends everything in it, and waits until it is gone. */
 export async function removeContainer(engine: Engine, id: string): Promise<void> {
+  const handle = engine.docker.getContainer(id);
   try {
-    await engine.ask({ to: "remove a container", deadlineMs: WORK_MS }, () => {
-      return engine.docker.getContainer(id).remove({ force: true, v: true });
-    });
+    await engine.ask({ to: "remove a container" }, () => handle.remove({ force: true, v: true }));
   } catch (thrown) {
-    // 409: it is being removed.
-    if (![404, 409].includes(statusOf(thrown) ?? 0)) throw thrown;
+    if (statusOf(thrown) === 404) return;
+    if (statusOf(thrown) !== 409) throw thrown;
+    // It is being removed already, because it has ended.
+    await engine.ask({ to: "remove a container" }, () => waitUntilRemoved(handle));
+  }
+}
+
+async function waitUntilRemoved(handle: Container): Promise<void> {
+  try {
+    await handle.wait({ condition: "removed" });
+  } catch (thrown) {
+    if ((thrown as { statusCode?: unknown }).statusCode !== 404) throw thrown;
   }
 }

@@ -11,7 +11,7 @@ import { readImage, type SandboxImage } from "./image.ts";
 import { checkMounts } from "./mounts.ts";
 import { createProgramExecutor } from "./program.ts";
 import { openRunner } from "./runner.ts";
-import { toSpecification, type ContainerPlan } from "./specification.ts";
+import { toSpecification, type ContainerPlan, type ContainerSpecification } from "./specification.ts";
 import { sweepLeftovers } from "./sweep.ts";
 
 export interface WorkplaceOptions {
@@ -37,6 +37,7 @@ export class Workplace {
   readonly #options: WorkplaceOptions;
   #state: Promise<EngineState> | undefined;
   #place: Place | undefined;
+  #last: { key: string; specification: ContainerSpecification } | undefined;
 
   constructor(options: WorkplaceOptions) {
     this.#options = options;
@@ -60,11 +61,28 @@ export class Workplace {
   async enter(): Promise<Place> {
     const state = await this.connect();
     const plan = this.#toPlan(state);
-    const specification = toSpecification(plan);
-    if (this.#place?.container.hash !== specification.hash) await this.leave();
-    if (this.#place?.executor.isUsable()) return this.#place;
-    if (this.#place !== undefined) this.#place = await this.#renew(this.#place, state);
-    return (this.#place ??= await openPlace(state, plan, { specification, workspace: plan.workspace }));
+    const specification = this.#toSpecification(plan);
+    const place = this.#place;
+    const isRight = place?.container.hash === specification.hash && place.container.events.isOpen();
+    if (isRight && place.executor.isUsable()) return place;
+    if (isRight) this.#place = await this.#renew(place, state);
+    else await this.leave();
+    if (this.#place !== undefined) return this.#place;
+    try {
+      return (this.#place = await openPlace(state, plan, { specification, workspace: plan.workspace }));
+    } catch (thrown) {
+      // Engine and image are looked at anew: they may have been changed.
+      this.#state = undefined;
+      throw thrown;
+    }
+  }
+
+  /** Making it anew for each command would cost as much as the command. */
+  #toSpecification(plan: ContainerPlan): ContainerSpecification {
+    const { image, facts, ...changing } = plan;
+    const key = JSON.stringify([image.id, facts, changing]);
+    if (this.#last?.key !== key) this.#last = { key, specification: toSpecification(plan) };
+    return this.#last.specification;
   }
 
   /** Removes the container. The next command gets another. */
