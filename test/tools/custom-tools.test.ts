@@ -232,6 +232,18 @@ describe.each(available)("a custom tool in %s", (backend) => {
     );
   });
 
+  it("is started more and more slowly while it does nothing but end", async () => {
+    await using tool = openTool("export default () => process.exit(1)", place.sandbox);
+    const started = performance.now();
+    for (let calls = 0; calls < 4; calls += 1)
+      expect(await callTool(tool, { what: "start" })).toMatchObject({ ok: false });
+    expect(performance.now() - started).toBeGreaterThan(250 + 500);
+    const aborted = AbortSignal.timeout(50);
+    await expect(callTool(tool, { what: "start" }, { signal: aborted })).rejects.toMatchObject({
+      name: "TimeoutError",
+    });
+  });
+
   it("leaves no process behind", async () => {
     const sleep = `sleep 73.${process.pid}${Date.now()}`;
     {
