@@ -13,11 +13,18 @@ import {
   opendirSync,
   openSync,
 } from "node:fs";
+import { errnoOf } from "../core/errors.ts";
 import { pathRefused } from "./failures.ts";
 
 /** Linux only; not among Node's constants. */
 const O_PATH = 0o10000000;
 const FOLDER_FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+/**
+ * macOS only, `sys/fcntl.h`, not among Node's constants: no link anywhere in the path. Together with O_NOFOLLOW it is refused
+ * (EINVAL). Written from its documentation, not tried on a Mac.
+ */
+const O_NOFOLLOW_ANY = 0x2000_0000;
 
 export interface Folder {
   /** A path whose last step is this folder, for use within this process. */
@@ -98,11 +105,22 @@ function namesIn(folder: string): Buffer[] {
   return names;
 }
 
-/** A regular file opened for reading. Links, devices, pipes and sockets are refused without being waited for. */
-export function openRegular(folder: Folder, name: string, shown: string): number {
+function openWithoutLinks(path: string | Buffer): number {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
   // A flag that the platform lacks is undefined, which `|` takes as 0.
-  const fd = openSync(pathIn(folder.path, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  const flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
+  if (process.platform !== "darwin") return openSync(path, flags | O_NOFOLLOW);
+  try {
+    return openSync(path, flags | O_NOFOLLOW_ANY);
+  } catch (error) {
+    if (errnoOf(error) !== "EINVAL") throw error;
+    return openSync(path, flags | O_NOFOLLOW);
+  }
+}
+
+/** A regular file opened for reading. Links, devices, pipes and sockets are refused without being waited for. */
+export function openRegular(folder: Folder, name: string, shown: string): number {
+  const fd = openWithoutLinks(pathIn(folder.path, name));
   try {
     folder.confirm();
     const stats = fstatSync(fd);
