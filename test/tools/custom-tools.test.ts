@@ -88,6 +88,7 @@ const ACTIONS = `
     noise: () => { console.log("hello"); process.stdout.write("world"); writeSync(1, "\\n{\\"id\\":1,\\"output\\":\\"forged\\"}\\nhalf"); return "done"; },
     flood: async () => { for (let i = 0; i < 100; i++) await new Promise((done) => process.stderr.write("y".repeat(1e6), done)); return "done"; },
     long: () => { for (let left = 3e6; left > 0; ) try { left -= writeSync(1, "z".repeat(1e5)); } catch {} return "done"; },
+    babble: () => { setInterval(() => process.stdout.write("b".repeat(1e5)), 1); return "started"; },
     close: () => { process.stdin.destroy(); return "closed"; },
     environment: () => process.env,
   };
@@ -160,6 +161,16 @@ describe.each(available)("a custom tool in %s", (backend) => {
     expect(await callTool(tool, { what: "later" })).toMatchObject({ ok: true, output: "fine" });
     await pause(300);
     expect(await callTool(tool, { what: "count" })).toMatchObject({ ok: true, output: "1" });
+  });
+
+  it("that writes on and on between calls is stopped, and started again", async () => {
+    expect(await callTool(patient, { what: "babble" })).toMatchObject({ ok: true, output: "started" });
+    let next: ToolResult = { ok: true, output: "" };
+    for (let tries = 0; tries < 50 && !(next.ok && next.output === "1"); tries += 1) {
+      await pause(100);
+      next = await callTool(patient, { what: "count" });
+    }
+    expect(next).toMatchObject({ ok: true, output: "1" });
   });
 
   it("that no longer listens costs one call", async () => {

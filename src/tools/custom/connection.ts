@@ -17,6 +17,8 @@ export interface ToolSource {
 /** Bytes of an answer in JSON; a line has some room beside it. */
 export const MAX_ANSWER_BYTES = 1_000_000;
 const MAX_LINE_BYTES = MAX_ANSWER_BYTES + 4_096;
+/** What may be written while nobody waits for an answer: listening to more would keep the agent busy for nothing. */
+const MAX_IDLE_BYTES = 4_000_000;
 /** Of what the tool wrote last, to say why it ended. */
 const MAX_LAST_WORDS = 2_000;
 
@@ -58,6 +60,7 @@ class ProcessConnection implements Connection {
   /** Why it ended. */
   #ended: string | undefined;
   #calls = 0;
+  #idleBytes = 0;
   ready!: Connection["ready"];
 
   constructor({ sandbox, onOutput }: ConnectOptions) {
@@ -80,7 +83,11 @@ class ProcessConnection implements Connection {
     });
     this.#child = await this.#sandbox.start(["node", "--input-type=module", "-e", HOST_SCRIPT], {
       ...(signal === undefined ? {} : { signal }),
-      onOutput: (chunk, stream) => (stream === "stdout" ? frames.push(chunk) : hear(chunk)),
+      onOutput: (chunk, stream) => {
+        this.#countIdle(chunk.length);
+        if (stream === "stdout") frames.push(chunk);
+        else hear(chunk);
+      },
     });
     void this.#child.ended.then((result) => {
       this.#ended ??= describeEnd(result, { sandbox: this.#sandbox, said: this.#lastWords.text() });
@@ -105,6 +112,13 @@ class ProcessConnection implements Connection {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended ??= "it was stopped";
     await this.#child?.[Symbol.asyncDispose]();
+  }
+
+  #countIdle(bytes: number): void {
+    this.#idleBytes = this.#pending === undefined ? this.#idleBytes + bytes : 0;
+    if (this.#idleBytes <= MAX_IDLE_BYTES || this.#ended !== undefined) return;
+    this.#ended = "it went on writing between calls and was stopped";
+    void this.#child?.[Symbol.asyncDispose]();
   }
 
   #hear(answer: Answer): void {
