@@ -3,11 +3,12 @@ import type { ApprovalDecision, ApprovalRequest, RememberedCalls } from "./appro
 import type { AuditRecord } from "./audit.ts";
 import { interrupted, toFailure } from "./call-execution.ts";
 import type { CallOptions, CallOutcome, Prepared, ReadyCall } from "./call-options.ts";
-import { NO_REDACTION, redactRequest } from "./call-redaction.ts";
+import { redactRequest } from "./call-redaction.ts";
 import { digestOf, freezeDeep } from "./digest.ts";
 import { errorMessage } from "./errors.ts";
 import type { AgentEvent } from "./events.ts";
 import { modePolicy, type PermissionDecision } from "./permission.ts";
+import { NO_REDACTION } from "./redact.ts";
 import { failure } from "./result.ts";
 import type { CallPreview } from "./tool.ts";
 

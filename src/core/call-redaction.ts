@@ -1,12 +1,6 @@
 import type { ApprovalRequest } from "./approval.ts";
-import type { Redactor } from "./redact.ts";
+import { NO_REDACTION, type Redactor } from "./redact.ts";
 import type { CallPreview, ToolResult } from "./tool.ts";
-
-/** For runs that know no secrets. */
-export const NO_REDACTION: Redactor = {
-  text: (text) => text,
-  stream: () => ({ push: (piece) => piece, end: () => "" }),
-};
 
 /** Deeper data is shown to nobody and sent nowhere. */
 const MAX_LEVELS = 100;

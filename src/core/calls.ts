@@ -5,12 +5,13 @@
 import { approveCall, auditDecision } from "./call-approval.ts";
 import { executeCalls, interrupted } from "./call-execution.ts";
 import type { CallOptions, CallOutcome, Prepared, ReadyCall } from "./call-options.ts";
-import { NO_REDACTION, redactData, redactResult } from "./call-redaction.ts";
+import { redactData, redactResult } from "./call-redaction.ts";
 import { mapTexts, unescapeControlTokens } from "./control-tokens.ts";
 import { freezeDeep, isDeeperThan } from "./digest.ts";
 import type { AgentEvent } from "./events.ts";
 import type { ToolMessage } from "./message.ts";
 import type { ProposedCall } from "./model.ts";
+import { NO_REDACTION } from "./redact.ts";
 import { failure, toResultText, type ResultForm } from "./result.ts";
 import type { Tool } from "./tool.ts";
 

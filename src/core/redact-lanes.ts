@@ -39,10 +39,10 @@ class Track {
     return this.#state === 0 ? Infinity : this.#startOf(this.#automaton.depths[this.#state] as number);
   }
 
-  /** Every unit of `piece` is a symbol. */
-  addAll(piece: string, at: number): void {
+  /** Every unit of `piece`, which begins at `at`, from index `from` to before `to` is a symbol. */
+  addAll(piece: string, at: number, { from, to }: { from: number; to: number }): void {
     const { classes, table, width } = this.#automaton;
-    for (let index = 0; index < piece.length; index += 1) {
+    for (let index = from; index < to; index += 1) {
       const unitClass = classes[piece.charCodeAt(index)] as number;
       if (unitClass === SKIPPED) continue;
       this.#state = table[this.#state * width + unitClass] as number;
@@ -85,7 +85,7 @@ export function directLane(automaton: LiteralAutomaton): Lane {
       return track.undecidedFrom;
     },
     read(piece, at) {
-      track.addAll(piece, at);
+      track.addAll(piece, at, { from: 0, to: piece.length });
       return track.takeFound();
     },
   };
@@ -115,6 +115,7 @@ type ReadEscape = (escape: string) => number | undefined;
 
 function escapeLane(automaton: LiteralAutomaton, lead: number, readEscape: ReadEscape): Lane {
   const track = new Track(automaton);
+  const leadSign = String.fromCharCode(lead);
   let escape = "";
   let startsAt = 0;
 
@@ -138,7 +139,13 @@ function escapeLane(automaton: LiteralAutomaton, lead: number, readEscape: ReadE
       return escape === "" ? track.undecidedFrom : Math.min(startsAt, track.undecidedFrom);
     },
     read(piece, at) {
-      for (let index = 0; index < piece.length; index += 1) step(piece.charCodeAt(index), at + index);
+      for (let index = 0; index < piece.length;) {
+        const next = escape === "" ? piece.indexOf(leadSign, index) : index;
+        const end = next === -1 ? piece.length : next;
+        track.addAll(piece, at, { from: index, to: end });
+        if (end < piece.length) step(piece.charCodeAt(end), at + end);
+        index = end + 1;
+      }
       return track.takeFound();
     },
   };

@@ -32,7 +32,8 @@ const HEX: Reading = {
   skipped: "\r\n :",
 };
 
-const IDENTITY: Redactor = {
+/** For those who know no secrets. */
+export const NO_REDACTION: Redactor = {
   text: (text) => text,
   stream: () => ({ push: (piece) => piece, end: () => "" }),
 };
@@ -44,7 +45,7 @@ const IDENTITY: Redactor = {
  */
 export function createRedactor(secrets: readonly string[]): Redactor {
   const forms = toSecretForms(secrets);
-  if (forms.plain.length === 0) return IDENTITY;
+  if (forms.plain.length === 0) return NO_REDACTION;
   let automata: Automata | undefined;
   const open = (text?: string): RedactedStream => {
     automata ??= {
