@@ -106,7 +106,8 @@ export function toCommandArguments({ workspace, pins, descriptors, cwd }: RootOp
   return [
     accounts,
     ...mounts,
-    ["--remount-ro", "/dev", "--remount-ro", "/"],
+    // Of the folder of processes too: settings of the kernel there, which root may change even without privileges.
+    ["--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"],
     ["--seccomp", String(descriptors.seccomp), "--json-status-fd", "3"],
     // The environment: in the list of processes it would be there for every user to read.
     ["--args", "4"],
