@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import { assertGone, pause, uniqueSleep, waitForCommand, waitUntilGone } from "./running-commands.ts";
+import { runAndCollect } from "./sandbox-output.ts";
 import type { SandboxBox, SandboxCase } from "./sandbox.ts";
 
 export const END_CASES: readonly SandboxCase[] = [
@@ -95,6 +96,7 @@ if os.fork() == 0:
   },
   { title: "ends one of two commands and leaves the other alone", check: checkOneOfTwo },
   { title: "says how a command that kills everything around it ended", check: checkKillAll },
+  { title: "serves two agents in one workspace", check: checkTwoAgents },
   { title: "ends its commands when the sandbox is disposed", check: checkDisposal },
   { title: "leaves nothing when the agent is killed", check: checkKilledAgent },
 ];
@@ -126,6 +128,22 @@ async function checkKillAll({ run, subject }: SandboxBox): Promise<void> {
   }
   assert.notEqual((await run("kill -KILL 0")).exitCode, 0);
   assert.equal((await run("echo still here")).stdout, "still here\n");
+}
+
+async function checkTwoAgents({ subject, sandbox, workspace, run }: SandboxBox): Promise<void> {
+  const other = await subject.open(workspace);
+  const both = await Promise.all([
+    run("echo a > a; sleep 0.3; cat b"),
+    runAndCollect(other, "echo b > b; sleep 0.3; cat a"),
+  ]);
+  assert.deepEqual(
+    both.map(({ stdout }) => stdout),
+    ["b\n", "a\n"],
+  );
+  const running = run("sleep 0.5; echo over");
+  await other[Symbol.asyncDispose]();
+  assert.equal((await running).stdout, "over\n");
+  assert.equal((await sandbox.run("true")).exitCode, 0);
 }
 
 async function checkDisposal({ run, sandbox }: SandboxBox): Promise<void> {

@@ -153,6 +153,9 @@ async function checkProcessFolder({ run, outside }: SandboxBox): Promise<void> {
   for (const file of reads) {
     assert.equal((await run(`timeout 2 head -c 16 ${file}`)).bytes.length, 0, file);
   }
+  // Settings of the whole machine, whoever they belong to; its own few are each command's.
+  const open = await run("find /sys /proc/sys /proc/irq /proc/bus /proc/fs -type f -writable 2>/dev/null");
+  assert.equal(open.stdout, "");
   assert.equal((await run(`ls -d /proc/1/root${outside} /proc/self/root${outside}`)).stdout, "");
 }
 

@@ -50,6 +50,7 @@ export const KERNEL_CASES: readonly SandboxCase[] = [
   },
   { title: "lets no program of another user's rights be used", check: checkBorrowedRights },
   { title: "makes no device that the machine would obey", check: checkDevices },
+  { title: "answers after a command that turned against what runs it", check: checkRebellion },
 ];
 
 async function checkBorrowedRights({ run }: SandboxBox): Promise<void> {
@@ -83,6 +84,13 @@ async function checkDevices({ run, workspace }: SandboxBox): Promise<void> {
   for (const name of ["disk", "null", "copied", "copied2"]) {
     assert.equal(existsSync(`${workspace}/${name}`), false, name);
   }
+  // Those of every program; nothing that leads to a disk or a console of the machine.
+  const usual = /^\/dev\/(null|zero|full|u?random|tty|ptmx|console|core|pts\/\d+|pts\/ptmx)$/;
+  const devices = (await run("find /dev -type b -o -type c")).stdout.trim().split("\n");
+  assert.deepEqual(
+    devices.filter((device) => !usual.test(device)),
+    [],
+  );
   // Harmless ones work: programs talk through them.
   assert.equal((await run("mkfifo pipe && test -p pipe")).exitCode, 0);
   const socket = `import socket
@@ -90,4 +98,41 @@ server = socket.socket(socket.AF_UNIX); server.bind("socket"); server.listen()
 client = socket.socket(socket.AF_UNIX); client.connect("socket"); client.send(b"through")
 print(server.accept()[0].recv(9).decode())`;
   assert.equal((await run(["python3", "-c", socket])).stdout, "through\n");
+}
+
+/** Against everything it can see of the machinery around it: stopped, starved, flooded, and lied for. */
+const REBELLIONS = {
+  stop: "import os, signal\nos.kill(-1, signal.SIGSTOP)",
+  starve: `import glob, resource
+for name in glob.glob("/proc/[0-9]*"):
+    for what in (resource.RLIMIT_NOFILE, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE, resource.RLIMIT_DATA, resource.RLIMIT_NPROC):
+        try: resource.prlimit(int(name[6:]), what, (1, 1))
+        except (OSError, ValueError): pass`,
+  speak: `import glob, os
+own = str(os.getpid())
+for name in glob.glob("/proc/[0-9]*/fd/*"):
+    if name.split("/")[2] == own: continue
+    try:
+        made = os.open(name, os.O_WRONLY | os.O_NONBLOCK)
+        os.write(made, b"\\0\\1exit 0\\n" * 100)
+    except OSError: pass`,
+  read: `import glob, os, select
+own = str(os.getpid())
+for name in glob.glob("/proc/[0-9]*/fd/0"):
+    if name.split("/")[2] == own: continue
+    try: os.read(os.open(name, os.O_RDONLY | os.O_NONBLOCK), 1000)
+    except OSError: pass`,
+  niceness:
+    "import os\nfor pid in range(1, 300):\n    try: os.setpriority(os.PRIO_PROCESS, pid, 19)\n    except OSError: pass",
+};
+
+async function checkRebellion({ run }: SandboxBox): Promise<void> {
+  for (const [name, rebellion] of Object.entries(REBELLIONS)) {
+    const said = await run(["sh", "-c", 'python3 -c "$1"; exit 3', "sh", rebellion], { timeoutMs: 3_000 });
+    assert.ok(said.exitCode !== 0, `${name}: it was said to have ended well`);
+    const startedMs = performance.now();
+    const next = await run("echo still here; exit 4", { timeoutMs: 5_000 });
+    assert.deepEqual([next.stdout, next.exitCode, next.stopped], ["still here\n", 4, undefined], name);
+    assert.ok(performance.now() - startedMs < 5_000, name);
+  }
 }

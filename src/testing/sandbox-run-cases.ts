@@ -83,8 +83,11 @@ const RESULT_CASES: readonly SandboxCase[] = [
   {
     title: "gives bytes that are no text unchanged",
     async check({ run }) {
-      const said = await run("printf '\\377\\376\\000\\303'");
-      assert.deepEqual([...said.bytes], [0xff, 0xfe, 0x00, 0xc3]);
+      const said = await run(
+        "printf '\\377\\376\\000\\303'; sleep 0.05; printf '\\251\\r\\033]52;c;eA==\\007'",
+      );
+      const text = [0xa9, 0x0d, 0x1b, ...Buffer.from("]52;c;eA=="), 0x07];
+      assert.deepEqual([...said.bytes], [0xff, 0xfe, 0x00, 0xc3, ...text]);
     },
   },
   {

@@ -15,6 +15,9 @@ import { findTestDocker, listContainersOver } from "./_docker.ts";
 
 const SUITE_TIMEOUT_MS = 400_000;
 
+/** Part of the titles of the cases to run; all without it. */
+const ONLY = process.env["LMAGENT_TEST_ONLY"] ?? "";
+
 interface Column {
   backend: SandboxBackend;
   user: TestUser;
@@ -57,6 +60,10 @@ for (const backend of TESTED_BACKENDS) {
   else for (const user of testUsers(backend)) columns.push(startColumn(backend, user));
 }
 
+function isWanted(title: string): boolean {
+  return title.includes(ONLY);
+}
+
 function startColumn(backend: SandboxBackend, user: TestUser): Column {
   const folder = mkdtempSync(join(base, `${backend}-`));
   if (user.uid !== undefined && user.gid !== undefined) chownSync(folder, user.uid, user.gid);
@@ -72,11 +79,18 @@ function startColumn(backend: SandboxBackend, user: TestUser): Column {
 /** Resolves with what the process said beside its outcomes. */
 async function runSuite({ backend, user, folder, outcomes }: Omit<Column, "ended">): Promise<string> {
   const { uid, gid, workspaceOwner = "own" } = user;
-  const { LMAGENT_TEST_DOCKER, LMAGENT_TEST_IMAGE, LMAGENT_TEST_ONLY, PATH } = process.env;
+  const { LMAGENT_TEST_DOCKER, LMAGENT_TEST_IMAGE, PATH } = process.env;
   const child = spawn(process.execPath, [script, backend, String(workspaceOwner)], {
     ...(uid === undefined ? {} : { uid, gid }),
     cwd: folder,
-    env: { PATH, HOME: folder, TMPDIR: folder, LMAGENT_TEST_DOCKER, LMAGENT_TEST_IMAGE, LMAGENT_TEST_ONLY },
+    env: {
+      PATH,
+      HOME: folder,
+      TMPDIR: folder,
+      LMAGENT_TEST_DOCKER,
+      LMAGENT_TEST_IMAGE,
+      LMAGENT_TEST_ONLY: ONLY,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let said = "";
@@ -91,7 +105,9 @@ async function runSuite({ backend, user, folder, outcomes }: Omit<Column, "ended
 }
 
 describe.each(columns)("sandbox $backend as $user.title", ({ backend, folder, outcomes, ended }) => {
-  const cases = listSandboxCases(backend).filter(({ exempt }) => exempt === undefined);
+  const cases = listSandboxCases(backend).filter(
+    ({ title, exempt }) => exempt === undefined && isWanted(title),
+  );
   it.each(cases)("$title", { timeout: SUITE_TIMEOUT_MS }, async ({ title }) => {
     const said = await ended;
     expect(outcomes.get(title)?.error ?? (outcomes.has(title) ? "" : said)).toBe("");
@@ -117,7 +133,9 @@ describe("backends", () => {
 const MARKS = { ok: "ok", failed: "FAILED", exempt: "-" } as const;
 
 afterAll(() => {
-  const titles = listSandboxCases("process").map(({ title }) => title);
+  const titles = listSandboxCases("process")
+    .map(({ title }) => title)
+    .filter(isWanted);
   const width = Math.max(...titles.map(({ length }) => length));
   const lines = [["", ...columns.map((_, index) => String(index + 1))]];
   for (const title of titles) lines.push([title, ...columns.map((column) => toMark(column, title))]);
