@@ -36,6 +36,8 @@ export interface ChooseOptions {
   version?: string;
   /** Tests even what has passed before. */
   retest?: boolean;
+  /** Ends a test, and the choice with the signal's reason. */
+  signal?: AbortSignal;
   /** Told of each test that was run. */
   onTested?: (backend: SandboxBackend, checks: readonly SandboxCheck[]) => void;
 }
@@ -114,10 +116,13 @@ async function tryBackend(backend: keyof typeof TRIES, options: ChooseOptions): 
     return { reason: errorMessage(thrown) };
   }
   if (!("sandbox" in tried)) return tried;
-  const fault = await findFault(tried, options);
-  if (fault === undefined) return tried;
-  await tried.sandbox[Symbol.asyncDispose]();
-  return { reason: fault };
+  let fault: string | undefined = "its test was interrupted";
+  try {
+    fault = await findFault(tried, options);
+  } finally {
+    if (fault !== undefined) await tried.sandbox[Symbol.asyncDispose]();
+  }
+  return fault === undefined ? tried : { reason: fault };
 }
 
 /** What the test of a sandbox found, unless the same has passed before. */
@@ -126,7 +131,8 @@ async function findFault({ sandbox, facts }: Tried, options: ChooseOptions): Pro
   const all = { ...facts, ...toCommonFacts(sandbox, options) };
   if (!options.retest && (await passed.has(all))) return undefined;
   const { testSandbox } = await import("./self-test.ts");
-  const checks = await testSandbox(sandbox, { stateDir: options.stateDir });
+  const checks = await testSandbox(sandbox, options);
+  options.signal?.throwIfAborted();
   options.onTested?.(sandbox.backend, checks);
   const failed = checks.filter(({ ok }) => !ok);
   if (failed.length > 0) return `its test failed: ${failed.map(toReason).join("; ")}`;

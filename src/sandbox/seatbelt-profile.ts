@@ -177,7 +177,10 @@ const BRIDGE_RULES = [
  * it. Disks of a Mac take `.GIT` for `.git`: such spellings are nobody's, and cannot be made at all.
  */
 function pinRules({ workspace, pins, pinFolders }: Place, pinned: readonly string[]): string[] {
-  const names = [...new Set(pinned.map((path) => path.split("/")[0] as string))];
+  // Names without a dot are ordinary ones, which others have too.
+  const names = [
+    ...new Set(pinned.flatMap((path) => path.split("/")).filter((name) => name.startsWith("."))),
+  ];
   const otherSpelling = (name: string): string =>
     `(deny file-write* (require-all (subpath ${workspace}) (regex #"/${toAnyCase(name)}(/|$)") (require-not (regex #"/${quote(name)}(/|$)"))))`;
   return [

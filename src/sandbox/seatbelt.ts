@@ -12,7 +12,7 @@ import type {
 } from "../core/sandbox.ts";
 import { STATE_FOLDER } from "../core/workspace.ts";
 import { toCleanEnvironment } from "./environment.ts";
-import { guardWorkspace, withWarnings } from "./git-guard.ts";
+import { guardWorkspace, withWarnings, type GuardedCommand } from "./git-guard.ts";
 import { createOutputPipes } from "./output-pipes.ts";
 import { OBEYED_FILES, readPins } from "./pins.ts";
 import { MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
@@ -51,12 +51,17 @@ export function createSeatbeltSandbox(options: SeatbeltSandboxOptions): Sandbox 
   const watch = createGroupWatch();
   const programs = new Set<SandboxProcess>();
   let home: string | undefined;
-  const prepare = (command: string | readonly string[], runOptions: SandboxRunOptions): ChildPlan => {
+  const prepare = (
+    command: string | readonly string[],
+    runOptions: SandboxRunOptions,
+    { repositories }: GuardedCommand,
+  ): ChildPlan => {
     const { spawn: user } = root.check();
     home ??= makeHome(user);
     watch.start(home);
     const cwd = join(root.path, toWorkingFolder(root.path, runOptions.cwd));
-    const plan = toPlan(command, { ...options, root: root.path, home, watch, wanted: runOptions });
+    const pinned = listPinned(root.path, repositories);
+    const plan = toPlan(command, { ...options, root: root.path, home, watch, pinned, wanted: runOptions });
     return { ...plan, cwd, user, outputs };
   };
   return {
@@ -64,15 +69,25 @@ export function createSeatbeltSandbox(options: SeatbeltSandboxOptions): Sandbox 
     isolated: true,
     network,
     async run(command, runOptions = {}) {
-      const guard = guardWorkspace(root.path);
-      const end = await supervise(prepare(command, runOptions), runOptions);
-      return withWarnings(withoutReport(end), guard.finish());
+      const guarded = guardWorkspace(root.path);
+      try {
+        const end = await supervise(prepare(command, runOptions, guarded), runOptions);
+        return withWarnings(withoutReport(end), guarded.finish());
+      } catch (thrown) {
+        guarded.finish();
+        throw thrown;
+      }
     },
     async start(command, runOptions = {}) {
-      const guard = guardWorkspace(root.path);
-      const plan = { ...prepare(command, runOptions), timeoutMs: undefined };
-      const finish = (end: ChildEnd): SandboxResult => withWarnings(withoutReport(end), guard.finish());
-      return keepUntilEnd(programs, await superviseProgram(plan, runOptions, finish));
+      const guarded = guardWorkspace(root.path);
+      const finish = (end: ChildEnd): SandboxResult => withWarnings(withoutReport(end), guarded.finish());
+      try {
+        const plan = { ...prepare(command, runOptions, guarded), timeoutMs: undefined };
+        return keepUntilEnd(programs, await superviseProgram(plan, runOptions, finish));
+      } catch (thrown) {
+        guarded.finish();
+        throw thrown;
+      }
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([...programs].map((program) => program[Symbol.asyncDispose]()));
@@ -88,32 +103,33 @@ function withoutReport({ report: _report, ...end }: ChildEnd): SandboxResult {
   return end;
 }
 
+/** What other programs obey: always, and what is there now. */
+function listPinned(root: string, repositories: readonly string[]): string[] {
+  const found = readPins(root, repositories).flatMap(({ path, access }) => (access === "read" ? [path] : []));
+  return [...new Set([...PINNED, ...found])];
+}
+
 interface SeatbeltRun extends SeatbeltSandboxOptions {
   root: string;
   home: string;
   watch: GroupWatch;
+  /** Relative to the workspace. */
+  pinned: readonly string[];
   wanted: SandboxRunOptions;
 }
 
 function toPlan(
   command: string | readonly string[],
-  {
-    root,
-    home,
-    watch,
-    wanted,
-    toolchains = [],
-    network = "none",
-    sandboxExecPath = SANDBOX_EXEC,
-  }: SeatbeltRun,
+  run: SeatbeltRun,
 ): Omit<ChildPlan, "outputs" | "cwd" | "user"> {
+  const { root, home, watch, wanted, pinned } = run;
+  const { toolchains = [], network = "none", sandboxExecPath = SANDBOX_EXEC } = run;
   const limits = toRunLimits(wanted);
-  const pins = readPins(root).flatMap(({ path, access }) => (access === "read" ? [path] : []));
   const profile = toSeatbeltProfile({
     workspace: root,
     temporary: home,
     toolchains,
-    pinned: [...new Set([...PINNED, ...pins])],
+    pinned,
     network,
   });
   // The kernel counts the processes of a user and not of a command, so their number is watched.

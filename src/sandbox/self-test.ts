@@ -9,9 +9,10 @@ import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises
 import { createServer, type AddressInfo, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { errorMessage } from "../core/errors.ts";
+import { AgentError, errorMessage } from "../core/errors.ts";
 import type { Sandbox, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
 import { judgeMemory, judgeProcesses, judgeTries, type Judged } from "./self-test-verdicts.ts";
+import { isInside } from "./trusted-binary.ts";
 import { HOG_MEMORY_MB, MEMORY_HOG, PROCESS_STORM, TRIES } from "./self-test-script.ts";
 
 /** One thing that was tried. */
@@ -26,7 +27,9 @@ export interface SandboxCheck {
 export interface SelfTestOptions {
   /** A folder of the user's own that commands must not see, beside the system's temporary one. Made when it is missing. */
   stateDir?: string | undefined;
-  signal?: AbortSignal;
+  /** The workspace on the host: bait is laid outside of it. */
+  workspaceRoot?: string;
+  signal?: AbortSignal | undefined;
 }
 
 /** Name of a variable that stands for the secrets in our own environment while the test runs. */
@@ -41,11 +44,11 @@ const MAX_OUTPUT_BYTES = 1024 * 1024;
  */
 export async function testSandbox(
   sandbox: Sandbox,
-  { stateDir, signal }: SelfTestOptions = {},
+  { stateDir, workspaceRoot, signal }: SelfTestOptions = {},
 ): Promise<readonly SandboxCheck[]> {
   const options = signal === undefined ? {} : { signal };
   try {
-    await using bait = await layBait(stateDir);
+    await using bait = await layBait({ stateDir, workspaceRoot });
     const tried = await runTries(sandbox, bait, options);
     const storm = await collect(sandbox, ["/bin/sh", "-c", PROCESS_STORM], { ...options, timeoutMs: 5_000 });
     const hog = await collect(sandbox, ["/bin/sh", "-c", MEMORY_HOG], {
@@ -112,10 +115,9 @@ interface Bait extends AsyncDisposable {
   connections: () => number;
 }
 
-async function layBait(stateDir: string | undefined): Promise<Bait> {
+async function layBait(places: BaitPlaces): Promise<Bait> {
   const secret = `lmagent-canary-${randomBytes(16).toString("hex")}`;
-  const parents = [tmpdir(), ...(stateDir === undefined ? [] : [stateDir])];
-  const folders = await Promise.all(parents.map((parent) => layCanary(parent, secret)));
+  const folders = await layCanaries(places, secret);
   const stranger = await startStranger(secret);
   let connections = 0;
   const server = await listen(() => (connections += 1));
@@ -132,6 +134,33 @@ async function layBait(stateDir: string | undefined): Promise<Bait> {
       await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
     },
   };
+}
+
+interface BaitPlaces {
+  stateDir: string | undefined;
+  workspaceRoot: string | undefined;
+}
+
+/** In the system's temporary folder and the user's own. Where neither can be written to, elsewhere. */
+async function layCanaries(
+  { stateDir, workspaceRoot }: BaitPlaces,
+  secret: string,
+): Promise<readonly string[]> {
+  const laid: string[] = [];
+  const lay = async (parent: string): Promise<void> => {
+    if (workspaceRoot !== undefined && isInside(workspaceRoot, parent)) return;
+    // A full or read-only disk is not the sandbox's fault.
+    const folder = await layCanary(parent, secret).catch(() => undefined);
+    if (folder !== undefined) laid.push(folder);
+  };
+  for (const parent of [tmpdir(), ...(stateDir === undefined ? [] : [stateDir])]) await lay(parent);
+  for (const parent of ["/var/tmp", "/dev/shm"]) if (laid.length === 0) await lay(parent);
+  if (laid.length > 0) return laid;
+  throw new AgentError(
+    "storage_failed",
+    `No file could be written to \`${tmpdir()}\`, so the sandbox cannot be tested. Free some space there, or set TMPDIR to another folder.`,
+    { data: { path: tmpdir() } },
+  );
 }
 
 /** Readable for everyone: only the sandbox may be what keeps a command from it. */

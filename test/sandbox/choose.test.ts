@@ -153,6 +153,18 @@ describe.runIf(usable)("the test before a sandbox is used", () => {
     expect([await choose(), await choose()]).toEqual([all, 0]);
   });
 
+  it("ends with its signal, and then nothing was chosen", async () => {
+    const controller = new AbortController();
+    const chosen = chooseSandbox({
+      workspaceRoot,
+      docker: NO_DOCKER,
+      allowUnsandboxed: true,
+      signal: controller.signal,
+    });
+    setTimeout(() => controller.abort(new Error("enough")), 60);
+    await expect(chosen).rejects.toThrow("enough");
+  });
+
   it("covers the network that was chosen, and that is said", async () => {
     const { sandbox, warning } = await chooseSandbox({
       workspaceRoot,

@@ -91,6 +91,19 @@ describe("the test of a sandbox", () => {
     ]);
   });
 
+  it("lays its bait elsewhere where the temporary folder cannot be used", async () => {
+    const before = process.env["TMPDIR"];
+    process.env["TMPDIR"] = join(workspaceRoot, "not-there");
+    try {
+      const checks = await testSandbox(createSayingSandbox("\n== end\n"), { workspaceRoot });
+      expect(checks).toContainEqual({ name: "files of this machine cannot be read", ok: true, detail: "" });
+    } finally {
+      if (before === undefined) delete process.env["TMPDIR"];
+      else process.env["TMPDIR"] = before;
+    }
+    expect(await readdir(workspaceRoot)).toEqual([]);
+  });
+
   it("leaves nothing behind", async () => {
     const before = await readdir(tmpdir());
     await testSandbox(createSayingSandbox(""), { stateDir: join(folder, "state") });

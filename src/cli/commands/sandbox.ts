@@ -40,23 +40,18 @@ export async function runInSandbox(words: readonly string[], flags: SandboxFlags
   const settings = await readSandboxSettings(flags);
   // Whoever names the backend here has asked for it.
   const allowUnsandboxed = settings.allowUnsandboxed || (flags.backend ?? flags.sandbox) === "process";
-  const interrupt = onInterrupt();
-  try {
-    return await withSandbox(settings, { allowUnsandboxed }, async ({ sandbox, warning }) => {
-      if (warning !== undefined) process.stderr.write(`lmagent: ${warning}\n`);
-      const result = await sandbox.run(words.length === 1 ? (words[0] as string) : words, {
-        ...options,
-        signal: interrupt.signal,
-        onOutput: (chunk, stream) => process[stream].write(chunk),
-      });
-      for (const each of result.warnings ?? []) process.stderr.write(`lmagent: ${toTerminalLine(each)}\n`);
-      if (result.stopped === undefined) return result.exitCode;
-      process.stderr.write(`lmagent: the command was stopped (${result.stopped}).\n`);
-      return result.stopped === "aborted" ? EXIT_INTERRUPTED : result.exitCode || 1;
+  return withSandbox(settings, { allowUnsandboxed }, async ({ sandbox, warning }, signal) => {
+    if (warning !== undefined) process.stderr.write(`lmagent: ${warning}\n`);
+    const result = await sandbox.run(words.length === 1 ? (words[0] as string) : words, {
+      ...options,
+      signal,
+      onOutput: (chunk, stream) => process[stream].write(chunk),
     });
-  } finally {
-    interrupt.dispose();
-  }
+    for (const each of result.warnings ?? []) process.stderr.write(`lmagent: ${toTerminalLine(each)}\n`);
+    if (result.stopped === undefined) return result.exitCode;
+    process.stderr.write(`lmagent: the command was stopped (${result.stopped}).\n`);
+    return result.exitCode || 1;
+  });
 }
 
 /** Tries what a command must not be able to do. Exit code 1 when one of the tries succeeds, or when nothing isolates. */
@@ -93,19 +88,28 @@ function readSandboxSettings(flags: SandboxFlags): Promise<Settings> {
   );
 }
 
+/** Ctrl-C ends what runs, in order. */
 async function withSandbox(
   settings: Settings,
   options: Partial<ChooseOptions> & Pick<ChooseOptions, "allowUnsandboxed">,
-  use: (chosen: ChosenSandbox) => Promise<number>,
+  use: (chosen: ChosenSandbox, signal: AbortSignal) => Promise<number>,
 ): Promise<number> {
-  await using workspace = await openWorkspace(settings.workspace, {
-    home: settings.userHome,
-    stateDir: settings.home,
-  });
+  const { home, userHome } = settings;
+  await using workspace = await openWorkspace(settings.workspace, { home: userHome, stateDir: home });
   const { chooseSandbox } = await import("../../sandbox/choose.ts");
-  const chosen = await chooseSandbox({ ...toChooseOptions(settings, workspace.root), ...options });
-  await using _ = chosen.sandbox;
-  return await use(chosen);
+  const interrupt = onInterrupt();
+  const { signal } = interrupt;
+  try {
+    const chosen = await chooseSandbox({ ...toChooseOptions(settings, workspace.root), ...options, signal });
+    await using _ = chosen.sandbox;
+    const code = await use(chosen, signal);
+    return signal.aborted ? EXIT_INTERRUPTED : code;
+  } catch (thrown) {
+    if (signal.aborted) return EXIT_INTERRUPTED;
+    throw thrown;
+  } finally {
+    interrupt.dispose();
+  }
 }
 
 /** What is more than a command can have becomes the most it can have, and that is said. */

@@ -8,22 +8,27 @@ import type { DoctorCheck } from "./checks.ts";
 
 /** Chooses as an agent would, and always tests. */
 export async function checkSandbox(settings: Settings, root: string): Promise<readonly DoctorCheck[]> {
-  const tests: SandboxCheck[] = [];
+  const tests = new Map<string, readonly SandboxCheck[]>();
   let chosen: ChosenSandbox;
   try {
     chosen = await chooseSandbox({
       ...toChooseOptions(settings, root),
       allowUnsandboxed: settings.allowUnsandboxed,
       retest: true,
-      onTested: (_backend, checks) => tests.push(...checks),
+      onTested: (backend, checks) => tests.set(backend, checks),
     });
   } catch (error) {
     return [toBroken(error)];
   }
   await using sandbox = chosen.sandbox;
   const label = toSandboxLabel(sandbox);
-  const passed = tests.filter(({ ok }) => ok).length;
-  const detail = chosen.warning ?? `${passed} of ${tests.length} tests passed`;
+  const checks = tests.get(sandbox.backend) ?? [];
+  const passed = `${checks.filter(({ ok }) => ok).length} of ${checks.length} tests passed`;
+  const said = [
+    ...(sandbox.isolated ? [passed] : []),
+    ...(chosen.warning === undefined ? [] : [chosen.warning]),
+  ];
+  const detail = [...said, ...chosen.faults].join("; ");
   return [
     { name: "sandbox", status: chosen.warning === undefined ? "ok" : "note", detail: `${label}: ${detail}` },
     ...chosen.considered.filter(isWorthKnowing).map(toNote),
