@@ -323,6 +323,24 @@ describe("lmagent trust", () => {
     expect((await runAgent(["trust", "list"], { place })).stdout).toMatch(/^new/);
   });
 
+  it("needs more than a yes in a script where nothing isolates the tool", async () => {
+    using place = createPlace();
+    writeTool(place, "hello.mjs", TOOL);
+    const words = ["trust", "add", "hello", "--yes", "--sandbox", "process"];
+    const run = await runAgent(words, { place });
+    expect(run).toMatchObject({
+      code: 64,
+      stdout: expect.stringContaining("It would run WITHOUT isolation") as string,
+      stderr: expect.stringContaining("Add `--allow-unsandboxed` to accept that.") as string,
+    });
+    expect((await runAgent(["trust", "list"], { place })).stdout).toMatch(/^new/);
+    const outside = await runAgent(["trust", "add", "hello", "--yes", "--outside-sandbox"], { place });
+    expect(outside).toMatchObject({ code: 0 });
+    expect((await runAgent(["trust", "list"], { place })).stdout).toMatch(
+      /^trusted .* outside the sandbox$/m,
+    );
+  });
+
   it("names the tools that are not there", async () => {
     using place = createPlace();
     const run = await runAgent(["trust", "add", "nothing", "--yes"], { place });
