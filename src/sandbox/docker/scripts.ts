@@ -91,7 +91,6 @@ lm_run() {
   lm_count "$lm_pids" max; lm_refused=$lm_value
   (
     trap - HUP INT QUIT ALRM TERM USR1 USR2
-    echo 1000 >/proc/self/oom_score_adj
     unset OLDPWD lm_secret
     while [ "$1" != -- ]; do export "$1"; shift; done
     shift
@@ -110,8 +109,8 @@ lm_run() {
 }
 `;
 
-/** Becomes the program that its arguments name. When memory is short it goes before the first process. */
-export const BECOME = `echo 1000 >/proc/self/oom_score_adj; exec "$@"`;
+/** Becomes the program that its arguments name; one that is not there ends it with 127, as everywhere. */
+export const BECOME = `exec "$@"`;
 
 /** Removes what a command has left in the container's own folders; fails when something stays. */
 export const CLEANER = `${RUNNER}lm_left=0; lm_sweep; lm_check; exit $lm_left`;

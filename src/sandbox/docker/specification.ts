@@ -20,7 +20,7 @@ const MAX_FILE_BYTES = 1_024 * MEGABYTE;
 const MAX_OPEN_FILES = 1_024;
 /** A share of one processor, in billionths. */
 const NANO_CPUS = 9e8;
-/** So that of all processes of the machine the kernel ends ours first when memory is short. Commands raise theirs to 1,000. */
+/** So that of all processes of the machine the kernel ends ours first when memory is short. */
 const OOM_SCORE_ADJUSTMENT = 500;
 
 /** What Docker hides by default (moby, `oci/defaults.go`), and what else tells of the machine or of whoever made the image. */
