@@ -1,7 +1,8 @@
 import { AgentError } from "../../core/errors.ts";
 import type { ToolFile, TrustEntry, TrustStore } from "../../permissions/index.ts";
 import { createLineReader } from "../../tui/plain/line-reader.ts";
-import { toTerminalLine, toTerminalText } from "../../tui/terminal-text.ts";
+import { toTerminalJson, toTerminalLine, toVisibleText } from "../../tui/terminal-text.ts";
+import { wrapExactly } from "../../tui/wrap.ts";
 import { fileDiff } from "../../workspace/diff.ts";
 import { openWorkspace } from "../../workspace/index.ts";
 import {
@@ -66,9 +67,11 @@ interface TrustRow {
 export async function listTrust(flags: TrustFlags): Promise<number> {
   await using ground = await openTrustGround(flags);
   const rows = toRows(ground);
-  if (flags.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+  if (flags.json) process.stdout.write(`${toTerminalJson(rows, 2)}\n`);
   else if (rows.length === 0)
-    process.stdout.write(`Nothing in ${ground.workspace} needs trust, and nothing is trusted.\n`);
+    process.stdout.write(
+      `Nothing in ${toTerminalLine(ground.workspace)} needs trust, and nothing is trusted.\n`,
+    );
   else process.stdout.write(`${rows.map(toLine).join("\n")}\n`);
   for (const problem of ground.problems) process.stderr.write(`lmagent: ${toTerminalLine(problem)}\n`);
   return 0;
@@ -171,7 +174,9 @@ async function addTool(file: ToolFile, { ground, flags, place }: AddContext): Pr
       process.stderr.write(`lmagent: ${file.name} is not trusted: ${toTerminalLine(parsed.error)}.\n`);
       return false;
     }
-    process.stdout.write(`${file.name} is trusted. It says: ${parsed.declaration.description}\n`);
+    process.stdout.write(
+      `${file.name} is trusted. It says: ${toTerminalLine(parsed.declaration.description)}\n`,
+    );
     return true;
   } finally {
     interrupt.dispose();
@@ -214,6 +219,8 @@ function refuseSilentRisk({ isRisky }: Place, { allowUnsandboxed }: Settings): v
   );
 }
 
+const LINE_START = "  | ";
+
 /** All that a decision needs: what it is, where it runs, its text or what has changed in it, with every hidden sign made visible. */
 export async function describePending(
   { file, name, sha256, state, text, before }: PendingTool,
@@ -221,6 +228,8 @@ export async function describePending(
 ): Promise<string> {
   const lines = text.split("\n").length;
   const shown = state === "changed" && before !== undefined ? await fileDiff(file, before, text) : text;
+  // A line that the terminal breaks would go on at its edge, and look like our own words.
+  const columns = Math.max(20, (process.stdout.columns ?? Number.POSITIVE_INFINITY) - LINE_START.length);
   const note = "What was trusted before is not kept; this is the whole text.";
   return [
     "",
@@ -228,10 +237,11 @@ export async function describePending(
     `It would run ${place}.`,
     ...(state === "changed" && before === undefined ? [note] : []),
     "",
-    ...toTerminalText(shown)
+    ...toVisibleText(shown.replaceAll("\r\n", "\n"))
       .trimEnd()
       .split("\n")
-      .map((line) => `  | ${line}`),
+      .flatMap((line) => wrapExactly(line, columns))
+      .map((line) => LINE_START + line),
     "",
     "",
   ].join("\n");
