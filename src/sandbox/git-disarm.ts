@@ -93,7 +93,7 @@ function isHarmless({ section, subsection, key, value = "" }: GitSetting): boole
 /** Other machines by known protocols; `ext::` and its like start programs, and a leading `-` would be an option. */
 function isHarmlessUrl(url: string): boolean {
   if (/^(https?|ssh|git):\/\/[^-/\s][^\s]*$/i.test(url)) return true;
-  return /^(?:\w[\w.-]*@)?\w[\w.-]*:(?!:)[\w~/][^\s:]*$/.test(url);
+  return /^(?:\w[\w.-]*@)?\w[\w.-]*:(?!:|\/\/)[\w~/][^\s:]*$/.test(url);
 }
 
 function toName({ section, subsection, key }: GitSetting): string {

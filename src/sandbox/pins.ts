@@ -151,7 +151,8 @@ function addRepository(
   { root, path }: { root: string; path: string },
 ): void {
   using git = openFolderBelow(folder.at("."), path);
-  if (git === undefined) return;
+  // A file that leads to a repository elsewhere.
+  if (git === undefined) return pins.add(path);
   ensureGitPlaces(git);
   const settings = readGitConfig(git) ?? [];
   const within = path === "." ? "" : `${path}/`;
@@ -252,6 +253,7 @@ function findModules(folder: FolderHandle, { path, depth, found }: ModuleSearch)
       findModules(inner, { path: way, depth: depth + 1, found });
       continue;
     }
+    ensureGitPlaces(inner);
     found.push(way);
     using nested = openFolder(inner.at("modules"));
     if (nested !== undefined) findModules(nested, { path: `${way}/modules`, depth: depth + 1, found });

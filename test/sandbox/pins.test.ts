@@ -1,0 +1,370 @@
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { AgentError } from "../../src/core/errors.ts";
+import { guardWorkspace } from "../../src/sandbox/git-guard.ts";
+import { parseGitConfig, toGitConfig } from "../../src/sandbox/git-config.ts";
+import { closePins, holdPins } from "../../src/sandbox/held-pins.ts";
+import { readPins } from "../../src/sandbox/pins.ts";
+
+let base: string;
+let root: string;
+
+beforeEach(() => {
+  base = mkdtempSync(join(realpathSync(tmpdir()), "lmagent-pins-test-"));
+  root = join(base, "workspace");
+  mkdirSync(root);
+});
+
+afterEach(() => rmSync(base, { recursive: true, force: true }));
+
+function put(path: string, text = "", mode = 0o644): void {
+  mkdirSync(dirname(join(root, path)), { recursive: true });
+  writeFileSync(join(root, path), text);
+  chmodSync(join(root, path), mode);
+}
+
+/** A repository as git makes it, without needing git. */
+function putRepository(path: string, config = "[core]\n\trepositoryformatversion = 0\n"): void {
+  put(`${path}/HEAD`, "ref: refs/heads/main\n");
+  put(`${path}/config`, config);
+  for (const name of ["objects", "refs/heads"]) mkdirSync(join(root, path, name), { recursive: true });
+}
+
+const describePins = (repositories?: readonly string[]): string[] =>
+  readPins(root, repositories).map(({ path, kind, access }) => `${access} ${kind} ${path}`);
+
+describe("pins", () => {
+  it("hold the agent's own folder and nothing else in an empty workspace", () => {
+    expect(describePins()).toEqual(["read folder .lmagent"]);
+    expect(readFileSync(join(root, ".lmagent/.gitignore"), "utf8")).toBe("*\n");
+  });
+
+  it("hold what git would run, and make what is missing of it", () => {
+    mkdirSync(join(root, ".git"));
+    expect(describePins().slice(1)).toEqual([
+      "write folder .git",
+      "read file .git/config",
+      "read folder .git/hooks",
+    ]);
+    expect([readFileSync(join(root, ".git/config"), "utf8"), existsSync(join(root, ".git/hooks"))]).toEqual([
+      "",
+      true,
+    ]);
+  });
+
+  it("hold a file that leads to a repository elsewhere", () => {
+    put(".git", "gitdir: ../elsewhere\n");
+    expect(describePins()).toContain("read file .git");
+  });
+
+  it("hold files that editors obey, with the folders above them", () => {
+    for (const path of [".envrc", ".vscode/tasks.json", ".vscode/other.json", ".idea/x.xml"]) put(path);
+    expect(describePins().slice(1)).toEqual([
+      "read file .envrc",
+      "read folder .idea",
+      "write folder .vscode",
+      "read file .vscode/tasks.json",
+    ]);
+  });
+
+  it("hold settings that the configuration draws in, and those of one work tree", () => {
+    putRepository(
+      ".git",
+      "[include]\n\tpath = ../shared/settings\n[include]\n\tpath = ../../outside\n[extensions]\n\tworktreeConfig\n",
+    );
+    put("shared/settings");
+    const pins = describePins();
+    expect(pins).toEqual(
+      expect.arrayContaining([
+        "write folder shared",
+        "read file shared/settings",
+        "read file .git/config.worktree",
+      ]),
+    );
+    expect(pins.filter((pin) => pin.includes("outside"))).toEqual([]);
+  });
+
+  it("hold repositories of submodules, also with a path for a name, and further ones", () => {
+    putRepository(".git");
+    putRepository(".git/modules/plain");
+    putRepository(".git/modules/with/path");
+    putRepository("other/.git");
+    const pins = describePins(["other/.git"]);
+    for (const path of [".git/modules/plain", ".git/modules/with/path", "other/.git"])
+      expect(pins).toEqual(
+        expect.arrayContaining([
+          `write folder ${path}`,
+          `read file ${path}/config`,
+          `read folder ${path}/hooks`,
+        ]),
+      );
+  });
+
+  it("name parents before what is in them", () => {
+    putRepository(".git/modules/with/path");
+    put(".vscode/tasks.json");
+    const paths = readPins(root).map(({ path }) => path);
+    for (const [index, path] of paths.entries()) {
+      const parent = dirname(path);
+      expect(parent === "." || paths.slice(0, index).includes(parent)).toBe(true);
+    }
+  });
+
+  it("follow no link, and leave links out", () => {
+    put("../outside/config", "[core]\n");
+    mkdirSync(join(base, "outside/objects"));
+    symlinkSync("../outside", join(root, ".git"));
+    symlinkSync("../outside", join(root, ".vscode"));
+    symlinkSync("/etc/passwd", join(root, ".envrc"));
+    expect(describePins()).toEqual(["read folder .lmagent"]);
+    expect(existsSync(join(base, "outside/hooks"))).toBe(false);
+  });
+
+  it("are refused when the agent's own folder is a link or a file", () => {
+    for (const plant of [() => symlinkSync("/etc", join(root, ".lmagent")), () => put(".lmagent")]) {
+      plant();
+      expect(() => readPins(root)).toThrow(
+        expect.toSatisfy((thrown: unknown) => AgentError.is(thrown, "workspace_invalid")),
+      );
+      rmSync(join(root, ".lmagent"));
+    }
+  });
+
+  it.runIf(process.platform === "linux")("are held as they were found, whatever takes their place", () => {
+    putRepository(".git");
+    mkdirSync(join(root, ".git/hooks"));
+    const pins = holdPins(root, []);
+    try {
+      renameSync(join(root, ".git"), join(root, "moved"));
+      symlinkSync("/etc", join(root, ".git"));
+      const hooks = pins.find(({ path }) => path === ".git/hooks");
+      expect(readlinkSync(`/proc/self/fd/${hooks?.descriptor}`)).toBe(join(root, "moved/hooks"));
+      expect(hooks?.ino).toBe(statSync(join(root, "moved/hooks")).ino);
+      expect(pins[0]?.path).toBe(".");
+    } finally {
+      closePins(pins);
+    }
+  });
+});
+
+describe("git's configuration", () => {
+  it("is read as git reads it", () => {
+    const text = `\uFEFF[core] bare ; comment
+      editor = "a \\"b\\" # c" # comment
+[Remote "o\\"rigin"]
+      URL = one\\
+ two
+[a.B]
+      c=
+`;
+    expect(parseGitConfig(text)).toEqual([
+      { section: "core", subsection: "", key: "bare", value: undefined },
+      { section: "core", subsection: "", key: "editor", value: 'a "b" # c' },
+      { section: "remote", subsection: 'o"rigin', key: "url", value: "one two" },
+      { section: "a", subsection: "b", key: "c", value: "" },
+    ]);
+  });
+
+  it("is refused when it is not in git's format", () => {
+    for (const text of ["key = value\n", "[core\nx = y\n", "[core]\n= y\n", "[core]\n\u0000\n"])
+      expect(parseGitConfig(text)).toBeUndefined();
+  });
+
+  it("comes back the same after it was written", () => {
+    const settings = [
+      { section: "remote", subsection: 'a "b" \\ c', key: "url", value: 'x # y; "z"\n\tw' },
+      { section: "core", subsection: "", key: "bare", value: undefined },
+    ];
+    expect(parseGitConfig(toGitConfig(settings))).toEqual(settings);
+  });
+});
+
+/** What `body` leaves, told by the guard. */
+function guarded(body: () => void): string[] {
+  const guard = guardWorkspace(root);
+  body();
+  return guard.finish();
+}
+
+describe("what a command leaves", () => {
+  it("is nothing to tell of when it is ordinary", () => {
+    putRepository("of-user/.git", "[core]\n\tpager = less\n");
+    put(".envrc", "of the user");
+    const said = guarded(() => {
+      put("src/new.ts");
+      putRepository(
+        ".git",
+        '[core]\n\tbare = false\n[remote "origin"]\n\turl = https://example.org/a.git\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n',
+      );
+      put(".git/hooks/pre-commit.sample", "", 0o755);
+    });
+    expect(said).toEqual([]);
+    expect(readFileSync(join(root, "of-user/.git/config"), "utf8")).toContain("pager");
+    expect(readFileSync(join(root, ".git/config"), "utf8")).toContain("https://example.org/a.git");
+  });
+
+  it.each([".git", "deep/below/it/.git", "bare", "hidden/as/repository"])(
+    "has the repository %s disarmed",
+    (path) => {
+      const said = guarded(() => {
+        putRepository(
+          path,
+          '[core]\n\tfsmonitor = evil\n\tbare = false\n[alias]\n\tx = "!evil"\n[remote "o"]\n\turl = ext::evil\n',
+        );
+        put(`${path}/hooks/pre-commit`, "#!/bin/sh\n", 0o755);
+      });
+      expect(said.join("\n")).toMatch(/core\.fsmonitor.*alias\.x.*remote\.o\.url/);
+      expect(said.join("\n")).toContain("pre-commit");
+      expect(parseGitConfig(readFileSync(join(root, path, "config"), "utf8"))).toEqual([
+        { section: "core", subsection: "", key: "bare", value: "false" },
+      ]);
+      expect(readFileSync(join(root, path, "config.removed"), "utf8")).toContain("fsmonitor");
+      expect(statSync(join(root, path, "hooks/pre-commit")).mode & 0o111).toBe(0);
+    },
+  );
+
+  it("keeps harmless addresses only", () => {
+    const keep = [
+      "https://example.org/a.git",
+      "ssh://git@example.org/a",
+      "git@example.org:a/b.git",
+      "git://example.org/a",
+    ];
+    const drop = [
+      "ext::sh -c evil",
+      "file:///etc",
+      "-oProxyCommand=evil",
+      "ssh://-oProxyCommand=evil/x",
+      "/etc",
+      "../other",
+      "fd::7",
+      "host::x",
+    ];
+    const text = [...keep, ...drop].map((url, index) => `[remote "r${index}"]\n\turl = "${url}"\n`).join("");
+    guarded(() => putRepository(".git", text));
+    const kept = parseGitConfig(readFileSync(join(root, ".git/config"), "utf8"))?.map(({ value }) => value);
+    expect(kept).toEqual(keep);
+  });
+
+  it("has no configuration that cannot be read", () => {
+    const said = guarded(() => putRepository(".git", "[core\n\tfsmonitor = evil\n"));
+    expect(said[0]).toContain("cannot be read");
+    expect(readFileSync(join(root, ".git/config"), "utf8")).toBe("");
+  });
+
+  it("has no links in the place of configuration and hooks", () => {
+    put("../outside/config", "[core]\n\tfsmonitor = evil\n");
+    put("../outside/hooks/pre-commit", "", 0o755);
+    guarded(() => {
+      putRepository(".git");
+      rmSync(join(root, ".git/config"));
+      symlinkSync("../../outside/config", join(root, ".git/config"));
+      symlinkSync("../../outside/hooks", join(root, ".git/hooks"));
+    });
+    expect(lstatSync(join(root, ".git/config")).isFile()).toBe(true);
+    expect(existsSync(join(root, ".git/hooks"))).toBe(false);
+    expect(statSync(join(base, "outside/hooks/pre-commit")).mode & 0o111).toBe(0o111);
+    expect(readFileSync(join(base, "outside/config"), "utf8")).toContain("fsmonitor");
+  });
+
+  it("sends git nowhere else by a common folder", () => {
+    putRepository(".git");
+    const said = guarded(() => {
+      put(".git/commondir", "../common\n");
+      put(".git/worktrees/evil/commondir", "../../../common\n");
+      put(".git/worktrees/usual/commondir", "../..\n");
+    });
+    expect(said.length).toBe(2);
+    expect(
+      [".git/commondir", ".git/worktrees/evil/commondir", ".git/worktrees/usual/commondir"].map((path) =>
+        existsSync(join(root, path)),
+      ),
+    ).toEqual([false, false, true]);
+  });
+
+  it("is told of when git or an editor would obey it", () => {
+    put(".vscode/settings.json", "{}");
+    const said = guarded(() => {
+      put(".vscode/settings.json", "{ }");
+      put(".vscode/tasks.json");
+      put("sub/.git", "gitdir: ../hidden");
+    });
+    expect(said.map((line) => /`([^`]+)`/.exec(line)?.[1])).toEqual([
+      ".vscode/settings.json",
+      ".vscode/tasks.json",
+      "sub/.git",
+    ]);
+  });
+
+  it("is told of without letting names act on the terminal, and not without end", () => {
+    const said = guarded(() => {
+      putRepository(".git", '[core]\n\tfsmonitor = x\n[alias "\u001b]52;c;x\u0007\u202e"]\n\tx = "!evil"\n');
+      for (let count = 0; count < 30; count += 1) put(`many${count}/.git`, "gitdir: x");
+    });
+    expect(said.length).toBe(8);
+    for (const letter of ["\u001b", "\u0007", "\u202e"]) expect(said.join("")).not.toContain(letter);
+    expect(said.join("")).toContain("\\u{1b}");
+  });
+
+  it("is not what the user made between two commands", () => {
+    expect(guarded(() => {})).toEqual([]);
+    putRepository("mine/.git", "[core]\n\tpager = less\n");
+    const guard = guardWorkspace(root);
+    expect([guard.repositories, guard.finish()]).toEqual([["mine/.git"], []]);
+    expect(readFileSync(join(root, "mine/.git/config"), "utf8")).toContain("pager");
+  });
+
+  it("is disarmed too when another command began meanwhile", () => {
+    const first = guardWorkspace(root);
+    putRepository("planted/.git", "[core]\n\tpager = evil\n");
+    const second = guardWorkspace(root);
+    expect([...second.finish(), ...first.finish()].join("")).toContain("core.pager");
+    expect(readFileSync(join(root, "planted/.git/config"), "utf8")).toBe("");
+  });
+
+  it("leaves git working", ({ skip }) => {
+    try {
+      execFileSync("git", ["--version"]);
+    } catch {
+      skip(process.env["CI"] !== "true", "git is not installed");
+    }
+    const git = (...args: string[]): string =>
+      execFileSync("git", [
+        "-C",
+        root,
+        "-c",
+        "safe.directory=*",
+        "-c",
+        "user.name=T",
+        "-c",
+        "user.email=t@localhost",
+        ...args,
+      ]).toString();
+    const said = guarded(() => {
+      git("init", "-q", "-b", "main", ".");
+      git("config", "core.pager", "evil");
+      git("remote", "add", "origin", "https://example.org/a.git");
+    });
+    expect(said.length).toBe(1);
+    git("commit", "-q", "--allow-empty", "-m", "made");
+    expect(git("log", "--format=%s")).toBe("made\n");
+    expect(git("config", "--local", "--list")).not.toContain("pager");
+  });
+});
