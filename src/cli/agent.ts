@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Approver, PermissionMode } from "../core/approval.ts";
-import type { AgentEvent } from "../core/events.ts";
+import type { AgentEvent, WarningCode } from "../core/events.ts";
 import { Inbox } from "../core/inbox.ts";
 import { run, type RunResult } from "../core/loop.ts";
 import type { Message } from "../core/message.ts";
@@ -17,7 +17,9 @@ import type { Tool } from "../core/tool.ts";
 import type { Workspace } from "../core/workspace.ts";
 import { createTools, createTodoList, type TodoList } from "../tools/index.ts";
 import { readContextFiles, toPromptParts } from "./context-files.ts";
+import type { CustomTools } from "./custom-tools.ts";
 import type { ChosenModel } from "./model-choice.ts";
+import type { Safeguards, SessionSafeguards } from "./safeguards.ts";
 import type { Settings } from "./settings.ts";
 import { toLabel, type WorkspaceSandbox } from "./workspace-sandbox.ts";
 
@@ -28,6 +30,9 @@ export interface AgentParts {
   sessions: SessionStore;
   chosen: ChosenModel;
   approver: Approver;
+  safeguards: Safeguards;
+  /** What the workspace brings along and the user has trusted. */
+  customTools: CustomTools;
 }
 
 /** One conversation that can be prompted again and again. */
@@ -39,28 +44,37 @@ export class Agent implements AsyncDisposable {
   readonly #settings: Settings;
   readonly #chosen: ChosenModel;
   readonly #approver: Approver;
+  readonly #safeguards: Safeguards;
+  readonly #customTools: CustomTools;
+  #session: Session | undefined;
+  #sessionSafeguards: SessionSafeguards | undefined;
   #mode: PermissionMode;
   /** What the user wants, and whether they said so. */
   #asked: { mode: PermissionMode; given: boolean };
   /** Events that come from the user and not from the loop. */
   #notices: AgentEvent[] = [];
   #warned = false;
-  #session: Session | undefined;
   #messages: Message[] = [];
   #todos: TodoList;
   #tools: readonly Tool[];
 
-  constructor({ settings, workspace, sandbox, sessions, chosen, approver }: AgentParts) {
+  constructor(parts: AgentParts) {
+    const { settings, workspace, sandbox, sessions, chosen, approver, safeguards, customTools } = parts;
     this.workspace = workspace;
     this.#sandbox = sandbox;
     this.sessions = sessions;
     this.#settings = settings;
     this.#chosen = chosen;
     this.#approver = approver;
+    this.#safeguards = safeguards;
+    this.#customTools = customTools;
     this.#mode = settings.mode;
     this.#asked = { mode: settings.mode, given: settings.modeGiven };
     this.#todos = createTodoList();
     this.#tools = this.#createTools();
+    for (const message of [...safeguards.warnings, ...customTools.problems])
+      this.#warn("settings_ignored", message);
+    for (const { warning } of customTools.pending) this.#warn("tool_not_trusted", warning);
   }
 
   get model(): Model {
@@ -136,6 +150,10 @@ export class Agent implements AsyncDisposable {
     { signal }: { signal?: AbortSignal } = {},
   ): AsyncGenerator<AgentEvent, RunResult | undefined> {
     const session = await this.#openSession();
+    const { policy, audit } = (this.#sessionSafeguards ??= this.#safeguards.forSession(
+      session.id,
+      (message) => this.#warn("settings_ignored", message),
+    ));
     const events = run({
       model: this.model,
       tools: this.#tools,
@@ -143,6 +161,9 @@ export class Agent implements AsyncDisposable {
       input,
       mode: () => this.#mode,
       approver: this.#approver,
+      policy,
+      audit,
+      redactor: this.#safeguards.redactor,
       inbox: this.inbox,
       limits: { turns: this.#settings.maxTurns, timeMs: this.#settings.maxTimeMs },
       temperature: this.#settings.temperature,
@@ -167,6 +188,8 @@ export class Agent implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#close();
+    // Their processes run in the sandbox.
+    await Promise.allSettled([this.#customTools[Symbol.asyncDispose]()]);
     await Promise.allSettled([
       this.#sandbox[Symbol.asyncDispose](),
       this.workspace[Symbol.asyncDispose](),
@@ -206,19 +229,26 @@ export class Agent implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const session = this.#session;
+    const opened = [this.#session, this.#sessionSafeguards];
     this.#session = undefined;
-    await session?.[Symbol.asyncDispose]();
+    this.#sessionSafeguards = undefined;
+    for (const each of opened) await each?.[Symbol.asyncDispose]();
+  }
+
+  /** Comes out with the next event. */
+  #warn(code: WarningCode, message: string): void {
+    this.#notices.push({ type: "warning", code, message });
   }
 
   #createTools(): readonly Tool[] {
-    return createTools({
+    const tools = createTools({
       workspace: this.workspace,
       sandbox: this.#sandbox.sandbox,
       ...(this.#settings.todos ? { todos: this.#todos } : {}),
       now: () => new Date(),
       allowUnsandboxed: this.#settings.allowUnsandboxed,
     });
+    return [...tools, ...this.#customTools.tools];
   }
 }
 

@@ -9,6 +9,8 @@ import { Agent } from "./agent.ts";
 import { chooseModel } from "./model-choice.ts";
 import { packageVersion } from "./package-root.ts";
 import type { Settings } from "./settings.ts";
+import { openSafeguards } from "./safeguards.ts";
+import { loadCustomTools } from "./custom-tools.ts";
 import { createWorkspaceSandbox, type WorkspaceSandbox } from "./workspace-sandbox.ts";
 
 /** Everything of an agent but its model. */
@@ -53,10 +55,16 @@ export async function openAgent(
   const options = signal === undefined ? {} : { signal };
   let agent: Agent | undefined;
   const ground = await openGround(settings, { mode: () => agent?.mode ?? settings.mode });
+  const { root } = ground.workspace;
   try {
+    // Nothing is started for rules that cannot be relied on.
+    const [safeguards, customTools] = await Promise.all([
+      openSafeguards(settings, root),
+      loadCustomTools({ workspace: root, sandbox: ground.sandbox.sandbox, settings }),
+    ]);
     const chosen = await chooseModel(settings, options);
     chosen.model.describe(options).catch(() => {});
-    agent = new Agent({ settings, ...ground, chosen, approver });
+    agent = new Agent({ settings, ...ground, chosen, approver, safeguards, customTools });
     return agent;
   } catch (error) {
     await ground.workspace[Symbol.asyncDispose]();

@@ -41,7 +41,11 @@ export type WarningCode =
   /** A command made something in the workspace that other programs run. */
   | "workspace_guard"
   /** A call was allowed for longer than this once, and that could not be kept. */
-  | "approval_not_kept";
+  | "approval_not_kept"
+  /** A file of settings, rules, trust or records could not be used or was not heeded. */
+  | "settings_ignored"
+  /** The workspace brings a tool that the user has not agreed to. */
+  | "tool_not_trusted";
 
 export type AgentEvent =
   | { type: "run_started"; runId: string; sessionId?: string; mode: PermissionMode }

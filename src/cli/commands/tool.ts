@@ -1,12 +1,14 @@
 import { runCalls } from "../../core/calls.ts";
 import { toToolSchemas } from "../../core/context.ts";
 import { AgentError } from "../../core/errors.ts";
-import type { ToolResult } from "../../core/tool.ts";
+import type { Tool, ToolResult } from "../../core/tool.ts";
 import { createTodoList, createTools } from "../../tools/index.ts";
 import { createTextStream, toTerminalJson, toTerminalLine } from "../../tui/terminal-text.ts";
+import { loadCustomTools, type CustomTools } from "../custom-tools.ts";
 import type { TaskFlags } from "../main.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { openGround, type Ground } from "../open-agent.ts";
+import { openSafeguards, type SessionSafeguards } from "../safeguards.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import { createAttendedApprover } from "../terminal-approver.ts";
 
@@ -49,21 +51,31 @@ export async function runTool(name: string, flags: TaskFlags & { args: string })
 
 interface CallGround {
   ground: FlagGround;
-  tools: ReturnType<typeof createTools>;
+  tools: readonly Tool[];
   signal: AbortSignal;
 }
+
+/** What the audit log calls a call that belongs to no conversation. */
+const NO_SESSION = "tool";
 
 async function callTool(
   { name, args }: { name: string; args: Record<string, unknown> },
   { ground, tools, signal }: CallGround,
 ): Promise<ToolResult> {
   const call = { id: "call_1", name, arguments: args, raw: JSON.stringify(args) };
+  const { redactor, warnings, forSession } = await openSafeguards(ground.settings, ground.workspace.root);
+  warnings.forEach(printWarning);
+  await using session: SessionSafeguards = forSession(NO_SESSION, printWarning);
   const events = runCalls([call], {
     tools,
     mode: () => ground.settings.mode,
     approver: createAttendedApprover(),
-    results: { maxBytes: RESULT_BYTES },
+    policy: session.policy,
+    audit: session.audit,
+    redactor,
+    sessionId: NO_SESSION,
     turn: 1,
+    results: { maxBytes: RESULT_BYTES },
     signal,
     now: () => Date.now(),
   });
@@ -91,31 +103,46 @@ function parseArguments(text: string): Record<string, unknown> {
   return parsed as Record<string, unknown>;
 }
 
+function printWarning(message: string): void {
+  process.stderr.write(`lmagent: ${toTerminalLine(message)}\n`);
+}
+
 interface FlagGround extends Ground, AsyncDisposable {
   settings: Settings;
+  customTools: CustomTools;
 }
 
 async function openFlagGround(flags: TaskFlags): Promise<FlagGround> {
   const settings = await readSettings(flags, process.env, process.cwd());
   const ground = await openGround(settings);
+  const { workspace, sandbox } = ground;
+  const customTools = await loadCustomTools({
+    workspace: workspace.root,
+    sandbox: sandbox.sandbox,
+    settings,
+  });
+  for (const message of [...customTools.problems, ...customTools.pending.map(({ warning }) => warning)])
+    printWarning(message);
   const dispose = async (): Promise<void> => {
+    await customTools[Symbol.asyncDispose]();
     await Promise.allSettled([
       ground.sandbox[Symbol.asyncDispose](),
       ground.workspace[Symbol.asyncDispose](),
     ]);
   };
-  return { ...ground, settings, [Symbol.asyncDispose]: dispose };
+  return { ...ground, settings, customTools, [Symbol.asyncDispose]: dispose };
 }
 
-function createGroundTools({ workspace, sandbox, settings }: FlagGround): ReturnType<typeof createTools> {
+function createGroundTools({ workspace, sandbox, settings, customTools }: FlagGround): readonly Tool[] {
   const { allowUnsandboxed } = settings;
-  return createTools({
+  const tools = createTools({
     workspace,
     sandbox: sandbox.sandbox,
     todos: createTodoList(),
     now: () => new Date(),
     allowUnsandboxed,
   });
+  return [...tools, ...customTools.tools];
 }
 
 function describeParameters(parameters: Readonly<Record<string, unknown>>): string {
