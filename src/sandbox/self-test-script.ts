@@ -53,14 +53,18 @@ export const PROCESS_STORM = `
 exec 2>/dev/null
 count=0
 while [ $count -lt ${PROCESS_STORM_SIZE} ]; do sleep 20 & count=$((count + 1)); echo $count; done
-sleep 1
+sleep 5
 echo all`;
 
-/** Four processes that each hold so much at the same time. Each that lives to tell says how much it held. */
+/**
+ * Four processes that each hold so much at the same time, for as many seconds as the first argument says: whoever watches on a busy
+ * machine may be late. Each that lives to tell says how much it held.
+ */
 export const HOG_BYTES = 60_000_000;
 export const HOG_MEMORY_MB = 64;
 export const MEMORY_HOG = `
 exec 2>/dev/null
-hog() { head -c ${HOG_BYTES} /dev/zero | tail -c ${HOG_BYTES - 1} | { sleep 1; wc -c; }; }
+seconds=$1
+hog() { head -c ${HOG_BYTES} /dev/zero | tail -c ${HOG_BYTES - 1} | { sleep "$seconds"; wc -c; }; }
 hog & hog & hog & hog & wait
 echo all`;
