@@ -45,6 +45,15 @@ describe("the result of a command", () => {
       expect(await callTool(shell, { command })).toMatchObject({ sandbox: label });
   });
 
+  it("warns of what other programs will obey, in the result and to the user", async () => {
+    const events: ToolEvent[] = [];
+    const { shell } = openShell();
+    const result = await callTool(shell, { command: "echo x > .envrc" }, { events });
+    expect(result).toMatchObject({ ok: true, warnings: [expect.stringContaining(".envrc")] });
+    expect(events).toContainEqual({ type: "warning", message: expect.stringContaining(".envrc") });
+    expect(await callTool(shell, { command: "rm .envrc" })).not.toHaveProperty("warnings");
+  });
+
   it("begins with the exit code when it failed, and holds the output once", async () => {
     const { shell } = openShell();
     expect(await callTool(shell, { command: "echo why >&2; exit 3" })).toMatchObject({
@@ -205,6 +214,8 @@ describe("the preview of a command", () => {
     expect(await previewOf(isolated, "ls; pwd")).toEqual({
       kind: "command",
       text: "ls; pwd",
+      command: "ls; pwd",
+      place: { backend: isolated.backend, isolated: true, network: isolated.network },
       concerns: [],
       harmless: true,
     });
