@@ -197,12 +197,13 @@ export class Agent implements AsyncDisposable {
     ]);
   }
 
-  /** Without isolation the user is told at the first command of this agent. */
+  /** Without isolation, or with a network, the user is told at the first command of this agent. */
   *#warnOnce(): Generator<AgentEvent> {
-    const warning = this.#sandbox.chosen()?.warning;
+    const { sandbox, warning } = this.#sandbox.chosen() ?? {};
     if (warning === undefined || this.#warned) return;
     this.#warned = true;
-    yield { type: "warning", code: "sandbox_not_isolated", message: warning };
+    const code = sandbox?.isolated ? "sandbox_network" : "sandbox_not_isolated";
+    yield { type: "warning", code, message: warning };
   }
 
   async #record(session: Session, event: AgentEvent): Promise<void> {

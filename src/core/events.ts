@@ -38,6 +38,8 @@ export type WarningCode =
   | "loop_suspected"
   | "retry"
   | "sandbox_not_isolated"
+  /** Commands can reach other machines. */
+  | "sandbox_network"
   /** A command made something in the workspace that other programs run. */
   | "workspace_guard"
   /** A call was allowed for longer than this once, and that could not be kept. */

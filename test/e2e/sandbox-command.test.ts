@@ -48,6 +48,21 @@ describe("lmagent sandbox status", () => {
     expect(statSync(file).mtimeMs).toBe(mtimeMs);
   });
 
+  it.skipIf(isOpen)("warns of a network, and names it with the backend everywhere", async () => {
+    using place = createPlace();
+    const args = ["--network", "bridge"];
+    const status = await run(place, [...args, "status"]);
+    expect(status.stdout).toMatch(/^sandbox +\w+ \(network bridge\)$/m);
+    expect(status.stdout).toMatch(/^warning +Commands can reach other machines/m);
+    const ran = await run(place, ["run", ...args, "--", "true"]);
+    expect(ran.stderr).toMatch(/Commands can reach other machines/);
+    // Nobody is there to allow it, and auto mode alone does not.
+    const shell = ["--permission", "auto", ...args, "tool", "run", "shell", "--args", '{"command":"true"}'];
+    const refused = await runAgent(shell, { place, env: NO_DOCKER });
+    expect(refused.code).toBe(1);
+    expect(JSON.parse(refused.stdout)).toMatchObject({ ok: false });
+  });
+
   it("cannot be changed by anything that lies in the workspace", async () => {
     using place = createTestedPlace();
     const before = await run(place, ["status"]);
