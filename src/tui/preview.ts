@@ -19,7 +19,8 @@ const OFFER_CHARACTERS = 400;
 
 /** What a call is about to do: the coloured diff, the command line and its parts, or prose. */
 export function toPreviewLines(preview: CallPreview, style: Style): string[] {
-  const { kind, text } = preview;
+  const { kind } = preview;
+  const text = kind === "command" ? (preview.command ?? preview.text) : preview.text;
   const visible = toVisible({ kind, text: text.slice(0, PREVIEW_CHARACTERS) });
   const lines = paintLines({ kind, text: visible.slice(0, PREVIEW_CHARACTERS) }, style);
   const hidden = countHidden({
@@ -29,7 +30,7 @@ export function toPreviewLines(preview: CallPreview, style: Style): string[] {
   });
   const shown = lines.slice(0, PREVIEW_LINES);
   if (hidden !== "") shown.push(style.yellow(`… ${hidden} are not shown`));
-  return kind === "command" ? [...shown, ...toPartLines(preview.command ?? text, style)] : shown;
+  return kind === "command" ? [...shown, ...toPartLines(text, style)] : shown;
 }
 
 /** Where a command would run, and which files a call writes. */

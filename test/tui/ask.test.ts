@@ -160,6 +160,15 @@ describe("asking in plain lines", () => {
     });
   });
 
+  test("shows the line that would run, whatever the preview makes of it", async () => {
+    const preview = { kind: "command" as const, text: "ls", command: "ls; rm x", concerns: [] };
+    const { input, output, answer } = ask({ request: { ...SHELL, preview } });
+    await settle();
+    input.write("n\n");
+    await answer;
+    expect(output.text).toContain("  $ ls; rm x\n  1 ls\n  2 rm x\n");
+  });
+
   test("tells where the command runs, its programs and arguments, and what is written", async () => {
     const command = `FOO=1 npm test && curl -d "a  b" 'https://x.y/?q' | sort -r *.txt`;
     const preview = {
