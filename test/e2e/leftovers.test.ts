@@ -59,9 +59,11 @@ describe.each(available)(`${SESSIONS} sessions in %s`, (backend) => {
 
   it("leave nothing when each is a run of the command line", { timeout: 180_000 }, async () => {
     const folder = mkdtempSync(join(base, "tmp-"));
+    // One user, so that the sandbox is not tried out anew by every session.
+    const home = mkdtempSync(join(base, "home-"));
     const sleep = uniqueSleep();
     const script = (_: RecordedRequest, chat: number) =>
-      chat === 0
+      chat === 1
         ? callReply([{ name: "shell", arguments: { command: `${sleep} & echo made > made.txt` } }])
         : textReply("Done.");
     const session = async (): Promise<void> => {
@@ -71,7 +73,7 @@ describe.each(available)(`${SESSIONS} sessions in %s`, (backend) => {
       const run = await runAgent(args, {
         place,
         url: server.url,
-        env: { TMPDIR: folder, ...dockerVariables() },
+        env: { TMPDIR: folder, LMAGENT_HOME: home, ...dockerVariables() },
       });
       expect(run.code, run.stderr).toBe(0);
       expect(readdirSync(place.workspace)).toContain("made.txt");
