@@ -35,7 +35,7 @@ export async function findFilesIn(
   pattern: string,
   options: FindFilesOptions,
 ): Promise<FoundFiles> {
-  const matches = await compileGlob(pattern, root.spellings);
+  const matches = compileGlob(pattern, root.spellings);
   const isIgnored = createIgnoreFilter(root, relative);
   const names: string[] = [];
   const end = await runRipgrep([...FILE_RULES, "--null", "--files", "./"], {

@@ -94,7 +94,7 @@ async function nameFiles(
   query: Query,
   { glob }: SearchTextOptions,
 ) {
-  const matches = glob === undefined ? undefined : await compileGlob(glob, root.spellings);
+  const matches = glob === undefined ? undefined : compileGlob(glob, root.spellings);
   const isIgnored = createIgnoreFilter(root, relative);
   const paths: string[] = [];
   const args = [
