@@ -17,9 +17,7 @@ export interface TaskFlags extends SettingFlags {
 
 /** Commands of the design that this version does not have: better said than taken for a task. */
 const PLANNED = new Set(
-  "web serve-ui server daemon models load unload ps download agent bridge train mcp acp probe permissions".split(
-    " ",
-  ),
+  "web serve-ui server daemon models load unload ps download agent bridge train mcp acp probe".split(" "),
 );
 
 function createProgram(finish: (code: number) => void): Command {
@@ -54,6 +52,7 @@ function createProgram(finish: (code: number) => void): Command {
   if (all || words.has("tool")) addToolCommands(program, finish);
   if (all || words.has("sandbox")) addSandboxCommands(program, finish);
   if (all || words.has("sessions")) addSessionCommands(program, finish);
+  if (all || words.has("permissions")) addPermissionCommands(program, finish);
   if (all || words.has("trust")) addTrustCommands(program, finish);
   if (all || words.has("doctor")) addDoctorCommand(program, finish);
   return program;
@@ -129,6 +128,26 @@ function addSandboxCommands(program: Command, finish: (code: number) => void): v
     .action(async (_flags: unknown, command: Command) => {
       const { buildImage } = await import("./commands/sandbox-build.ts");
       finish(await buildImage(command.optsWithGlobals()));
+    });
+}
+
+function addPermissionCommands(program: Command, finish: (code: number) => void): void {
+  const permissions = program.command("permissions").description("rules, and answers kept for later calls");
+  permissions
+    .command("list")
+    .description("the rules in force here and the answers that were kept")
+    .option("--json", "as JSON")
+    .action(async (_flags: unknown, command: Command) => {
+      const { listPermissions } = await import("./commands/permissions.ts");
+      finish(await listPermissions(command.optsWithGlobals()));
+    });
+  permissions
+    .command("revoke [id]")
+    .description("take back an answer that was kept")
+    .option("--all", "every one of them, in every workspace")
+    .action(async (id: string | undefined, _flags: unknown, command: Command) => {
+      const { revokePermission } = await import("./commands/permissions.ts");
+      finish(await revokePermission(id, command.optsWithGlobals()));
     });
 }
 

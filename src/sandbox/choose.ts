@@ -111,8 +111,8 @@ async function tryBackend(backend: keyof typeof TRIES, options: ChooseOptions): 
   try {
     tried = await TRIES[backend](options);
   } catch (thrown) {
-    // A workspace that cannot be used is the user's business, whatever the backend.
-    if (AgentError.is(thrown, "workspace_invalid")) throw thrown;
+    // A workspace that cannot be used is the user's business whatever the backend, and a fault of ours must not lead to a weaker one.
+    if (!AgentError.is(thrown) || thrown.code === "workspace_invalid") throw thrown;
     return { reason: errorMessage(thrown) };
   }
   if (!("sandbox" in tried)) return tried;
