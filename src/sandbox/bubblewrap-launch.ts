@@ -40,6 +40,8 @@ export interface LaunchWanted {
   repositories: readonly string[];
   cwd: string;
   environment: Readonly<Record<string, string>>;
+  /** Name and value that go into the environment by way of the arguments, for the processes to be found by. */
+  mark: readonly [name: string, value: string];
   /** What runs inside. */
   program: readonly string[];
 }
@@ -62,7 +64,7 @@ export function createLauncher({ bwrapPath, workspace, network, toolchains }: La
     return made.open();
   };
   return {
-    async prepare({ user, repositories, cwd, environment, program }) {
+    async prepare({ user, repositories, cwd, environment, mark, program }) {
       const canHold = await mountsDescriptors(bwrapPath);
       const opened = openTexts(user);
       const { pins, close } = holdWith(opened, { workspace, repositories });
@@ -77,7 +79,7 @@ export function createLauncher({ bwrapPath, workspace, network, toolchains }: La
         descriptors: { accounts, seccomp, pins: held },
       });
       return {
-        argv: [bwrapPath, ...system, ...own, ...program],
+        argv: [bwrapPath, "--setenv", ...mark, ...system, ...own, ...program],
         input: toEnvironmentArguments(environment),
         descriptors,
         close,

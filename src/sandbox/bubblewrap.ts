@@ -1,13 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import { AgentError, errorMessage } from "../core/errors.ts";
-import type {
-  Sandbox,
-  SandboxNetwork,
-  SandboxProcess,
-  SandboxResult,
-  SandboxRunOptions,
-} from "../core/sandbox.ts";
+import type { Sandbox, SandboxNetwork, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
 import { createLauncher, type Launch } from "./bubblewrap-launch.ts";
 import { createDeathWatch } from "./death-watch.ts";
 import { toCleanEnvironment } from "./environment.ts";
@@ -15,14 +9,8 @@ import { createOutputPipes } from "./output-pipes.ts";
 import { isRunning, readChildren, readTree } from "./process-tree.ts";
 import { MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
 import { runGuarded, startGuarded, withWarnings, type GuardedCommand } from "./git-guard.ts";
-import {
-  keepUntilEnd,
-  supervise,
-  superviseProgram,
-  withoutReport,
-  type ChildEnd,
-  type ChildPlan,
-} from "./supervise.ts";
+import { supervise, superviseProgram, withoutReport, type ChildEnd, type ChildPlan } from "./supervise.ts";
+import { createUnderWay } from "./under-way.ts";
 import { openWorkspaceRoot, toWorkingFolder, type RunAs } from "./workspace-root.ts";
 
 /** By this the processes of one sandbox are known, also inside. */
@@ -55,7 +43,7 @@ export function createBubblewrapSandbox(options: BubblewrapOptions): Sandbox {
   const outputs = createOutputPipes();
   const mark = randomUUID();
   const deathWatch = createDeathWatch(mark);
-  const programs = new Set<SandboxProcess>();
+  const underWay = createUnderWay();
   const prepare = async ({ command, options, guarded }: Run): Promise<ChildPlan> => {
     const user = root.check();
     const limits = toRunLimits(options);
@@ -64,6 +52,7 @@ export function createBubblewrapSandbox(options: BubblewrapOptions): Sandbox {
       repositories: guarded.repositories,
       cwd: toWorkingFolder(root.path, options.cwd),
       environment: toCleanEnvironment({ home: "/tmp", toolchains, added: options.env }),
+      mark: [MARK, mark],
       program: toLimitedCommand(command, { memoryMb: limits.memoryMb, processes: MAX_PROCESSES }),
     });
     deathWatch.start();
@@ -74,13 +63,15 @@ export function createBubblewrapSandbox(options: BubblewrapOptions): Sandbox {
     backend: "bubblewrap",
     isolated: true,
     network,
-    run: (command, options = {}) =>
-      runGuarded(root.path, async (guarded) => {
-        const end = await supervise(await prepare({ command, options, guarded }), options);
-        if (isReached(end)) return withoutReport(end);
-        const why = toSetupFailure(bwrapPath, end.exitCode);
-        throw new AgentError("sandbox_unavailable", why, { data: { backend: "bubblewrap" } });
-      }),
+    run: (command, wanted = {}) =>
+      underWay.run(wanted, (options) =>
+        runGuarded(root.path, async (guarded) => {
+          const end = await supervise(await prepare({ command, options, guarded }), options);
+          if (isReached(end)) return withoutReport(end);
+          const why = toSetupFailure(bwrapPath, end.exitCode);
+          throw new AgentError("sandbox_unavailable", why, { data: { backend: "bubblewrap" } });
+        }),
+      ),
     start: (command, options = {}) =>
       startGuarded(root.path, async (guarded) => {
         const plan = await prepare({ command, options, guarded });
@@ -88,11 +79,10 @@ export function createBubblewrapSandbox(options: BubblewrapOptions): Sandbox {
           const why = isReached(end) ? [] : [toSetupFailure(bwrapPath, end.exitCode)];
           return withWarnings(withoutReport(end), [...why, ...guarded.finish()]);
         };
-        const program = await superviseProgram({ ...plan, timeoutMs: undefined }, options, finish);
-        return keepUntilEnd(programs, program);
+        return underWay.keep(await superviseProgram({ ...plan, timeoutMs: undefined }, options, finish));
       }),
     async [Symbol.asyncDispose]() {
-      await Promise.all([...programs].map((program) => program[Symbol.asyncDispose]()));
+      await underWay.end();
       deathWatch.stop();
       outputs.close();
       launcher.close();

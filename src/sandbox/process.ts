@@ -3,21 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { AgentError, errorMessage } from "../core/errors.ts";
-import type { Sandbox, SandboxProcess, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
+import type { Sandbox, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
 import { createDeathWatch } from "./death-watch.ts";
 import { GIT_SETTINGS, toCleanEnvironment } from "./environment.ts";
 import { createOutputPipes } from "./output-pipes.ts";
 import { hasInEnvironment, readProcesses, readProcessIds, type ProcessRow } from "./process-tree.ts";
 import { MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
 import { runGuarded, startGuarded, withWarnings } from "./git-guard.ts";
-import {
-  keepUntilEnd,
-  supervise,
-  superviseProgram,
-  withoutReport,
-  type ChildEnd,
-  type ChildPlan,
-} from "./supervise.ts";
+import { supervise, superviseProgram, withoutReport, type ChildEnd, type ChildPlan } from "./supervise.ts";
+import { createUnderWay } from "./under-way.ts";
 import { openWorkspaceRoot, toWorkingFolder, type RunAs, type WorkspaceRoot } from "./workspace-root.ts";
 
 /** Marks every process of a command, also one that has left its session and lost its parent. */
@@ -44,7 +38,7 @@ export function createProcessSandbox({ workspaceRoot, toolchains = [] }: Process
   const family = randomUUID();
   const deathWatch = createDeathWatch(family);
   let home: string | undefined;
-  const programs = new Set<SandboxProcess>();
+  const underWay = createUnderWay();
   const prepare = (command: string | readonly string[], options: SandboxRunOptions): ChildPlan => {
     const user = root.check();
     home ??= makeHome(user);
@@ -56,16 +50,18 @@ export function createProcessSandbox({ workspaceRoot, toolchains = [] }: Process
     backend: "process",
     isolated: false,
     network: "bridge",
-    run: (command, options = {}) =>
-      runGuarded(root.path, async () => withoutReport(await supervise(prepare(command, options), options))),
+    run: (command, wanted = {}) =>
+      underWay.run(wanted, (options) =>
+        runGuarded(root.path, async () => withoutReport(await supervise(prepare(command, options), options))),
+      ),
     start: (command, options = {}) =>
       startGuarded(root.path, async (guarded) => {
         const plan = { ...prepare(command, options), timeoutMs: undefined };
         const finish = (end: ChildEnd): SandboxResult => withWarnings(withoutReport(end), guarded.finish());
-        return keepUntilEnd(programs, await superviseProgram(plan, options, finish));
+        return underWay.keep(await superviseProgram(plan, options, finish));
       }),
     async [Symbol.asyncDispose]() {
-      await Promise.all([...programs].map((program) => program[Symbol.asyncDispose]()));
+      await underWay.end();
       deathWatch.stop();
       outputs.close();
       if (home !== undefined) rmSync(home, { recursive: true, force: true });

@@ -31,7 +31,6 @@ export function toLimitedCommand(
   command: string | readonly string[],
   { memoryMb, processes }: { memoryMb: number; processes?: number },
 ): string[] {
-  const program = toProgram(command);
   const limits = [
     "ulimit -c 0",
     `ulimit -f ${MAX_FILE_BYTES / 512}`,
@@ -40,10 +39,17 @@ export function toLimitedCommand(
     // The letter differs between shells: `u` in bash, `p` in dash and busybox.
     ...(processes === undefined ? [] : [`ulimit -u ${processes} || ulimit -p ${processes}`]),
   ];
-  return ["/bin/sh", "-c", `{ ${limits.join("; ")}; } 2>/dev/null; exec "$@"`, "sh", ...program];
+  const limit = `{ ${limits.join("; ")}; :; } 2>/dev/null;`;
+  // Before the line and on the same one, so that a second shell is spared and the numbers of lines stay as they are.
+  const program =
+    typeof command === "string"
+      ? ["/bin/sh", "-c", `${limit} ${command}`]
+      : ["/bin/sh", "-c", `${limit} exec "$@"`, "sh", ...command];
+  checkArguments(typeof command === "string" ? program : command);
+  return program;
 }
 
-/** The program of a command and its arguments. Throws `AgentError` `usage` for what no program can be given. */
+/** A command as a program and its arguments, for a place that sets the limits itself. Throws like `toLimitedCommand`. */
 export function toProgram(command: string | readonly string[]): string[] {
   const program = typeof command === "string" ? ["/bin/sh", "-c", command] : [...command];
   checkArguments(program);
