@@ -3,23 +3,18 @@ import { chownSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AgentError, errorMessage } from "../core/errors.ts";
-import type {
-  Sandbox,
-  SandboxNetwork,
-  SandboxProcess,
-  SandboxResult,
-  SandboxRunOptions,
-} from "../core/sandbox.ts";
+import type { Sandbox, SandboxNetwork, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
 import { STATE_FOLDER } from "../core/workspace.ts";
 import { toCleanEnvironment } from "./environment.ts";
-import { guardWorkspace, withWarnings, type GuardedCommand } from "./git-guard.ts";
+import { runGuarded, startGuarded, withWarnings, type GuardedCommand } from "./git-guard.ts";
 import { createOutputPipes } from "./output-pipes.ts";
 import { OBEYED_FILES, readPins } from "./pins.ts";
 import { MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
 import { toSeatbeltProfile, type SeatbeltProfile } from "./seatbelt-profile.ts";
 import { createCommandTree, type CommandTree } from "./seatbelt-tree.ts";
 import { createGroupWatch, type GroupWatch } from "./seatbelt-watch.ts";
-import { keepUntilEnd, supervise, superviseProgram, type ChildEnd, type ChildPlan } from "./supervise.ts";
+import { supervise, superviseProgram, withoutReport, type ChildEnd, type ChildPlan } from "./supervise.ts";
+import { createUnderWay } from "./under-way.ts";
 import type { Verdict } from "./watch-tree.ts";
 import { openWorkspaceRoot, toWorkingFolder, type RunAs } from "./workspace-root.ts";
 
@@ -49,7 +44,7 @@ export function createSeatbeltSandbox(options: SeatbeltSandboxOptions): Sandbox 
   const root = openWorkspaceRoot(options.workspaceRoot);
   const outputs = createOutputPipes();
   const watch = createGroupWatch();
-  const programs = new Set<SandboxProcess>();
+  const underWay = createUnderWay();
   let home: string | undefined;
   const prepare = (
     command: string | readonly string[],
@@ -68,39 +63,26 @@ export function createSeatbeltSandbox(options: SeatbeltSandboxOptions): Sandbox 
     backend: "seatbelt",
     isolated: true,
     network,
-    async run(command, runOptions = {}) {
-      const guarded = guardWorkspace(root.path);
-      try {
-        const end = await supervise(prepare(command, runOptions, guarded), runOptions);
-        return withWarnings(withoutReport(end), guarded.finish());
-      } catch (thrown) {
-        guarded.finish();
-        throw thrown;
-      }
-    },
-    async start(command, runOptions = {}) {
-      const guarded = guardWorkspace(root.path);
-      const finish = (end: ChildEnd): SandboxResult => withWarnings(withoutReport(end), guarded.finish());
-      try {
+    run: (command, wanted = {}) =>
+      underWay.run(wanted, (runOptions) =>
+        runGuarded(root.path, async (guarded) =>
+          withoutReport(await supervise(prepare(command, runOptions, guarded), runOptions)),
+        ),
+      ),
+    start: (command, runOptions = {}) =>
+      startGuarded(root.path, async (guarded) => {
         const plan = { ...prepare(command, runOptions, guarded), timeoutMs: undefined };
-        return keepUntilEnd(programs, await superviseProgram(plan, runOptions, finish));
-      } catch (thrown) {
-        guarded.finish();
-        throw thrown;
-      }
-    },
+        const finish = (end: ChildEnd): SandboxResult => withWarnings(withoutReport(end), guarded.finish());
+        return underWay.keep(await superviseProgram(plan, runOptions, finish));
+      }),
     async [Symbol.asyncDispose]() {
-      await Promise.all([...programs].map((program) => program[Symbol.asyncDispose]()));
+      await underWay.end();
       watch.stop();
       outputs.close();
       if (home !== undefined) rmSync(home, { recursive: true, force: true });
       home = undefined;
     },
   };
-}
-
-function withoutReport({ report: _report, ...end }: ChildEnd): SandboxResult {
-  return end;
 }
 
 /** What other programs obey: always, and what is there now. */
