@@ -45,6 +45,8 @@ export type { OutputFile, OutputLog } from "./output-log.ts";
 export { decidePermission, modePolicy, stricterMode, toPermissionMode } from "./permission.ts";
 export type { PermissionCall, PermissionDecision, PermissionPolicy } from "./permission.ts";
 export { toSystemPrompt, type PromptParts } from "./prompt.ts";
+export { createRedactor, NO_REDACTION, type RedactedStream, type Redactor } from "./redact.ts";
+export { redactSandbox } from "./redact-sandbox.ts";
 export { SANDBOX_LIMITS } from "./sandbox.ts";
 export type { Sandbox, SandboxBackend, SandboxResult, SandboxRunOptions } from "./sandbox.ts";
 export type {
