@@ -243,6 +243,16 @@ describe.each(available)("a custom tool in %s", (backend) => {
     );
   });
 
+  it("may be as long as a file may be, and so may its answer", async () => {
+    const text = `export default () => "ü".repeat(499_900); // ${"x".repeat(1_048_576 - 60)}`;
+    await using tool = openTool(text, place.sandbox);
+    const result = await callTool(tool, { what: "start" }, { resultBytes: 2_000_000 });
+    expect(result).toMatchObject({ ok: true, output: "ü".repeat(499_900) });
+    const short = await callTool(tool, { what: "start" }, { resultBytes: 1_000 });
+    expect(short.ok && Buffer.byteLength(short.output)).toBeLessThan(1_000);
+    expect(short.ok && short.output).toContain("bytes left out");
+  });
+
   it("is started more and more slowly while it does nothing but end", async () => {
     await using tool = openTool("export default () => process.exit(1)", place.sandbox);
     const started = performance.now();
