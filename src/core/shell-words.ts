@@ -7,9 +7,14 @@ const END = /[\s;&|()<>{}`$]/;
 /** The usual way to write a blank without writing one. */
 const BLANK_VARIABLE = /\$(?:\{IFS[^}]{0,40}\}|IFS\b)/g;
 
+/** What a shell puts nothing in the place of, most of the time; words are hidden by writing it into them. */
+const NOTHING = /\$(?:[@*1-9]|\{[^}]{0,40}\}|\(\))|``/g;
+
 export function findWordRuns(line: string): string[][] {
   const text = line.replace(BLANK_VARIABLE, " ");
   const runs = [splitEverywhere(text), ...readWords(text, MAX_LEVELS)];
+  const bare = text.replace(NOTHING, "");
+  if (bare !== text) runs.push(splitEverywhere(bare), ...readWords(bare, MAX_LEVELS));
   if (text.includes("{")) runs.push(splitEverywhere(text.replaceAll(",", " ")));
   return runs.filter((run) => run.length > 0);
 }

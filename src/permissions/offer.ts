@@ -14,7 +14,7 @@ const NEVER: ReadonlySet<string> = new Set(
 );
 /** `npm run` alone would be every script there is. */
 const THREE_WORDS =
-  /^(?:npm|pnpm|yarn|bun) (?:run|run-script|exec|x|dlx)$|^(?:uv|poetry|bundle|pipx) (?:run|exec)$/;
+  /^(?:npm|pnpm|yarn|bun) (?:run|run-script|exec|x|dlx)$|^(?:uv|poetry|bundle|pipx|go|cargo|dotnet|hatch) (?:run|exec)$/;
 const PLAIN_WORD = /^[A-Za-z0-9][\w:.@/+-]*$/;
 const OPTION = /^--?[A-Za-z][\w-]*$/;
 
@@ -26,8 +26,10 @@ export function toOfferedPrefix(line: ShellLine): RememberedCalls | undefined {
   const [program = "", second] = words;
   if (!PLAIN_WORD.test(program) || isInterpreter(program) || NEVER.has(programName(program)))
     return undefined;
-  if (second !== undefined && !PLAIN_WORD.test(second) && (needsCommand(program) || !OPTION.test(second)))
-    return undefined;
+  if (second !== undefined && !PLAIN_WORD.test(second)) {
+    // An option alone, as in `tsc --noEmit`; with more after it, nobody can tell what belongs to what.
+    if (needsCommand(program) || words.length > 2 || !OPTION.test(second)) return undefined;
+  }
   const prefix = words.slice(0, THREE_WORDS.test(words.slice(0, 2).join(" ")) ? 3 : 2);
   if (THREE_WORDS.test(prefix.join(" ")) || isRiskyPrefix(prefix)) return undefined;
   return coversLine([prefix], line) ? { tool: "shell", prefix } : undefined;

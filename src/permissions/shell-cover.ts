@@ -117,10 +117,13 @@ const GIT_RUNNERS: ReadonlySet<string> = new Set(
 const GIT_ESCAPES: Readonly<Record<string, RegExp>> = {
   grep: /^-[a-zA-Z]*O/,
   rebase: /^-[a-zA-Z]*x/,
-  clone: /^-[a-zA-Z]*[uc]/,
+  // `ext::` is a program that speaks for a server.
+  clone: /^-[a-zA-Z]*[uc]|::/,
+  fetch: /::/,
+  pull: /::/,
   archive: /^-[a-zA-Z]*o/,
   "format-patch": /^-[a-zA-Z]*o/,
-  "ls-remote": /^-[a-zA-Z]*u/,
+  "ls-remote": /^-[a-zA-Z]*u|::/,
 };
 const noGitEscape = withoutOptions({
   long: [

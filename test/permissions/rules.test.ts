@@ -171,6 +171,8 @@ describe("what an answer can be remembered for", () => {
     "npm",
     "npm run",
     "npm -x test",
+    "go run x.go",
+    "make -C x test",
     "git",
     "git -C x commit",
     "git push",

@@ -110,6 +110,7 @@ describe("a rule that allows the start of a command", () => {
     ["git", "git --exec-path=. status"],
     ["git fetch", "git fetch --upload-pack=./x"],
     ["git fetch", "git fetch --upload ./x"],
+    ["git fetch", "git fetch 'ext::sh -c id'"],
     ["git diff", "git diff --ext-diff"],
     ["git diff", "git diff --output=x"],
     ["git grep", "git grep -Oid x"],
