@@ -2,7 +2,12 @@ import { chmod } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { AgentError } from "../../src/core/errors.ts";
-import { createDockerSandbox, probeDocker, SANDBOX_IMAGE } from "../../src/sandbox/docker/index.ts";
+import {
+  buildSandboxImage,
+  createDockerSandbox,
+  probeDocker,
+  SANDBOX_IMAGE,
+} from "../../src/sandbox/docker/index.ts";
 import { findTestDocker } from "./_docker.ts";
 import { makeWorkspace, openBox } from "./_docker-box.ts";
 import { serveSocket, startDockerProxy } from "./_docker-proxy.ts";
@@ -31,8 +36,8 @@ const ODD_ENGINES: readonly [string, (socket: Socket) => void][] = [
   ["never ends its answer", (socket) => void socket.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")],
 ];
 
-describe.each(ODD_ENGINES)("an engine that %s", (_, onConnection) => {
-  it("is called unusable within some seconds", async () => {
+describe.concurrent.each(ODD_ENGINES)("an engine that %s", (_, onConnection) => {
+  it("is called unusable within some seconds", async ({ expect }) => {
     await using served = await serveSocket(onConnection);
     const started = performance.now();
     const probed = await probeDocker({ socketPath: served.socketPath });
@@ -40,7 +45,7 @@ describe.each(ODD_ENGINES)("an engine that %s", (_, onConnection) => {
     expect(performance.now() - started).toBeLessThan(7_000);
   });
 
-  it("makes a command fail and runs it nowhere else", async () => {
+  it("makes a command fail and runs it nowhere else", async ({ expect }) => {
     await using served = await serveSocket(onConnection);
     await using box = await openBox({ socketPath: served.socketPath });
     const started = performance.now();
@@ -99,6 +104,16 @@ describe.skipIf(typeof found === "string")("a real engine", () => {
       expect(probed).toMatchObject({ usable: false, reason: expect.stringContaining(SANDBOX_IMAGE) });
     },
   );
+
+  it("says why an image cannot be built", async () => {
+    const said: string[] = [];
+    const options = { socketPath: docker.socketPath, image: "lmagent-sandbox-test-build:1" };
+    const buildArguments = { BASE: "localhost:1/no-such-base:1" };
+    const onProgress = (text: string): void => void said.push(text);
+    const building = buildSandboxImage({ ...options, buildArguments, onProgress });
+    await expect(building).rejects.toThrow(/could not build `lmagent-sandbox-test-build:1`: .*localhost:1/);
+    expect(said.join("\n")).toMatch(/^Step 1\/\d+ : ARG BASE=node:\S+@sha256:/);
+  });
 
   it("that stops between two commands makes the second fail", async () => {
     const proxy = await startDockerProxy(docker.socketPath);

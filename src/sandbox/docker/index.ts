@@ -2,7 +2,7 @@
 export { buildSandboxImage, type BuildImageOptions } from "./build-image.ts";
 export type { DockerLimits } from "./facts.ts";
 export { SANDBOX_IMAGE } from "./image.ts";
-export { probeDocker, readDockerLimits, type DockerProbe, type DockerProbeOptions } from "./probe.ts";
+export { probeDocker, type DockerProbe, type DockerProbeOptions } from "./probe.ts";
 export { createDockerSandbox, type DockerSandboxOptions } from "./sandbox.ts";
 export { findDockerSocket, type SocketOptions } from "./socket.ts";
 export { sweepDockerLeftovers } from "./sweep.ts";

@@ -59,8 +59,3 @@ export async function probeDocker({
     return { usable: false, reason: errorMessage(thrown) };
   }
 }
-
-/** Which limits the engine really sets. Throws `AgentError` `sandbox_unavailable`. */
-export async function readDockerLimits(socketPath: string): Promise<DockerLimits> {
-  return (await readDockerFacts(await connectEngine(socketPath))).limits;
-}

@@ -6,7 +6,7 @@ import type { SandboxContainer } from "./container.ts";
 import { createDemultiplexer, type OutputStream } from "./demultiplexer.ts";
 import { toEngineError, WORK_MS } from "./engine.ts";
 import type { ExecEnd, ExecRequest, Executor } from "./executor.ts";
-import { BECOME, CLEANER } from "./scripts.ts";
+import { ONE_PROGRAM, CLEANER } from "./scripts.ts";
 
 /** How long output may still come once the program has ended and everything else was killed. */
 const DRAIN_MS = 1_000;
@@ -32,7 +32,7 @@ export async function startProgram(
   const { engine, handle } = container;
   const exec = await engine.ask({ to: "prepare a program" }, () =>
     handle.exec({
-      Cmd: [shell, "-c", BECOME, shell, ...program],
+      Cmd: [shell, "-c", ONE_PROGRAM, shell, ...program],
       WorkingDir: cwd,
       Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
       AttachStdin: hasInput,

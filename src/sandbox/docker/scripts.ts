@@ -109,8 +109,15 @@ lm_run() {
 }
 `;
 
-/** Becomes the program that its arguments name; one that is not there ends it with 127, as everywhere. */
-export const BECOME = `exec "$@"`;
+/**
+ * Runs the program that its arguments name, and ends what that leaves: a child that holds the output would keep the engine waiting. A
+ * program that is not there gives 127, as everywhere.
+ */
+export const ONE_PROGRAM = `exec 3>&2 2>/dev/null
+(exec 2>&3 3>&-; exec "$@")
+lm_status=$?
+kill -9 -1
+exit $lm_status`;
 
 /** Removes what a command has left in the container's own folders; fails when something stays. */
 export const CLEANER = `${RUNNER}lm_left=0; lm_sweep; lm_check; exit $lm_left`;
