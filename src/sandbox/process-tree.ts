@@ -4,10 +4,11 @@
  */
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 
-/** `pid` and all processes below it. */
-export function readTree(pid: number): number[] {
+/** `pid` and the processes below it: all of them, or a few more than `most`, since a storm grows as quickly as it is read. */
+export function readTree(pid: number, most = Infinity): number[] {
   const found = [pid];
-  for (let index = 0; index < found.length; index += 1) found.push(...readChildren(found[index]!));
+  for (let index = 0; index < found.length && found.length <= most; index += 1)
+    found.push(...readChildren(found[index]!));
   return found;
 }
 
@@ -34,6 +35,12 @@ export interface ProcessRow {
   session: number;
 }
 
+/** How many tasks (processes and threads) the machine has: proc(5), `/proc/loadavg`. */
+export function countTasks(): number | undefined {
+  const count = /\/(\d+) /.exec(read("/proc/loadavg"))?.[1];
+  return count === undefined ? undefined : Number(count);
+}
+
 /** Ids of every process that can be seen. */
 export function readProcessIds(): number[] {
   return list("/proc")
@@ -41,9 +48,10 @@ export function readProcessIds(): number[] {
     .map(Number);
 }
 
-/** Every process that can be seen; left out are those of `except` and dead ones that nobody has collected. */
-export function readProcesses(except?: ReadonlySet<number>): ProcessRow[] {
-  return readProcessIds().flatMap((pid) => (except?.has(pid) ? [] : readRow(pid)));
+/** Processes that can be seen, at most so many; left out are those of `except` and dead ones that nobody has collected. */
+export function readProcesses(except?: ReadonlySet<number>, most = Infinity): ProcessRow[] {
+  const pids = readProcessIds().filter((pid) => !except?.has(pid));
+  return (pids.length > most ? pids.slice(0, most) : pids).flatMap(readRow);
 }
 
 function readRow(pid: number): ProcessRow[] {

@@ -21,6 +21,9 @@ const MARK = "LMAGENT_COMMAND";
 const SWEEP_MS = 1_000;
 const SWEEP_PAUSE_MS = 2;
 
+/** So many times the allowed number of processes are looked at, since others may have started some too. */
+const LOOK_SHARE = 8;
+
 export interface ProcessSandboxOptions {
   /** Absolute path of the workspace on the host. */
   workspaceRoot: string;
@@ -113,7 +116,7 @@ function toPlan(
     user: user.spawn,
     ...limits,
     maxProcesses: MAX_PROCESSES,
-    members: (pid) => [...findBelow(readProcesses(strangers), pid)],
+    members: (pid, most) => [...findBelow(readProcesses(strangers, most * LOOK_SHARE), pid)],
     kill: (pid) => void killAll(pid, everyone),
     sweep: (pid) => sweep(pid, everyone),
   };

@@ -35,7 +35,7 @@ export interface ChildPlan {
   timeoutMs?: number | undefined;
   memoryMb: number;
   maxProcesses?: number | undefined;
-  members: (pid: number) => readonly number[];
+  members: (pid: number, most: number) => readonly number[];
   /** What the system itself found wrong; asked from time to time and in the end. */
   verdict?: () => Verdict | undefined;
   /** Ends the whole tree while its first process is there. Called again until that has ended. */
@@ -156,7 +156,7 @@ function guardChild(plan: ChildPlan, pid: number, signal: AbortSignal | undefine
   const onAbort = (): void => stop("aborted");
   const timer = plan.timeoutMs === undefined ? undefined : setTimeout(stop, plan.timeoutMs, "timeout");
   const unwatch = watchTree({
-    members: () => plan.members(pid),
+    members: (most) => plan.members(pid, most),
     memoryBytes: plan.memoryMb * 1_024 * 1_024,
     processes: plan.maxProcesses,
     verdict: plan.verdict,

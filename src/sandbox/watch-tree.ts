@@ -1,4 +1,4 @@
-import { measureMemory } from "./process-tree.ts";
+import { countTasks, measureMemory } from "./process-tree.ts";
 
 const LONGEST_PAUSE_MS = 100;
 const SHORTEST_PAUSE_MS = 5;
@@ -6,11 +6,14 @@ const SHORTEST_PAUSE_MS = 5;
 const LOOK_SHARE = 4;
 /** A processor fills memory about this quickly; the pause ends before the rest could be filled. */
 const FILL_BYTES_PER_MS = 4 * 1_024 * 1_024;
+/** Between two questions how many tasks the machine has, which costs next to nothing. */
+const COUNT_PAUSE_MS = 5;
 
 export type Verdict = "memory" | "processes";
 
 export interface TreeLimits {
-  members: () => readonly number[];
+  /** The processes of the tree; when they are more than `most`, some of them will do. */
+  members: (most: number) => readonly number[];
   memoryBytes: number;
   /** Only where the system does not limit the number itself. */
   processes?: number | undefined;
@@ -28,11 +31,15 @@ export function watchTree({
   onExceeded,
 }: TreeLimits): () => void {
   let timer = setTimeout(look, pauseMs(memoryBytes, processes));
+  const unwatch = processes === Infinity ? () => {} : watchTasks(processes, checkNumber);
+  function checkNumber(): void {
+    if (members(processes).length > processes) onExceeded("processes");
+  }
   function look(): void {
     const started = performance.now();
     const found = verdict?.();
     if (found !== undefined) return onExceeded(found);
-    const pids = members();
+    const pids = members(processes);
     if (pids.length > processes) return onExceeded("processes");
     const used = measureMemory(pids, memoryBytes);
     if (used > memoryBytes) return onExceeded("memory");
@@ -40,10 +47,27 @@ export function watchTree({
     const shortest = (performance.now() - started) * LOOK_SHARE;
     timer = setTimeout(look, Math.max(shortest, pauseMs(memoryBytes - used, processes)));
   }
-  return () => clearTimeout(timer);
+  return () => {
+    unwatch();
+    clearTimeout(timer);
+  };
 }
 
 function pauseMs(freeBytes: number, processes: number): number {
   const longest = processes === Infinity ? LONGEST_PAUSE_MS : LONGEST_PAUSE_MS / 4;
   return Math.min(longest, Math.max(SHORTEST_PAUSE_MS, freeBytes / FILL_BYTES_PER_MS));
+}
+
+/** A storm of processes is there in milliseconds: has the machine so many more than before, the tree is counted at once. */
+function watchTasks(processes: number, onMore: () => void): () => void {
+  let before = countTasks();
+  if (before === undefined) return () => {};
+  const timer = setInterval(() => {
+    const now = countTasks() ?? 0;
+    if (before === undefined || now - before <= processes) return;
+    // Others may have made them; the next question is from here on.
+    before = now;
+    onMore();
+  }, COUNT_PAUSE_MS);
+  return () => clearInterval(timer);
 }
