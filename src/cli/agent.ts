@@ -17,35 +17,27 @@ import type { Tool } from "../core/tool.ts";
 import type { Workspace } from "../core/workspace.ts";
 import { createTools, createTodoList, type TodoList } from "../tools/index.ts";
 import { readContextFiles, toPromptParts } from "./context-files.ts";
-import type { CustomTools } from "./custom-tools.ts";
 import type { ChosenModel } from "./model-choice.ts";
-import type { Safeguards, SessionSafeguards } from "./safeguards.ts";
+import type { Ground } from "./open-agent.ts";
+import type { SessionSafeguards } from "./safeguards.ts";
 import type { Settings } from "./settings.ts";
-import { toLabel, type WorkspaceSandbox } from "./workspace-sandbox.ts";
+import { toLabel } from "./workspace-sandbox.ts";
 
 export interface AgentParts {
   settings: Settings;
-  workspace: Workspace;
-  sandbox: WorkspaceSandbox;
-  sessions: SessionStore;
+  /** Disposed together with the agent, as is the model. */
+  ground: Ground;
   chosen: ChosenModel;
   approver: Approver;
-  safeguards: Safeguards;
-  /** What the workspace brings along and the user has trusted. */
-  customTools: CustomTools;
 }
 
 /** One conversation that can be prompted again and again. */
 export class Agent implements AsyncDisposable {
   readonly inbox = new Inbox();
-  readonly workspace: Workspace;
-  readonly sessions: SessionStore;
-  readonly #sandbox: WorkspaceSandbox;
+  readonly #ground: Ground;
   readonly #settings: Settings;
   readonly #chosen: ChosenModel;
   readonly #approver: Approver;
-  readonly #safeguards: Safeguards;
-  readonly #customTools: CustomTools;
   #session: Session | undefined;
   #sessionSafeguards: SessionSafeguards | undefined;
   #mode: PermissionMode;
@@ -58,23 +50,27 @@ export class Agent implements AsyncDisposable {
   #todos: TodoList;
   #tools: readonly Tool[];
 
-  constructor(parts: AgentParts) {
-    const { settings, workspace, sandbox, sessions, chosen, approver, safeguards, customTools } = parts;
-    this.workspace = workspace;
-    this.#sandbox = sandbox;
-    this.sessions = sessions;
+  constructor({ settings, ground, chosen, approver }: AgentParts) {
+    this.#ground = ground;
     this.#settings = settings;
     this.#chosen = chosen;
     this.#approver = approver;
-    this.#safeguards = safeguards;
-    this.#customTools = customTools;
     this.#mode = settings.mode;
     this.#asked = { mode: settings.mode, given: settings.modeGiven };
     this.#todos = createTodoList();
     this.#tools = this.#createTools();
+    const { safeguards, customTools } = ground;
     for (const message of [...safeguards.warnings, ...customTools.problems])
       this.#warn("settings_ignored", message);
     for (const { warning } of customTools.pending) this.#warn("tool_not_trusted", warning);
+  }
+
+  get workspace(): Workspace {
+    return this.#ground.workspace;
+  }
+
+  get sessions(): SessionStore {
+    return this.#ground.sessions;
   }
 
   get model(): Model {
@@ -99,12 +95,12 @@ export class Agent implements AsyncDisposable {
 
   /** Absent before the first command. */
   get sandboxLabel(): string | undefined {
-    const chosen = this.#sandbox.chosen();
+    const chosen = this.#ground.sandbox.chosen();
     return chosen === undefined ? undefined : toLabel(chosen);
   }
 
   async describeSandbox(): Promise<string> {
-    const chosen = await this.#sandbox.choose();
+    const chosen = await this.#ground.sandbox.choose();
     return chosen.warning === undefined ? toLabel(chosen) : `${toLabel(chosen)}: ${chosen.warning}`;
   }
 
@@ -150,7 +146,7 @@ export class Agent implements AsyncDisposable {
     { signal }: { signal?: AbortSignal } = {},
   ): AsyncGenerator<AgentEvent, RunResult | undefined> {
     const session = await this.#openSession();
-    const { policy, audit } = (this.#sessionSafeguards ??= this.#safeguards.forSession(
+    const { policy, audit } = (this.#sessionSafeguards ??= this.#ground.safeguards.forSession(
       session.id,
       (message) => this.#warn("settings_ignored", message),
     ));
@@ -163,7 +159,7 @@ export class Agent implements AsyncDisposable {
       approver: this.#approver,
       policy,
       audit,
-      redactor: this.#safeguards.redactor,
+      redactor: this.#ground.safeguards.redactor,
       inbox: this.inbox,
       limits: { turns: this.#settings.maxTurns, timeMs: this.#settings.maxTimeMs },
       temperature: this.#settings.temperature,
@@ -188,18 +184,12 @@ export class Agent implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#close();
-    // Their processes run in the sandbox.
-    await Promise.allSettled([this.#customTools[Symbol.asyncDispose]()]);
-    await Promise.allSettled([
-      this.#sandbox[Symbol.asyncDispose](),
-      this.workspace[Symbol.asyncDispose](),
-      this.#chosen[Symbol.asyncDispose](),
-    ]);
+    await Promise.allSettled([this.#ground[Symbol.asyncDispose](), this.#chosen[Symbol.asyncDispose]()]);
   }
 
   /** Without isolation, or with a network, the user is told at the first command of this agent. */
   *#warnOnce(): Generator<AgentEvent> {
-    const { sandbox, warning } = this.#sandbox.chosen() ?? {};
+    const { sandbox, warning } = this.#ground.sandbox.chosen() ?? {};
     if (warning === undefined || this.#warned) return;
     this.#warned = true;
     const code = sandbox?.isolated ? "sandbox_network" : "sandbox_not_isolated";
@@ -244,12 +234,12 @@ export class Agent implements AsyncDisposable {
   #createTools(): readonly Tool[] {
     const tools = createTools({
       workspace: this.workspace,
-      sandbox: this.#sandbox.sandbox,
+      sandbox: this.#ground.sandbox.sandbox,
       ...(this.#settings.todos ? { todos: this.#todos } : {}),
       now: () => new Date(),
       allowUnsandboxed: this.#settings.allowUnsandboxed,
     });
-    return [...tools, ...this.#customTools.tools];
+    return [...tools, ...this.#ground.customTools.tools];
   }
 }
 

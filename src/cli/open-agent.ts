@@ -6,31 +6,46 @@ import { STATE_FOLDER, type Workspace } from "../core/workspace.ts";
 import { createJsonlSessionStore } from "../sessions/index.ts";
 import { openWorkspace } from "../workspace/index.ts";
 import { Agent } from "./agent.ts";
+import { loadCustomTools, type CustomTools } from "./custom-tools.ts";
 import { chooseModel } from "./model-choice.ts";
 import { packageVersion } from "./package-root.ts";
 import type { Settings } from "./settings.ts";
-import { openSafeguards } from "./safeguards.ts";
-import { loadCustomTools } from "./custom-tools.ts";
+import { openSafeguards, type Safeguards } from "./safeguards.ts";
 import { createWorkspaceSandbox, type WorkspaceSandbox } from "./workspace-sandbox.ts";
 
 /** Everything of an agent but its model. */
-export interface Ground {
+export interface Ground extends AsyncDisposable {
   workspace: Workspace;
   sandbox: WorkspaceSandbox;
   sessions: SessionStore;
+  safeguards: Safeguards;
+  /** What the workspace brings along and the user has trusted. */
+  customTools: CustomTools;
 }
 
+/** Throws `AgentError` for a workspace or rules that cannot be used; nothing is started then. */
 export async function openGround(
   settings: Settings,
   { mode = () => settings.mode }: { mode?: () => PermissionMode } = {},
 ): Promise<Ground> {
   const { home, userHome } = settings;
   const workspace = await openWorkspace(settings.workspace, { home: userHome, stateDir: home });
-  return {
-    workspace,
-    sandbox: createWorkspaceSandbox(settings, workspace.root, mode),
-    sessions: createSessionStore(workspace),
-  };
+  const { root } = workspace;
+  try {
+    const safeguards = await openSafeguards(settings, root);
+    const sandbox = createWorkspaceSandbox(settings, { root, mode, redactor: safeguards.redactor });
+    const customTools = await loadCustomTools({ workspace: root, sandbox: sandbox.sandbox, settings });
+    const dispose = async (): Promise<void> => {
+      // Their processes run in the sandbox.
+      await Promise.allSettled([customTools[Symbol.asyncDispose]()]);
+      await Promise.allSettled([sandbox[Symbol.asyncDispose](), workspace[Symbol.asyncDispose]()]);
+    };
+    const sessions = createSessionStore(workspace);
+    return { workspace, sandbox, sessions, safeguards, customTools, [Symbol.asyncDispose]: dispose };
+  } catch (error) {
+    await workspace[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 export function createSessionStore(workspace: Workspace): SessionStore {
@@ -55,19 +70,13 @@ export async function openAgent(
   const options = signal === undefined ? {} : { signal };
   let agent: Agent | undefined;
   const ground = await openGround(settings, { mode: () => agent?.mode ?? settings.mode });
-  const { root } = ground.workspace;
   try {
-    // Nothing is started for rules that cannot be relied on.
-    const [safeguards, customTools] = await Promise.all([
-      openSafeguards(settings, root),
-      loadCustomTools({ workspace: root, sandbox: ground.sandbox.sandbox, settings }),
-    ]);
     const chosen = await chooseModel(settings, options);
     chosen.model.describe(options).catch(() => {});
-    agent = new Agent({ settings, ...ground, chosen, approver, safeguards, customTools });
+    agent = new Agent({ settings, ground, chosen, approver });
     return agent;
   } catch (error) {
-    await ground.workspace[Symbol.asyncDispose]();
+    await ground[Symbol.asyncDispose]();
     throw error;
   }
 }

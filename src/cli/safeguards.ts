@@ -1,8 +1,11 @@
 /** What stands between the model and its calls beside the sandbox: rules, remembered answers, the audit log, redaction. */
+import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import type { Audit } from "../core/audit.ts";
 import type { PermissionPolicy } from "../core/permission.ts";
 import { createRedactor, type Redactor } from "../core/redact.ts";
+// Not through the door, which would load all that rules need at every start.
+import { toRuleFiles } from "../permissions/rule-files.ts";
 import { knownSecrets } from "./secrets.ts";
 import type { Settings } from "./settings.ts";
 
@@ -19,8 +22,39 @@ export interface SessionSafeguards extends AsyncDisposable {
   audit: Audit;
 }
 
-/** Throws `AgentError` `config_invalid` when the rules of the user or of the administrator cannot be relied on. */
+/**
+ * Without a file of rules nothing is loaded before the first call needs it. Throws `AgentError` `config_invalid` when the rules of the
+ * user or of the administrator cannot be relied on.
+ */
 export async function openSafeguards(settings: Settings, workspace: string): Promise<Safeguards> {
+  const load = once(() => loadPermissions(settings, workspace));
+  const files = Object.values(toRuleFiles({ home: settings.home, workspace }));
+  const hasRules = files.some((file) => lstatSync(file, { throwIfNoEntry: false }) !== undefined);
+  return {
+    redactor: createRedactor(knownSecrets(settings, process.env)),
+    warnings: hasRules ? (await load()).warnings : [],
+    forSession: (sessionId, onProblem) =>
+      openLater(once(async () => (await load()).forSession(sessionId, onProblem))),
+  };
+}
+
+function openLater(open: () => Promise<SessionSafeguards>): SessionSafeguards {
+  let opened: SessionSafeguards | undefined;
+  return {
+    policy: {
+      decide: async (call) => (opened = await open()).policy.decide(call),
+      remember: async (calls, scope) => (await open()).policy.remember(calls, scope),
+    },
+    // Every call is decided about before anything is recorded of it.
+    audit: (record) => opened?.audit(record),
+    [Symbol.asyncDispose]: async () => opened?.[Symbol.asyncDispose](),
+  };
+}
+
+async function loadPermissions(
+  settings: Settings,
+  workspace: string,
+): Promise<Pick<Safeguards, "warnings" | "forSession">> {
   const { createApprovalStore, createAuditLog, createPolicy, loadRules } =
     await import("../permissions/index.ts");
   const now = (): Date => new Date();
@@ -28,7 +62,6 @@ export async function openSafeguards(settings: Settings, workspace: string): Pro
   const approvals = createApprovalStore({ file: join(settings.home, "approvals.json"), now });
   const file = join(settings.home, "logs", "audit.jsonl");
   return {
-    redactor: createRedactor(knownSecrets(settings, process.env)),
     warnings,
     forSession(sessionId, onProblem) {
       const audit = createAuditLog({ file, sessionId, now, onProblem });
@@ -39,4 +72,9 @@ export async function openSafeguards(settings: Settings, workspace: string): Pro
       };
     },
   };
+}
+
+function once<Result>(make: () => Promise<Result>): () => Promise<Result> {
+  let made: Promise<Result> | undefined;
+  return () => (made ??= make());
 }

@@ -1,5 +1,8 @@
 import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
+import type { PermissionMode } from "../core/approval.ts";
+import { NO_REDACTION, type Redactor } from "../core/redact.ts";
+import { redactSandbox } from "../core/redact-sandbox.ts";
 import { toSandboxLabel, type Sandbox } from "../core/sandbox.ts";
 import type { ChooseOptions, ChosenSandbox } from "../sandbox/choose.ts";
 // Not through the door, which would load the backends at every start.
@@ -16,10 +19,17 @@ export interface WorkspaceSandbox extends AsyncDisposable {
   chosen(): ChosenSandbox | undefined;
 }
 
+export interface WorkspaceSandboxOptions {
+  /** Absolute path of the workspace with links resolved. */
+  root: string;
+  mode: () => PermissionMode;
+  /** Takes known secrets out of what commands print. */
+  redactor?: Redactor;
+}
+
 export function createWorkspaceSandbox(
   settings: Settings,
-  root: string,
-  mode: () => string,
+  { root, mode, redactor = NO_REDACTION }: WorkspaceSandboxOptions,
 ): WorkspaceSandbox {
   let chosen: ChosenSandbox | undefined;
   const open = async (): Promise<Sandbox> => {
@@ -30,7 +40,7 @@ export function createWorkspaceSandbox(
     return chosen.sandbox;
   };
   // The lazy sandbox chooses once, however many ask at the same time, and disposes what was chosen.
-  const sandbox = createLazySandbox(open);
+  const sandbox = redactSandbox(createLazySandbox(open), redactor);
   return {
     sandbox,
     choose: async () => {

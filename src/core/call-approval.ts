@@ -29,7 +29,7 @@ export async function* approveCall(
   }
   const previewed: Previewed = { ...ready, preview };
   const policy = options.policy ?? modePolicy;
-  const permission = policy.decide({
+  const permission = await policy.decide({
     tool: tool.name,
     access: tool.access,
     input,

@@ -35,7 +35,7 @@ export interface PermissionCall {
 
 /** Decides about every call: the mode's matrix (`decidePermission`) together with the rules of user, administrator and workspace. */
 export interface PermissionPolicy {
-  decide(call: PermissionCall): PermissionDecision;
+  decide(call: PermissionCall): PermissionDecision | Promise<PermissionDecision>;
   /** Keeps an answer for calls like this one. Called only with the `offer` of a decision. Throws `AgentError` when it cannot be kept. */
   remember(calls: RememberedCalls, scope: RememberScope): Promise<void>;
 }

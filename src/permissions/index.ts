@@ -13,6 +13,7 @@ export {
 } from "./trust-store.ts";
 export { readToolFiles, TOOLS_FOLDER, type FoundTools, type ToolFile } from "./trust-tools.ts";
 export { createApprovalStore, type ApprovalStore, type KeptApproval } from "./approvals.ts";
-export { ADMIN_RULES, loadRules, type LoadedRules, type RuleFilesOptions } from "./load-rules.ts";
-export { createPolicy, type PolicyOptions } from "./policy.ts";
+export { loadRules, type LoadedRules } from "./load-rules.ts";
+export { ADMIN_RULES, toRuleFiles, type RuleFiles, type RuleFilesOptions } from "./rule-files.ts";
+export { createPolicy, type PolicyOptions, type RulePolicy } from "./policy.ts";
 export { describeRule, type Rule, type RuleDecision, type RuleLayer } from "./rule.ts";

@@ -1,21 +1,8 @@
 /** Gathers the rules of all layers. */
-import { join } from "node:path";
 import { AgentError } from "../core/errors.ts";
 import { readRuleFile } from "./rule-file.ts";
+import { RULE_FILE_NAME, toRuleFiles, type RuleFilesOptions } from "./rule-files.ts";
 import type { Rule, RuleSource } from "./rule.ts";
-
-/** Rules for all users of a machine, of its administrator. */
-export const ADMIN_RULES = "/etc/lmagent/permissions.yaml";
-const FILE_NAME = "permissions.yaml";
-
-export interface RuleFilesOptions {
-  /** `LMAGENT_HOME`. */
-  home: string;
-  /** Absolute path of the workspace. */
-  workspace: string;
-  /** Default `ADMIN_RULES`. */
-  adminFile?: string;
-}
 
 export interface LoadedRules {
   rules: readonly Rule[];
@@ -27,17 +14,11 @@ export interface LoadedRules {
  * Throws `AgentError` `config_invalid` when the file of the administrator or the user cannot be relied on. Of the workspace's file every
  * rule that would allow is left out with a warning; when that file cannot be used at all, every call is asked about.
  */
-export async function loadRules({
-  home,
-  workspace,
-  adminFile = ADMIN_RULES,
-}: RuleFilesOptions): Promise<LoadedRules> {
-  const admin = await readRuleFile({ layer: "admin", file: adminFile });
-  const user = await readRuleFile({ layer: "user", file: join(home, FILE_NAME) });
-  const local = await readWorkspaceRules({
-    layer: "workspace",
-    file: join(workspace, ".lmagent", FILE_NAME),
-  });
+export async function loadRules(options: RuleFilesOptions): Promise<LoadedRules> {
+  const files = toRuleFiles(options);
+  const admin = await readRuleFile({ layer: "admin", file: files.admin });
+  const user = await readRuleFile({ layer: "user", file: files.user });
+  const local = await readWorkspaceRules({ layer: "workspace", file: files.workspace });
   return { rules: [...admin, ...user, ...local.rules], warnings: local.warnings };
 }
 
@@ -57,7 +38,7 @@ async function readWorkspaceRules(source: RuleSource): Promise<LoadedRules> {
     rules: rules.filter(({ decision }) => decision !== "allow"),
     warnings: allowing.map(
       ({ id }) =>
-        `Rule ${id.split(":")[1]} of \`${source.file}\` allows something, which files in a workspace cannot; it does not count. Rules of your own go into \`${FILE_NAME}\` in the folder of your settings.`,
+        `Rule ${id.split(":")[1]} of \`${source.file}\` allows something, which files in a workspace cannot; it does not count. Rules of your own go into \`${RULE_FILE_NAME}\` in the folder of your settings.`,
     ),
   };
 }

@@ -27,8 +27,13 @@ export interface PolicyOptions {
   onProblem?: (message: string) => void;
 }
 
+/** A policy that has all it needs and answers at once. */
+export interface RulePolicy extends PermissionPolicy {
+  decide(call: PermissionCall): PermissionDecision;
+}
+
 /** Lives as long as its conversation: what is remembered for a session is kept in it. */
-export function createPolicy(options: PolicyOptions): PermissionPolicy {
+export function createPolicy(options: PolicyOptions): RulePolicy {
   const session: Rule[] = [];
   const told = new Set<string>();
   const onProblem = (message: string): void => {

@@ -4,11 +4,10 @@ import { AgentError } from "../../core/errors.ts";
 import type { Tool, ToolResult } from "../../core/tool.ts";
 import { createTodoList, createTools } from "../../tools/index.ts";
 import { createTextStream, toTerminalJson, toTerminalLine } from "../../tui/terminal-text.ts";
-import { loadCustomTools, type CustomTools } from "../custom-tools.ts";
 import type { TaskFlags } from "../main.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { openGround, type Ground } from "../open-agent.ts";
-import { openSafeguards, type SessionSafeguards } from "../safeguards.ts";
+import type { SessionSafeguards } from "../safeguards.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import { createAttendedApprover } from "../terminal-approver.ts";
 
@@ -63,8 +62,7 @@ async function callTool(
   { ground, tools, signal }: CallGround,
 ): Promise<ToolResult> {
   const call = { id: "call_1", name, arguments: args, raw: JSON.stringify(args) };
-  const { redactor, warnings, forSession } = await openSafeguards(ground.settings, ground.workspace.root);
-  warnings.forEach(printWarning);
+  const { redactor, forSession } = ground.safeguards;
   await using session: SessionSafeguards = forSession(NO_SESSION, printWarning);
   const events = runCalls([call], {
     tools,
@@ -107,30 +105,17 @@ function printWarning(message: string): void {
   process.stderr.write(`lmagent: ${toTerminalLine(message)}\n`);
 }
 
-interface FlagGround extends Ground, AsyncDisposable {
+interface FlagGround extends Ground {
   settings: Settings;
-  customTools: CustomTools;
 }
 
 async function openFlagGround(flags: TaskFlags): Promise<FlagGround> {
   const settings = await readSettings(flags, process.env, process.cwd());
   const ground = await openGround(settings);
-  const { workspace, sandbox } = ground;
-  const customTools = await loadCustomTools({
-    workspace: workspace.root,
-    sandbox: sandbox.sandbox,
-    settings,
-  });
-  for (const message of [...customTools.problems, ...customTools.pending.map(({ warning }) => warning)])
-    printWarning(message);
-  const dispose = async (): Promise<void> => {
-    await customTools[Symbol.asyncDispose]();
-    await Promise.allSettled([
-      ground.sandbox[Symbol.asyncDispose](),
-      ground.workspace[Symbol.asyncDispose](),
-    ]);
-  };
-  return { ...ground, settings, customTools, [Symbol.asyncDispose]: dispose };
+  const { safeguards, customTools } = ground;
+  const pending = customTools.pending.map(({ warning }) => warning);
+  for (const message of [...safeguards.warnings, ...customTools.problems, ...pending]) printWarning(message);
+  return { ...ground, settings };
 }
 
 function createGroundTools({ workspace, sandbox, settings, customTools }: FlagGround): readonly Tool[] {

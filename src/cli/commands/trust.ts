@@ -197,7 +197,7 @@ async function openPlace({ settings, workspace }: TrustGround, flags: TrustFlags
     const label = "outside the sandbox, as you ask for: it can read and change everything you can";
     return { sandbox, label, isRisky: false, [Symbol.asyncDispose]: () => sandbox[Symbol.asyncDispose]() };
   }
-  const own = createWorkspaceSandbox(settings, workspace, () => "normal");
+  const own = createWorkspaceSandbox(settings, { root: workspace, mode: () => "normal" });
   const { sandbox } = await own.choose();
   const network = sandbox.network === "bridge" ? "it can reach other machines" : "no network";
   const label = sandbox.isolated
