@@ -203,7 +203,9 @@ describe("the preview of a command", () => {
   const unsafe: Sandbox = {
     backend: "process",
     isolated: false,
+    network: "bridge",
     run: async () => ({ exitCode: 0, durationMs: 0 }),
+    start: () => Promise.reject(new Error("nothing is started")),
     [Symbol.asyncDispose]: async () => {},
   };
   const previewOf = (sandbox: Sandbox, command: string, allowUnsandboxed = false) =>
