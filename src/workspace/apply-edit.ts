@@ -1,7 +1,7 @@
 import type { EditOutcome, TextChange } from "../core/workspace.ts";
 import { describeNearest, lineNumbersOf } from "./edit-report.ts";
 import { lineKey } from "./lookalikes.ts";
-import { findMatch, offsetsOf, type Match, type Replacement, windowsOf } from "./match.ts";
+import { findMatch, MAX_OFFSETS, offsetsOf, type Match, type Replacement, windowsOf } from "./match.ts";
 import { findOmission } from "./placeholders.ts";
 
 export type AppliedEdit =
@@ -52,7 +52,8 @@ function findFault({ old, new: text }: TextChange): string | undefined {
 function ambiguous(content: string, offsets: readonly number[], path: string): AppliedEdit {
   const lines = lineNumbersOf(content, offsets.slice(0, 20));
   const more = offsets.length > lines.length ? ", …" : "";
-  const error = `old text found ${offsets.length} times in ${path}, at lines ${lines.join(", ")}${more}; add lines around it to old so that it is found once, or set all to true`;
+  const count = offsets.length === MAX_OFFSETS ? `at least ${MAX_OFFSETS}` : offsets.length;
+  const error = `old text found ${count} times in ${path}, at lines ${lines.join(", ")}${more}; add lines around it to old so that it is found once, or set all to true`;
   return { ok: false, reason: "ambiguous", error };
 }
 

@@ -5,6 +5,9 @@ import { pairSimilarity } from "./near-names.ts";
 const MAX_SHOWN_LINES = 12;
 const MAX_LINE_CHARACTERS = 160;
 const MAX_COMPARED_LINES = 20_000;
+/** Of `old`: the place where it starts is found by its first lines, and by the first of those that repeat. */
+const MAX_WANTED_LINES = 500;
+const MAX_REPEATS = 20;
 
 /** The part of a text that looks most like `old`, with line numbers, and the first line that differs. */
 export function describeNearest(content: string, old: string): string {
@@ -36,8 +39,10 @@ function shorten(line: string): string {
 function nearestLine(keys: readonly string[], wanted: readonly string[]): number | undefined {
   const votes = new Map<number, number>();
   const places = new Map<string, number[]>();
-  for (const [offset, key] of wanted.entries())
-    if (key !== "") places.set(key, [...(places.get(key) ?? []), offset]);
+  for (const [offset, key] of wanted.slice(0, MAX_WANTED_LINES).entries()) {
+    const before = places.get(key) ?? [];
+    if (key !== "" && before.length < MAX_REPEATS) places.set(key, [...before, offset]);
+  }
   for (const [at, key] of keys.entries()) {
     for (const offset of places.get(key) ?? [])
       votes.set(at - offset, (votes.get(at - offset) ?? 0) + key.length);

@@ -10,6 +10,9 @@ import { fitLines, INDENTATION, type LineChange } from "./fit-lines.ts";
 
 /** Larger texts are only matched exactly. */
 const MAX_LOOSE_CHARACTERS = 8_000_000;
+/** Overlapping places are not counted further than this. */
+export const MAX_OFFSETS = 1_000;
+const MAX_COMPARISONS = 10_000_000_000;
 
 export interface Replacement {
   start: number;
@@ -48,12 +51,13 @@ function withNote(match: Match, ignored: string): Match {
 }
 
 function matchExact(content: string, { old, new: text, all }: TextChange): Match {
-  const offsets = offsetsOf(content, old);
+  if (old === "") return { found: "none" };
+  const offsets = all ? separateOffsetsOf(content, old) : offsetsOf(content, old);
   if (offsets.length === 0) return { found: "none" };
   if (offsets.length > 1 && !all) return { found: "many", offsets };
   return {
     found: all ? "all" : "once",
-    replacements: withoutOverlap(offsets, old.length).map((start) => ({
+    replacements: offsets.map((start) => ({
       start,
       end: start + old.length,
       text,
@@ -61,11 +65,28 @@ function matchExact(content: string, { old, new: text, all }: TextChange): Match
   };
 }
 
-/** Every place where a text stands, overlapping ones too. */
+/** Places where a text stands, overlapping ones too, up to a number that nobody would look through. */
 export function offsetsOf(content: string, text: string): number[] {
+  return findAll(content, text, { overlapping: true });
+}
+
+/** Every place where a text stands that starts after the one before has ended. */
+function separateOffsetsOf(content: string, text: string): number[] {
+  return findAll(content, text, { overlapping: false });
+}
+
+function findAll(content: string, text: string, { overlapping }: { overlapping: boolean }): number[] {
+  // The quick search compares every letter with every letter at worst, which for long texts is for ever.
+  if (content.length * text.length > MAX_COMPARISONS) {
+    const runs = runsOf(content, text);
+    return overlapping ? runs.slice(0, MAX_OFFSETS) : withoutOverlap(runs, text.length);
+  }
+  const step = overlapping ? 1 : text.length;
   const offsets: number[] = [];
-  for (let at = content.indexOf(text); at !== -1 && text !== ""; at = content.indexOf(text, at + 1))
+  for (let at = content.indexOf(text); at !== -1 && text !== ""; at = content.indexOf(text, at + step)) {
     offsets.push(at);
+    if (overlapping && offsets.length === MAX_OFFSETS) break;
+  }
   return offsets;
 }
 
@@ -79,10 +100,12 @@ function withoutOverlap(offsets: readonly number[], length: number): number[] {
 
 /** What the model did not change stays as the file spells it. */
 function matchLookalikes(content: string, { old, new: text, all }: TextChange): Match {
-  const offsets = offsetsOf(toPlain(content), toPlain(old));
+  if (old === "") return { found: "none" };
+  const find = all ? separateOffsetsOf : offsetsOf;
+  const offsets = find(toPlain(content), toPlain(old));
   if (offsets.length === 0) return { found: "none" };
   if (offsets.length > 1 && !all) return { found: "many", offsets };
-  const replacements = withoutOverlap(offsets, old.length).map((start) => {
+  const replacements = offsets.map((start) => {
     const file = content.slice(start, start + old.length);
     return { start, end: start + old.length, text: spellLikeFile(old, file, text) };
   });
@@ -194,13 +217,34 @@ function withoutBlankEnds({ old, new: text }: LineChange): LineChange {
 /** Line indexes where all keys stand in a row. Blank lines alone match nothing. */
 export function windowsOf(keys: readonly string[], wanted: readonly string[]): number[] {
   if (wanted.every((key) => key === "")) return [];
+  return runsOf(keys, wanted);
+}
+
+/** Indexes where all wanted items stand in a row, overlapping ones too. Looks at each item a few times at most. */
+function runsOf(items: ArrayLike<string>, wanted: ArrayLike<string>): number[] {
   const found: number[] = [];
-  for (let at = 0; at + wanted.length <= keys.length; at += 1) {
-    let same = wanted.length;
-    while (same > 0 && keys[at + same - 1] === wanted[same - 1]) same -= 1;
-    if (same === 0) found.push(at);
+  const shorter = repeatsOf(wanted);
+  let same = 0;
+  for (let at = 0; at < items.length; at += 1) {
+    while (same > 0 && items[at] !== wanted[same]) same = shorter[same - 1] as number;
+    if (items[at] === wanted[same]) same += 1;
+    if (same < wanted.length) continue;
+    found.push(at + 1 - same);
+    same = shorter[same - 1] as number;
   }
   return found;
+}
+
+/** For each start of a list, how much of it is also its end: what is left of a match when the next item differs (Knuth, Morris, Pratt). */
+function repeatsOf(wanted: ArrayLike<string>): number[] {
+  const shorter = [0];
+  let same = 0;
+  for (let at = 1; at < wanted.length; at += 1) {
+    while (same > 0 && wanted[at] !== wanted[same]) same = shorter[same - 1] as number;
+    if (wanted[at] === wanted[same]) same += 1;
+    shorter.push(same);
+  }
+  return shorter;
 }
 
 function lineStarts(lines: readonly string[]): number[] {
