@@ -86,13 +86,12 @@ export function toSpecification(plan: ContainerPlan): ContainerSpecification {
   return { options, hash: createHash("sha256").update(JSON.stringify(identity)).digest("hex") };
 }
 
-/** The same options, with what names this one container. */
+/** The same options, with what tells whose this one container is and what it was made from. */
 export function toCreateOptions(
   { options, hash }: ContainerSpecification,
-  { name, owner }: { name: string; owner: Owner },
+  owner: Owner,
 ): ContainerCreateOptions {
-  const labels = { [OWNER_LABEL]: toOwnerLabel(owner), [SPECIFICATION_LABEL]: hash };
-  return { ...options, name, Labels: labels };
+  return { ...options, Labels: { [OWNER_LABEL]: toOwnerLabel(owner), [SPECIFICATION_LABEL]: hash } };
 }
 
 /** Two agents in one workspace take two slots. */
