@@ -1,6 +1,7 @@
 /** Starts the child of a plan with exactly the descriptors that it is meant to have. */
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
+import { setPriority } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { AgentError, errorMessage } from "../core/errors.ts";
 import { inheritedDescriptors } from "./inherited-descriptors.ts";
@@ -46,6 +47,7 @@ async function spawnChild(plan: ChildPlan, stdio: StdioOptions): Promise<ChildPr
   const [program, ...rest] = plan.argv as [string, ...string[]];
   const { env, cwd, user } = plan;
   const child = spawn(program, rest, { env, cwd, ...user, detached: true, stdio });
+  if (plan.maxProcesses !== undefined) giveWay(child);
   await new Promise<void>((resolve, reject) => {
     child.once("spawn", resolve);
     child.once("error", reject);
@@ -53,6 +55,17 @@ async function spawnChild(plan: ChildPlan, stdio: StdioOptions): Promise<ChildPr
   await plan.onSpawn?.(child.pid!);
   if (plan.input !== undefined) feed(child.stdio[4] as Writable, plan.input);
   return child;
+}
+
+/** Where the system does not limit processes we count them, and must get to run while a storm of them builds up. */
+const NICENESS = 10;
+
+function giveWay({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) setPriority(pid, NICENESS);
+  } catch {
+    // It has ended already.
+  }
 }
 
 interface Ends {
