@@ -153,7 +153,7 @@ export type ProbeResult = { usable: true } | { usable: false; reason: string };
 /** Tells whether bubblewrap works here. */
 export async function probeBubblewrap(options: BubblewrapOptions): Promise<ProbeResult> {
   await using sandbox = createBubblewrapSandbox(options);
-  return probeSandbox(sandbox);
+  return await probeSandbox(sandbox);
 }
 
 /** Runs one command as it would be run later, because only that tells whether the kernel allows it. */
