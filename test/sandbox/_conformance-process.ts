@@ -26,6 +26,10 @@ const [script, backend, owner = "own", workspace, command] = process.argv.slice(
   string?,
 ];
 
+/** Failures that nobody waited for; they count against the case in which they came. */
+const strays: unknown[] = [];
+process.on("unhandledRejection", (thrown) => strays.push(thrown));
+
 async function runCases(): Promise<void> {
   const docker = findTestDocker();
   const subject: SandboxSubject = {
@@ -60,7 +64,9 @@ async function failureOf(check: () => Promise<void>): Promise<{ error?: string }
     );
   });
   try {
+    strays.length = 0;
     await Promise.race([check(), late]);
+    if (strays.length > 0) throw strays[0];
     return {};
   } catch (thrown) {
     return { error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) };
