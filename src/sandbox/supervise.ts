@@ -94,13 +94,6 @@ export function withoutReport({ report: _report, ...end }: ChildEnd): SandboxRes
   return end;
 }
 
-/** Remembers a program in `programs` while it runs. */
-export function keepUntilEnd(programs: Set<SandboxProcess>, program: SandboxProcess): SandboxProcess {
-  programs.add(program);
-  void program.ended.then(() => programs.delete(program));
-  return program;
-}
-
 interface Followed {
   ended: Promise<ChildEnd>;
   stop: (because: NonNullable<SandboxResult["stopped"]>) => void;
