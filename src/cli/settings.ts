@@ -208,7 +208,8 @@ async function readStored(home: string): Promise<Record<string, string | undefin
   if (existsSync(envFile)) Object.assign(stored, parseEnv(readFileSync(envFile, "utf8")));
   const configFile = join(home, "config.yaml");
   if (!existsSync(configFile)) return stored;
-  const { parse } = await import("yaml");
+  // By its default export: a bundled CommonJS module has no other.
+  const { parse } = (await import("yaml")).default;
   let config: unknown;
   try {
     config = parse(readFileSync(configFile, "utf8"));

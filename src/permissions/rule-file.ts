@@ -68,7 +68,8 @@ function refuseForeign(source: RuleSource, stats: Stats): void {
 
 async function parseYaml(text: string, source: RuleSource): Promise<unknown> {
   if (isTooDeep(text)) throw invalidRules(source, `is nested deeper than ${MAX_LEVELS} levels`);
-  const { isAlias, parseDocument, visit } = await import("yaml");
+  // By its default export: a bundled CommonJS module has no other.
+  const { isAlias, parseDocument, visit } = (await import("yaml")).default;
   try {
     // Pretty errors look through the whole text for each of its faults.
     const document = parseDocument(text, {
