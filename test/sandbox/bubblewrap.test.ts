@@ -1,11 +1,27 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, chown, mkdir, mkdtemp, realpath, rm, stat, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createBubblewrapSandbox, findTrustedBinary, probeBubblewrap } from "../../src/sandbox/index.ts";
+import {
+  createBubblewrapSandbox,
+  findTrustedBinary,
+  probeBubblewrap,
+  type BubblewrapOptions,
+} from "../../src/sandbox/index.ts";
 import { countCommands } from "../../src/testing/running-commands.ts";
 
 /** No user of this machine; only its number matters. */
@@ -40,6 +56,103 @@ describe.runIf(probed.usable)("a toolchain outside the system's folders", () => 
     });
     expect(exitCode).not.toBe(0);
     expect(said).toMatch(/^own\n/);
+  });
+});
+
+describe.runIf(probed.usable)("a command in bubblewrap", () => {
+  const workspaceRoot = join(folder, "walls");
+  const run = async (command: string, options: Partial<BubblewrapOptions> = {}, env = {}) => {
+    await using sandbox = createBubblewrapSandbox({ workspaceRoot, bwrapPath, ...options });
+    let said = "";
+    const result = await sandbox.run(command, {
+      env,
+      onOutput: (chunk) => (said += Buffer.from(chunk).toString()),
+    });
+    return { ...result, said };
+  };
+
+  beforeAll(async () => {
+    for (const path of [".git/hooks", ".vscode"]) await mkdir(join(workspaceRoot, path), { recursive: true });
+    for (const path of [".git/config", ".vscode/tasks.json", ".envrc"])
+      await writeFile(join(workspaceRoot, path), "");
+  });
+
+  it("leaves no file that gives its owner's rights away, whichever call it takes", async () => {
+    const attempts = `import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def attempt(body):
+    try: body()
+    except OSError: pass
+for mode in (0o4755, 0o2755, 0o6755):
+    name = "made-%o" % mode
+    attempt(lambda: os.close(os.open(name + "-open", os.O_CREAT | os.O_WRONLY, mode)))
+    attempt(lambda: os.mknod(name + "-mknod", 0o100000 | mode))
+    open(name, "w").close()
+    attempt(lambda: os.chmod(name, mode))
+    descriptor = os.open(name, os.O_RDONLY)
+    attempt(lambda: os.fchmod(descriptor, mode))
+    libc.fchmodat(-100, name.encode(), mode, 0)
+    libc.syscall(452, -100, name.encode(), mode, 0)
+    libc.creat((name + "-creat").encode(), mode)
+print("tried")`;
+    await writeFile(join(workspaceRoot, "attempts.py"), attempts);
+    expect((await run("python3 attempts.py")).said).toMatch(/tried/);
+    const made = (await readdir(workspaceRoot)).filter((name) => name.startsWith("made"));
+    expect(made.length).toBeGreaterThanOrEqual(3);
+    for (const name of made) expect((await stat(join(workspaceRoot, name))).mode & 0o6000).toBe(0);
+  });
+
+  it("cannot move, replace or change what other programs obey", async () => {
+    const { said } = await run(
+      `for path in .git .git/hooks .git/config .vscode .vscode/tasks.json .envrc .lmagent; do
+         { mv -T $path moved || rm -rf $path || ln -sfT /etc $path; } 2>/dev/null && echo "$path gave way"
+         test -e $path && test ! -L $path || echo "$path is gone"
+       done; touch .git/index .vscode/other; echo x >> .envrc || echo refused; git config core.pager evil || echo refused`,
+    );
+    expect(said).not.toMatch(/gave way|is gone/);
+    expect(said.match(/^refused$/gm)?.length).toBe(2);
+    expect(await readdir(join(workspaceRoot, ".git"))).toEqual(
+      expect.arrayContaining(["config", "hooks", "index"]),
+    );
+  });
+
+  it("has an environment that no other user can read in the list of processes", async () => {
+    const secret = `secret-${Date.now()}`;
+    await using sandbox = createBubblewrapSandbox({ workspaceRoot, bwrapPath });
+    const sleep = `sleep 79.${process.pid}${Date.now()}`;
+    await using program = await sandbox.start(["sh", "-c", `${sleep}; true`], { env: { KEY: secret } });
+    for (let tries = 0; tries < 200 && (await countCommands(sleep)) < 2; tries += 1) await pause(10);
+    expect(await countCommands(secret)).toBe(0);
+    expect((await run('echo "$KEY"', {}, { KEY: secret })).said).toBe(`${secret}\n`);
+    expect(await program.write(Buffer.from("x"))).toBe(true);
+  });
+
+  it("is in a network only when that was chosen", async () => {
+    expect((await run("grep -c : /proc/net/dev")).said).toBe("1\n");
+    const own = (await readFile("/proc/net/dev", "utf8"))
+      .split("\n")
+      .filter((line) => line.includes(":")).length;
+    expect((await run("grep -c : /proc/net/dev", { network: "bridge" })).said).toBe(`${own}\n`);
+    await using sandbox = createBubblewrapSandbox({ workspaceRoot, bwrapPath, network: "bridge" });
+    expect(sandbox.network).toBe("bridge");
+  });
+
+  it("may change no setting of the kernel and nothing of the root", async () => {
+    const { said } = await run(
+      "for file in /proc/sys/kernel/core_pattern /proc/sys/kernel/hostname /proc/sysrq-trigger /etc/passwd /dev/x /x; do echo x 2>/dev/null > $file && echo wrote $file; done; echo end",
+    );
+    expect(said.replaceAll(/^.*(?:Read-only|cannot create|Permission|denied).*\n/gm, "")).toBe("end\n");
+  });
+
+  it("ends with its sandbox", async () => {
+    const sleep = `sleep 79.5${process.pid}${Date.now()}`;
+    const sandbox = createBubblewrapSandbox({ workspaceRoot, bwrapPath });
+    const running = sandbox.run(sleep);
+    for (let tries = 0; tries < 200 && (await countCommands(sleep)) < 2; tries += 1) await pause(10);
+    await sandbox[Symbol.asyncDispose]();
+    expect((await running).stopped).toBe("aborted");
+    expect(await countCommands(sleep)).toBe(0);
+    expect((await sandbox.run("true")).stopped).toBe("aborted");
   });
 });
 
