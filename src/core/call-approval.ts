@@ -102,9 +102,13 @@ async function toRequest(
       tool: tool.name,
       input,
     }),
-    ...(offer === undefined ? {} : { offer }),
   };
-  return freezeDeep(redactRequest(request, options.redactor ?? NO_REDACTION));
+  const { redactor = NO_REDACTION } = options;
+  // Nothing is kept that holds a secret.
+  const keeps =
+    offer !== undefined &&
+    [offer.tool, ...(offer.prefix ?? [])].every((word) => redactor.text(word) === word);
+  return freezeDeep({ ...redactRequest(request, redactor), ...(keeps ? { offer } : {}) });
 }
 
 function toHex(bytes: Uint8Array): string {

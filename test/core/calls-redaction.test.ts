@@ -89,6 +89,25 @@ describe("a known secret", () => {
     });
   });
 
+  it("is never part of an answer that is kept", async () => {
+    const tool = textTool("shell", () => ({ ok: true, output: "" }));
+    const kept: unknown[] = [];
+    for (const word of ["test", SECRET]) {
+      const model = createScriptedModel([{ calls: [scriptedCall("shell", { text: "x" })] }, { text: "." }]);
+      await collect({
+        model,
+        tools: [tool],
+        redactor: createRedactor([SECRET]),
+        policy: {
+          decide: () => ({ decision: "ask", why: "x", offer: { tool: "shell", prefix: ["npm", word] } }),
+          remember: async (calls) => void kept.push(calls),
+        },
+        approver: { ask: async ({ digest }) => ({ decision: "allow", digest, remember: "workspace" }) },
+      });
+    }
+    expect(kept).toEqual([{ tool: "shell", prefix: ["npm", "test"] }]);
+  });
+
   it("is taken out of warnings and todos", async () => {
     const emit = (_: string, context: ToolContext) => {
       context.emit({ type: "warning", message: `made ${SECRET}` });
