@@ -117,7 +117,7 @@ describe("lmagent sandbox", () => {
     using place = createPlace();
     const status = await runAgent(["sandbox", "status"], { place });
     const tries = await runAgent(["sandbox", "test"], { place });
-    expect(status.stdout).toMatch(/^sandbox +(bubblewrap|process \(not isolated\))/);
+    expect(status.stdout).toMatch(/^sandbox +(docker|bubblewrap|seatbelt|process \(not isolated\))/);
     expect(tries.code).toBe(status.code);
   });
 });
