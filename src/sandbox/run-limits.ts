@@ -40,13 +40,12 @@ export function toLimitedCommand(
     ...(processes === undefined ? [] : [`ulimit -u ${processes} || ulimit -p ${processes}`]),
   ];
   const limit = `{ ${limits.join("; ")}; :; } 2>/dev/null;`;
+  const program = toProgram(command);
   // Before the line and on the same one, so that a second shell is spared and the numbers of lines stay as they are.
-  const program =
-    typeof command === "string"
-      ? ["/bin/sh", "-c", `${limit} ${command}`]
-      : ["/bin/sh", "-c", `${limit} exec "$@"`, "sh", ...command];
-  checkArguments(typeof command === "string" ? program : command);
-  return program;
+  const line = typeof command === "string" ? `${limit} ${command}` : "";
+  return line !== "" && Buffer.byteLength(line) < MAX_ARGUMENT_BYTES
+    ? ["/bin/sh", "-c", line]
+    : ["/bin/sh", "-c", `${limit} exec "$@"`, "sh", ...program];
 }
 
 /** A command as a program and its arguments, for a place that sets the limits itself. Throws like `toLimitedCommand`. */

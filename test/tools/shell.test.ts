@@ -112,6 +112,12 @@ describe("the result of a command", () => {
     expect(result["error"]).toMatch(/more than 64 MB of memory/);
   });
 
+  it("is that of a line of any length that a program can be given", async () => {
+    const { shell } = openShell();
+    const command = "wc -c /dev/null #".padEnd(128 * 1_024 - 1, "x");
+    expect(await callTool(shell, { command })).toMatchObject({ ok: true, output: "0 /dev/null\n" });
+  });
+
   it("is an error for arguments that make no command", async () => {
     const { shell } = openShell();
     expect(await callTool(shell, {})).toMatchObject({
