@@ -296,6 +296,16 @@ describe.skipIf(typeof found === "string")("a command in Docker", () => {
     expect(order).toEqual(["aborted", "first\n", "third\n"]);
   });
 
+  it("is not ended by what was meant for the one before it", async () => {
+    await using box = await openBox(docker);
+    await box.run("true");
+    for (let afterMs = 0; afterMs < 30; afterMs += 2) {
+      const signal = AbortSignal.timeout(20 + afterMs);
+      await box.run("sleep 0.03", { signal });
+      expect(await box.run("sleep 0.05; echo whole")).toMatchObject({ exitCode: 0, out: "whole\n" });
+    }
+  });
+
   it("is told of processes that could not be started", async () => {
     await using box = await openBox(docker);
     const said = await box.run("i=0; while [ $i -lt 200 ]; do sleep 5 & i=$((i+1)); done 2>/dev/null");

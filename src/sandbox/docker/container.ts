@@ -1,10 +1,10 @@
-import { Socket } from "node:net";
-import type { Duplex } from "node:stream";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Container, ContainerCreateOptions } from "dockerode";
 import { AgentError } from "../../core/errors.ts";
 import { SANDBOX_LIMITS } from "../../core/sandbox.ts";
 import { statusOf, toEngineError, WORK_MS, type Engine } from "./engine.ts";
 import { watchContainer, type ContainerEvents } from "./events.ts";
+import { attachLifeline, type Lifeline } from "./lifeline.ts";
 import { mayBeAlive, parseOwnerLabel, readOwner } from "./owner.ts";
 import {
   OWNER_LABEL,
@@ -14,6 +14,9 @@ import {
   type ContainerSpecification,
 } from "./specification.ts";
 import { removeContainer } from "./sweep.ts";
+
+/** How long the first process may take to end all others. */
+const KILL_MS = 2_000;
 
 /** Agents that can work in one workspace at a time. */
 const MAX_SLOTS = 32;
@@ -26,7 +29,7 @@ export interface SandboxContainer {
   /** Of the specification it was made from. */
   readonly hash: string;
   readonly events: ContainerEvents;
-  /** Ends every process in it but the first, at once. Returns false when the container is gone. */
+  /** Ends every process in it but the first, and waits until that is done. Returns false when the container is gone. */
   killAll(): Promise<boolean>;
   /** The memory limit of all that is in it. */
   setMemory(memoryMb: number): Promise<void>;
@@ -46,8 +49,10 @@ export interface OpenOptions {
 export async function openContainer(engine: Engine, options: OpenOptions): Promise<SandboxContainer> {
   const handle = await createContainer(engine, options);
   try {
-    const lifeline = await attachLifeline(engine, handle);
-    const events = await watchContainer(engine, handle.id);
+    const [lifeline, events] = await Promise.all([
+      attachLifeline(engine, handle),
+      watchContainer(engine, handle.id),
+    ]);
     await engine.ask({ to: "start a container", deadlineMs: WORK_MS }, () => handle.start());
     return toContainer({ engine, handle, lifeline, events, hash: options.specification.hash });
   } catch (thrown) {
@@ -110,23 +115,10 @@ async function removeForsaken(engine: Engine, name: string): Promise<boolean> {
   }
 }
 
-/** Holds the input of the first process open for as long as this agent lives, and does not itself keep the agent alive. */
-async function attachLifeline(engine: Engine, handle: Container): Promise<Duplex> {
-  const stream = await engine.ask({ to: "attach to a container" }, () =>
-    handle.attach({ stream: true, stdin: true, hijack: true }),
-  );
-  stream.on("error", () => {});
-  const socket =
-    stream instanceof Socket ? stream : (stream as unknown as { req?: { socket?: Socket } }).req?.socket;
-  socket?.unref();
-  stream.resume();
-  return stream as Duplex;
-}
-
 interface ContainerParts {
   engine: Engine;
   handle: Container;
-  lifeline: Duplex;
+  lifeline: Lifeline;
   events: ContainerEvents;
   hash: string;
 }
@@ -140,8 +132,11 @@ function toContainer({ engine, handle, lifeline, events, hash }: ContainerParts)
     hash,
     events,
     async killAll() {
+      const done = lifeline.next();
       try {
         await engine.ask({ to: "end a command" }, () => handle.kill({ signal: "SIGUSR1" }));
+        // Were it done later, it would meet what is started next.
+        await Promise.race([done, pause(KILL_MS, undefined, { ref: false })]);
         return true;
       } catch (thrown) {
         if ([404, 409].includes(statusOf(thrown) ?? 0)) return false;
@@ -158,7 +153,7 @@ function toContainer({ engine, handle, lifeline, events, hash }: ContainerParts)
       await removeContainer(engine, handle.id).catch((thrown: unknown) => {
         if (!AgentError.is(thrown)) throw thrown;
       });
-      lifeline.destroy();
+      lifeline.cut();
     },
   };
 }

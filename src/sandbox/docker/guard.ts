@@ -9,6 +9,8 @@ type Stopped = NonNullable<SandboxResult["stopped"]>;
 export interface Guard extends Disposable {
   /** Why the command was ended by us. */
   stopped(): Stopped | undefined;
+  /** Once everything has been ended: whether the container is still there. `undefined` when nothing was to be ended. */
+  killed(): Promise<boolean> | undefined;
   /** Rejects when the command cannot be ended. */
   readonly failed: Promise<never>;
 }
@@ -22,6 +24,7 @@ export function guardCommand(
   { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal | undefined },
 ): Guard {
   let why: Stopped | undefined;
+  let killed: Promise<boolean> | undefined;
   let late: NodeJS.Timeout | undefined;
   let fail: (thrown: unknown) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
@@ -32,7 +35,8 @@ export function guardCommand(
     if (why !== undefined) return;
     why = because;
     // The first process ends all others. Should it not, the whole container goes.
-    container.killAll().catch(fail);
+    killed = container.killAll();
+    killed.catch(fail);
     late = setTimeout(() => void container.remove(), END_MS);
   };
   const onAbort = (): void => stop("aborted");
@@ -44,6 +48,7 @@ export function guardCommand(
   if (signal?.aborted) onAbort();
   return {
     stopped: () => why,
+    killed: () => killed,
     failed,
     [Symbol.dispose]() {
       clearTimeout(timer);

@@ -135,8 +135,14 @@ class DockerSandbox implements Sandbox {
       workspace.finish();
       throw thrown;
     });
+    // It may have ended by itself just then; its runner has not.
+    if (guard.stopped() !== undefined) place.executor.close();
+    const isThere = await this.#endRest(place, { end, killed: guard.killed() });
     const stopped = guard.stopped() ?? (end.type === "ended" && end.memoryKills > 0 ? "memory" : undefined);
-    await this.#tidy(place, { end, stopped });
+    await this.#tidy(place, {
+      isThere,
+      isClean: stopped !== "memory" && !(end.type === "ended" && end.left),
+    });
     if (end.type === "no_folder") throw toMissingFolder(request.cwd);
     const durationMs = performance.now() - options.started;
     const result = { ...toCode(end, stopped), ...(stopped === undefined ? {} : { stopped }), durationMs };
@@ -157,17 +163,28 @@ class DockerSandbox implements Sandbox {
     void this.#workplace.leave();
   }
 
+  /** Without its runner a command may have left processes. Returns whether the container is still there. */
+  async #endRest(
+    { container }: Place,
+    { end, killed }: { end: ExecEnd; killed: Promise<boolean> | undefined },
+  ): Promise<boolean> {
+    try {
+      return await (killed ?? (end.type === "died" ? container.killAll() : true));
+    } catch (thrown) {
+      this.#abandon();
+      throw thrown;
+    }
+  }
+
   /**
    * The next command finds nothing of this one. After the kernel has ended something for memory a new container is made, so that what
    * the engine still reports of it does not reach the next command.
    */
   async #tidy(
     { container }: Place,
-    { end, stopped }: { end: ExecEnd; stopped: SandboxResult["stopped"] },
+    { isThere, isClean }: { isThere: boolean; isClean: boolean },
   ): Promise<void> {
-    if (stopped === "memory" || (end.type === "ended" && end.left)) return this.#workplace.leave();
-    // Without its runner a command may have left processes.
-    if (end.type === "died" && !(await container.killAll())) return this.#workplace.leave();
+    if (!isThere || !isClean) return this.#workplace.leave();
     try {
       await container.setMemory(SANDBOX_LIMITS.memoryMb.default);
     } catch {

@@ -5,10 +5,10 @@
 
 /**
  * The first process (bash): collects what has lost its parent, which bash does while it waits for input. On USR1 it ends everything
- * else. Its input is held open by the agent; when the agent is gone, however it went, it ends, and with it the container.
+ * else, and says so. Its input is held open by the agent; when the agent is gone, however it went, it ends, and with it the container.
  */
 export const FIRST_PROCESS = `trap 'exit 0' TERM INT HUP
-trap 'kill -9 -1' USR1
+trap 'kill -9 -1; echo done' USR1
 while read -r _; do :; done
 exit 0`;
 
