@@ -8,7 +8,7 @@ const END = /[\s;&|()<>{}`$]/;
 const BLANK_VARIABLE = /\$(?:\{IFS[^}]{0,40}\}|IFS\b)/g;
 
 /** What a shell puts nothing in the place of, most of the time; words are hidden by writing it into them. */
-const NOTHING = /\$(?:[@*1-9]|\{[^}]{0,40}\}|\(\))|``/g;
+const NOTHING = /\$(?:[@*1-9]|[A-Za-z_][A-Za-z0-9_]*|\{[^}]{0,40}\}|\(\))|``/g;
 
 export function findWordRuns(line: string): string[][] {
   const text = line.replace(BLANK_VARIABLE, " ");

@@ -148,6 +148,7 @@ describe("a shell line", () => {
     "r''m -rf x",
     "rm${IFS}-rf x",
     "r$@m -rf x",
+    "a=; rm$a -rf x",
     "r${x}m -r${y:-}f x",
     "r``m -rf x",
     "$'rm' -rf x",
