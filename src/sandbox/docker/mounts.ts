@@ -21,7 +21,7 @@ export async function checkMounts(
   const said: Uint8Array[] = [];
   let bytes = 0;
   await executor.exec({
-    program: ["/usr/bin/stat", "-c", "%d:%i", "--", ...wanted.map(({ path }) => `${SANDBOX_ROOT}/${path}`)],
+    program: ["stat", "-c", "%d:%i", "--", ...wanted.map(({ path }) => `${SANDBOX_ROOT}/${path}`)],
     cwd: "/",
     environment: {},
     onOutput(chunk, stream) {

@@ -72,7 +72,7 @@ lm_sweep() {
   lm_is_empty && return
   find /tmp /dev/shm /dev/mqueue -mindepth 1 -delete >/dev/null
   lm_is_empty && return
-  chmod -R u+rwX /tmp/* /tmp/.[!.]* >/dev/null
+  find /tmp /dev/shm -mindepth 1 -type d ! -perm -700 -exec chmod u+rwx {} ';' >/dev/null
   find /tmp /dev/shm /dev/mqueue -mindepth 1 -delete >/dev/null
   lm_is_empty || lm_left=1
 }
@@ -92,9 +92,9 @@ lm_run() {
   (
     trap - HUP INT QUIT ALRM TERM USR1 USR2
     unset OLDPWD lm_secret
+    eval "exec </dev/null $lm_out 2$lm_err 3>&-"
     while [ "$1" != -- ]; do export "$1"; shift; done
     shift
-    eval "exec </dev/null $lm_out 2$lm_err 3>&-"
     exec "$@"
   )
   lm_status=$?
