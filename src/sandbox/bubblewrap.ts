@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
+import { setTimeout as pause } from "node:timers/promises";
 import { AgentError, errorMessage } from "../core/errors.ts";
 import type { Sandbox, SandboxNetwork, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
 import { createLauncher, type Launch } from "./bubblewrap-launch.ts";
@@ -18,7 +18,6 @@ const MARK = "LMAGENT_SANDBOX";
 
 /** How long the kernel may take to clear away the processes of a command that has ended. */
 const CLEAR_MS = 1_000;
-const SPIN_MS = 2;
 
 export interface BubblewrapOptions {
   /** Absolute path of the workspace on the host. */
@@ -111,6 +110,7 @@ function toPlan(
     ...(user.uid === 0 ? { maxProcesses: MAX_PROCESSES } : {}),
     members: readTree,
     kill: killInside,
+    endsTogether: true,
     sweep: waitUntilCleared,
   };
 }
@@ -131,12 +131,8 @@ function killInside(pid: number): void {
 
 async function waitUntilCleared(_pid: number, report: string): Promise<void> {
   const first = /"child-pid": (\d+)/.exec(report)?.[1];
-  const started = performance.now();
-  while (first !== undefined && isRunning(Number(first)) && performance.now() - started < CLEAR_MS) {
-    // It mostly takes a fraction of a millisecond, which is less than the shortest timer.
-    if (performance.now() - started < SPIN_MS) await nextTurn();
-    else await pause(2);
-  }
+  const deadline = performance.now() + CLEAR_MS;
+  while (first !== undefined && isRunning(Number(first)) && performance.now() < deadline) await pause(1);
 }
 
 /** The report names an exit code only when the command was reached; without one bubblewrap itself has failed. */

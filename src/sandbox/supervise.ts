@@ -40,6 +40,8 @@ export interface ChildPlan {
   verdict?: () => Verdict | undefined;
   /** Ends the whole tree while its first process is there. Called again until that has ended. */
   kill: (pid: number) => void;
+  /** Everything that can hold the output ends with the first process, so the end of the output is worth waiting for. */
+  endsTogether?: boolean;
   /** Ends what is left when the first process is gone. */
   sweep: (pid: number, report: string) => Promise<void>;
 }
@@ -124,6 +126,7 @@ async function toEnd(
   const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
   guard.release();
   child.stdin?.destroy();
+  if (plan.endsTogether) await drained(closed);
   await plan.sweep(child.pid!, toText(report));
   await drained(closed);
   release();
