@@ -16,7 +16,8 @@ import { findTestDocker } from "./_docker.ts";
 /** No user of this machine; only its number matters. */
 export const ORDINARY_USER = 54_321;
 
-export const TESTED_BACKENDS = ["process", "bubblewrap", "docker"] as const;
+/** The slowest first, so that the others run beside it. */
+export const TESTED_BACKENDS = ["docker", "bubblewrap", "process"] as const;
 
 export function openBackend(backend: SandboxBackend, workspaceRoot: string): Sandbox {
   if (backend === "process") return createProcessSandbox({ workspaceRoot });

@@ -51,28 +51,33 @@ await build({
 
 const columns: Column[] = [];
 const missing = new Map<SandboxBackend, string>();
-/** Two at a time: much of a suite is waiting. */
-const lanes: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()];
+const waiting: (() => Promise<void>)[] = [];
 
 for (const backend of TESTED_BACKENDS) {
   const why = await whyUnavailable(backend);
   if (why !== undefined) missing.set(backend, why);
-  else for (const user of testUsers(backend)) columns.push(startColumn(backend, user));
+  else for (const user of testUsers(backend)) columns.push(createColumn(backend, user));
+}
+// Two at a time: much of a suite is waiting.
+for (let lane = 0; lane < 2; lane += 1) void runWaiting();
+
+async function runWaiting(): Promise<void> {
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await next();
 }
 
 function isWanted(title: string): boolean {
   return title.includes(ONLY);
 }
 
-function startColumn(backend: SandboxBackend, user: TestUser): Column {
+function createColumn(backend: SandboxBackend, user: TestUser): Column {
   const folder = mkdtempSync(join(base, `${backend}-`));
   if (user.uid !== undefined && user.gid !== undefined) chownSync(folder, user.uid, user.gid);
   // Commands of other owners pass through it.
   chmodSync(folder, 0o755);
   const outcomes = new Map<string, Outcome>();
-  const lane = columns.length % lanes.length;
-  const ended = (lanes[lane] ?? Promise.resolve()).then(() => runSuite({ backend, user, folder, outcomes }));
-  lanes[lane] = ended;
+  const ended = new Promise<string>((resolve) => {
+    waiting.push(async () => resolve(await runSuite({ backend, user, folder, outcomes })));
+  });
   return { backend, user, folder, outcomes, ended };
 }
 
