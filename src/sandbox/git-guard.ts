@@ -3,7 +3,8 @@
  * looks at what it made anew: a repository is disarmed, and files that editors obey are told of.
  */
 import { lstatSync, type Stats } from "node:fs";
-import type { SandboxResult } from "../core/sandbox.ts";
+import { resolve } from "node:path";
+import { SANDBOX_ROOT, type SandboxResult } from "../core/sandbox.ts";
 import { openFolder, openFolderBelow } from "./folder-handle.ts";
 import { disarmRepository, takeAway } from "./git-disarm.ts";
 import { OBEYED_FILES, readSmallFile } from "./pins.ts";
@@ -140,12 +141,26 @@ function tellOfFile(path: string, isNew: boolean): string {
 }
 
 function disarm(root: string, { path, kind }: Repository): string[] {
-  if (kind === "pointer")
-    return [
-      `The command made \`${path}\` as a link or a file, which sends git elsewhere. Look at it before you use git there.`,
-    ];
-  using git = openFolderBelow(root, path);
-  return git === undefined ? [] : disarmRepository(git, path);
+  using folder = openFolderBelow(root, kind === "pointer" ? toParent(path) : path);
+  if (folder === undefined) return [];
+  if (kind === "folder") return disarmRepository(folder, path);
+  if (leadsHome(readSmallFile(folder, ".git"), toParent(path))) return [];
+  return [
+    `The command made \`${path}\` as a link or a file, which sends git elsewhere. Look at it before you use git there.`,
+  ];
+}
+
+function toParent(path: string): string {
+  return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : ".";
+}
+
+/** Work trees and submodules lead into the root's own repository, where they are looked at. `text`: of the `.git` file in `folder`. */
+function leadsHome(text: string | undefined, folder: string): boolean {
+  const target = /^gitdir: ([^\n]+)\n?$/.exec(text ?? "")?.[1];
+  return (
+    target !== undefined &&
+    /^\/workspace\/\.git\/(worktrees|modules)\/./.test(resolve(SANDBOX_ROOT, folder, target))
+  );
 }
 
 /** How many further work trees of the root's own repository are looked at. */

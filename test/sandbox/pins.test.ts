@@ -313,6 +313,17 @@ describe("what a command leaves", () => {
     ]);
   });
 
+  it("may be a work tree or a submodule of the root's own repository", () => {
+    putRepository(".git");
+    const said = guarded(() => {
+      put("tree/.git", "gitdir: /workspace/.git/worktrees/tree\n");
+      put("sub/module/.git", "gitdir: ../../.git/modules/module\n");
+      put("evil/.git", "gitdir: ../.git/worktrees/../../hidden\n");
+      put("outside/.git", "gitdir: /workspace/.git/worktrees/x\n../../hidden\n");
+    });
+    expect(said.map((line) => /`([^`]+)`/.exec(line)?.[1])).toEqual(["evil/.git", "outside/.git"]);
+  });
+
   it("is told of without letting names act on the terminal, and not without end", () => {
     const said = guarded(() => {
       putRepository(".git", '[core]\n\tfsmonitor = x\n[alias "\u001b]52;c;x\u0007\u202e"]\n\tx = "!evil"\n');
