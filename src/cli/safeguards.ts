@@ -1,7 +1,7 @@
 /** What stands between the model and its calls beside the sandbox: rules, remembered answers, the audit log, redaction. */
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
-import type { Audit } from "../core/audit.ts";
+import type { Audit, AuditRecord } from "../core/audit.ts";
 import type { PermissionPolicy } from "../core/permission.ts";
 import { createRedactor, type Redactor } from "../core/redact.ts";
 // Not through the door, which would load all that rules need at every start.
@@ -34,20 +34,30 @@ export async function openSafeguards(settings: Settings, workspace: string): Pro
     redactor: createRedactor(knownSecrets(settings, process.env)),
     warnings: hasRules ? (await load()).warnings : [],
     forSession: (sessionId, onProblem) =>
-      openLater(once(async () => (await load()).forSession(sessionId, onProblem))),
+      openLater(async () => (await load()).forSession(sessionId, onProblem)),
   };
 }
 
 function openLater(open: () => Promise<SessionSafeguards>): SessionSafeguards {
-  let opened: SessionSafeguards | undefined;
+  let opened: Promise<SessionSafeguards> | undefined;
+  const get = (): Promise<SessionSafeguards> => (opened ??= open());
+  /** Records come one after another, also those from before the log was open. */
+  let recorded: Promise<void> = Promise.resolve();
+  const record = async (each: AuditRecord): Promise<void> => {
+    await (await get()).audit(each);
+  };
   return {
     policy: {
-      decide: async (call) => (opened = await open()).policy.decide(call),
-      remember: async (calls, scope) => (await open()).policy.remember(calls, scope),
+      decide: async (call) => (await get()).policy.decide(call),
+      remember: async (calls, scope) => (await get()).policy.remember(calls, scope),
     },
-    // Every call is decided about before anything is recorded of it.
-    audit: (record) => opened?.audit(record),
-    [Symbol.asyncDispose]: async () => opened?.[Symbol.asyncDispose](),
+    // Rules that broke since the start are told of by what asks about a call.
+    audit: (each) => (recorded = recorded.then(() => record(each)).catch(() => {})),
+    async [Symbol.asyncDispose]() {
+      await recorded;
+      const session = await opened?.catch(() => undefined);
+      await session?.[Symbol.asyncDispose]();
+    },
   };
 }
 

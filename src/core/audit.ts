@@ -23,5 +23,5 @@ export interface AuditRecord {
   exitCode?: number;
 }
 
-/** Must not throw. */
-export type Audit = (record: AuditRecord) => void;
+/** Must not throw or reject. A call waits until what was decided about it is recorded. */
+export type Audit = (record: AuditRecord) => void | Promise<void>;

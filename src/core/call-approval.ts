@@ -28,15 +28,20 @@ export async function* approveCall(
     return { outcome: { call, result: toFailure(error), unusable: false } };
   }
   const previewed: Previewed = { ...ready, preview };
-  const policy = options.policy ?? modePolicy;
-  const permission = await policy.decide({
-    tool: tool.name,
-    access: tool.access,
-    input,
-    preview,
-    mode: options.mode(),
-    writesInTurn,
-  });
+  let permission: PermissionDecision;
+  try {
+    permission = await (options.policy ?? modePolicy).decide({
+      tool: tool.name,
+      access: tool.access,
+      input,
+      preview,
+      mode: options.mode(),
+      writesInTurn,
+    });
+  } catch (error) {
+    // What cannot be decided does not run.
+    return { outcome: { call, result: toFailure(error), unusable: false } };
+  }
   const rule = permission.rule === undefined ? {} : { rule: permission.rule };
   const by = permission.rule === undefined ? "mode" : "rule";
   if (permission.decision === "ask") return yield* askPerson(previewed, permission, options);
@@ -183,7 +188,7 @@ export async function auditDecision(
   { audit, mode, redactor = NO_REDACTION }: CallOptions,
 ): Promise<void> {
   if (audit === undefined) return;
-  audit({
+  await audit({
     type: "decided",
     callId: call.id,
     tool: tool.name,

@@ -75,7 +75,7 @@ function emitRedacted(event: ToolEvent, { call, redactor, output, emit }: Emissi
 async function auditEnd({ tool, input, call, preview }: ReadyCall, result: ToolResult, options: CallOptions) {
   if (options.audit === undefined) return;
   const { exit_code: exitCode } = result;
-  options.audit({
+  await options.audit({
     type: "ended",
     callId: call.id,
     tool: tool.name,
