@@ -3,6 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { AgentError, errorMessage } from "../core/errors.ts";
 import type { Sandbox, SandboxNetwork, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
 import { createLauncher, type Launch } from "./bubblewrap-launch.ts";
+import { createControlGroup, type ControlGroup } from "./cgroup.ts";
 import { createDeathWatch } from "./death-watch.ts";
 import { toCleanEnvironment } from "./environment.ts";
 import { createOutputPipes } from "./output-pipes.ts";
@@ -74,11 +75,22 @@ export function createBubblewrapSandbox(options: BubblewrapOptions): Sandbox {
     start: (command, options = {}) =>
       startGuarded(root.path, async (guarded) => {
         const plan = await prepare({ command, options, guarded });
+        const group = createControlGroup({
+          memoryBytes: plan.memoryMb * 1_024 * 1_024,
+          processes: MAX_PROCESSES + OWN_PROCESSES,
+        });
         const finish = (end: ChildEnd): SandboxResult => {
+          group?.remove();
           const why = isReached(end) ? [] : [toSetupFailure(bwrapPath, end.exitCode)];
           return withWarnings(withoutReport(end), [...why, ...guarded.finish()]);
         };
-        return underWay.keep(await superviseProgram({ ...plan, timeoutMs: undefined }, options, finish));
+        try {
+          const own = { ...plan, ...toGroupPlan(group), timeoutMs: undefined };
+          return underWay.keep(await superviseProgram(own, options, finish));
+        } catch (thrown) {
+          group?.remove();
+          throw thrown;
+        }
       }),
     async [Symbol.asyncDispose]() {
       await underWay.end();
@@ -87,6 +99,14 @@ export function createBubblewrapSandbox(options: BubblewrapOptions): Sandbox {
       launcher.close();
     },
   };
+}
+
+/** Of bubblewrap itself: the one outside and the first one inside. */
+const OWN_PROCESSES = 2;
+
+/** Bubblewrap reads its last arguments only when it is in the group, and so nothing of the program is ever outside. */
+function toGroupPlan(group: ControlGroup | undefined): Pick<ChildPlan, "onSpawn" | "verdict"> {
+  return group === undefined ? {} : { onSpawn: (pid) => group.enter(pid), verdict: () => group.verdict() };
 }
 
 interface Run {

@@ -1,0 +1,131 @@
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createBubblewrapSandbox, findTrustedBinary, probeBubblewrap } from "../../src/sandbox/index.ts";
+import { createControlGroup } from "../../src/sandbox/cgroup.ts";
+
+let root: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(realpathSync(tmpdir()), "lmagent-cgroup-test-"));
+});
+
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function put(path: string, text: string): void {
+  mkdirSync(dirname(join(root, path)), { recursive: true });
+  writeFileSync(join(root, path), text);
+}
+
+const LIMITS = { memoryBytes: 64 * 1_024 * 1_024, processes: 130 };
+const open = () =>
+  createControlGroup(LIMITS, { base: join(root, "cgroup"), processFolder: join(root, "proc") });
+const groupsIn = (folder: string): string[] =>
+  readdirSync(join(root, "cgroup", folder)).filter((name) => name.startsWith("lmagent-"));
+
+/** A process that started at this tick: field 22 of proc(5). */
+const toStat = (pid: number, start: number): string => `${pid} (a) b) S ${"0 ".repeat(18)}${start} 0\n`;
+
+describe("a control group of version 2", () => {
+  beforeEach(() => {
+    put("proc/self/cgroup", "0::/user.slice/app.scope\n");
+    put(`proc/${process.pid}/stat`, toStat(process.pid, 5));
+    put("cgroup/user.slice/cgroup.subtree_control", "cpu memory pids\n");
+  });
+
+  it("lies beside that of the agent and has its limits", async () => {
+    const group = open();
+    const [name] = groupsIn("user.slice");
+    expect(name).toMatch(new RegExp(`^lmagent-${process.pid}-5-\\d+$`));
+    const value = (file: string) => readFileSync(join(root, "cgroup/user.slice", name!, file), "utf8");
+    expect(["memory.max", "memory.swap.max", "memory.oom.group", "pids.max"].map(value)).toEqual([
+      "67108864",
+      "0",
+      "1",
+      "130",
+    ]);
+    await group?.enter(4_321);
+    expect(value("cgroup.procs")).toBe("4321");
+    expect(group?.verdict()).toBeUndefined();
+    writeFileSync(join(root, "cgroup/user.slice", name!, "memory.events"), "max 3\noom 1\noom_kill 1\n");
+    expect(group?.verdict()).toBe("memory");
+  });
+
+  it("is not made where the limits are not granted", () => {
+    put("cgroup/user.slice/cgroup.subtree_control", "cpu\n");
+    expect(open()).toBeUndefined();
+    expect(groupsIn("user.slice")).toEqual([]);
+  });
+
+  it("takes those of agents that are gone away, and no others", () => {
+    put("proc/77/stat", toStat(77, 9));
+    for (const name of ["lmagent-77-9-1", "lmagent-77-8-1", "lmagent-78-9-1", "other"])
+      mkdirSync(join(root, "cgroup/user.slice", name));
+    open();
+    expect(readdirSync(join(root, "cgroup/user.slice"))).toEqual(
+      expect.arrayContaining(["lmagent-77-9-1", "other"]),
+    );
+    expect(groupsIn("user.slice").length).toBe(2);
+  });
+});
+
+describe("a control group of version 1", () => {
+  it("is one for memory and one for processes", async () => {
+    put("proc/self/cgroup", "8:pids:/\n4:cpu,memory:/of/agent\n0::/\n");
+    mkdirSync(join(root, "cgroup/memory/of/agent"), { recursive: true });
+    mkdirSync(join(root, "cgroup/pids"), { recursive: true });
+    const group = open();
+    await group?.enter(4_321);
+    const [memory, pids] = [groupsIn("memory/of/agent")[0]!, groupsIn("pids")[0]!];
+    const value = (path: string) => readFileSync(join(root, "cgroup", path), "utf8");
+    expect([
+      value(`memory/of/agent/${memory}/memory.limit_in_bytes`),
+      value(`pids/${pids}/pids.max`),
+    ]).toEqual(["67108864", "130"]);
+    expect([value(`memory/of/agent/${memory}/cgroup.procs`), value(`pids/${pids}/cgroup.procs`)]).toEqual([
+      "4321",
+      "4321",
+    ]);
+  });
+
+  it("is left when one of both cannot be made", () => {
+    put("proc/self/cgroup", "8:pids:/\n4:memory:/\n");
+    mkdirSync(join(root, "cgroup/memory"), { recursive: true });
+    expect(open()).toBeUndefined();
+    expect(groupsIn("memory")).toEqual([]);
+  });
+});
+
+describe("a program that stays", () => {
+  it("is held to its memory also where no process has it mapped", async ({ skip }) => {
+    const bwrapPath = findTrustedBinary("bwrap", root) ?? "/usr/bin/bwrap";
+    skip(
+      !(await probeBubblewrap({ workspaceRoot: root, bwrapPath })).usable,
+      "bubblewrap does not work here",
+    );
+    const probe = createControlGroup(LIMITS);
+    skip(probe === undefined, "no control group can be made here");
+    probe?.remove();
+    await using sandbox = createBubblewrapSandbox({ workspaceRoot: root, bwrapPath });
+    const hog = `import os
+held = os.memfd_create("held")
+for _ in range(100): os.write(held, bytes(4 << 20))
+print("survived", flush=True)`;
+    let said = "";
+    const program = await sandbox.start(["python3", "-c", hog], {
+      memoryMb: 128,
+      onOutput: (chunk) => (said += Buffer.from(chunk).toString()),
+    });
+    const { stopped } = await program.ended;
+    expect([stopped, said]).toEqual(["memory", ""]);
+  });
+});
