@@ -1,9 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { AgentError, errorMessage } from "../core/errors.ts";
-import type { Sandbox, SandboxNetwork, SandboxResult, SandboxRunOptions } from "../core/sandbox.ts";
+import type {
+  Sandbox,
+  SandboxNetwork,
+  SandboxProcess,
+  SandboxResult,
+  SandboxRunOptions,
+} from "../core/sandbox.ts";
 import { createLauncher, type Launch } from "./bubblewrap-launch.ts";
-import { createControlGroup, type ControlGroup } from "./cgroup.ts";
+import { createControlGroup } from "./cgroup.ts";
 import { createDeathWatch } from "./death-watch.ts";
 import { toCleanEnvironment } from "./environment.ts";
 import { createOutputPipes } from "./output-pipes.ts";
@@ -66,7 +72,7 @@ export function createBubblewrapSandbox(options: BubblewrapOptions): Sandbox {
     run: (command, wanted = {}) =>
       underWay.run(wanted, (options) =>
         runGuarded(root.path, async (guarded) => {
-          const end = await supervise(await prepare({ command, options, guarded }), options);
+          const end = await runCommand(await prepare({ command, options, guarded }), options);
           if (isReached(end)) return withoutReport(end);
           const why = toSetupFailure(bwrapPath, end.exitCode);
           throw new AgentError("sandbox_unavailable", why, { data: { backend: "bubblewrap" } });
@@ -75,22 +81,11 @@ export function createBubblewrapSandbox(options: BubblewrapOptions): Sandbox {
     start: (command, options = {}) =>
       startGuarded(root.path, async (guarded) => {
         const plan = await prepare({ command, options, guarded });
-        const group = createControlGroup({
-          memoryBytes: plan.memoryMb * 1_024 * 1_024,
-          processes: MAX_PROCESSES + OWN_PROCESSES,
-        });
         const finish = (end: ChildEnd): SandboxResult => {
-          group?.remove();
           const why = isReached(end) ? [] : [toSetupFailure(bwrapPath, end.exitCode)];
           return withWarnings(withoutReport(end), [...why, ...guarded.finish()]);
         };
-        try {
-          const own = { ...plan, ...toGroupPlan(group), timeoutMs: undefined };
-          return underWay.keep(await superviseProgram(own, options, finish));
-        } catch (thrown) {
-          group?.remove();
-          throw thrown;
-        }
+        return underWay.keep(await startProgram(plan, options, finish));
       }),
     async [Symbol.asyncDispose]() {
       await underWay.end();
@@ -105,8 +100,42 @@ export function createBubblewrapSandbox(options: BubblewrapOptions): Sandbox {
 const OWN_PROCESSES = 2;
 
 /** Bubblewrap reads its last arguments only when it is in the group, and so nothing of the program is ever outside. */
-function toGroupPlan(group: ControlGroup | undefined): Pick<ChildPlan, "onSpawn" | "verdict"> {
-  return group === undefined ? {} : { onSpawn: (pid) => group.enter(pid), verdict: () => group.verdict() };
+function putInGroup(plan: ChildPlan): { plan: ChildPlan; remove: () => void } {
+  const group = createControlGroup({
+    memoryBytes: plan.memoryMb * 1_024 * 1_024,
+    processes: MAX_PROCESSES + OWN_PROCESSES,
+  });
+  if (group === undefined) return { plan, remove: () => {} };
+  const own = { ...plan, onSpawn: (pid: number) => group.enter(pid), verdict: () => group.verdict() };
+  return { plan: own, remove: () => group.remove() };
+}
+
+/** Entering a group takes a while, so only those commands are put in one for which nothing else limits their processes. */
+async function runCommand(plan: ChildPlan, options: SandboxRunOptions): Promise<ChildEnd> {
+  if (plan.maxProcesses === undefined) return supervise(plan, options);
+  const group = putInGroup(plan);
+  try {
+    return await supervise(group.plan, options);
+  } finally {
+    group.remove();
+  }
+}
+
+async function startProgram(
+  plan: ChildPlan,
+  options: SandboxRunOptions,
+  finish: (end: ChildEnd) => SandboxResult,
+): Promise<SandboxProcess> {
+  const group = putInGroup({ ...plan, timeoutMs: undefined });
+  try {
+    return await superviseProgram(group.plan, options, (end) => {
+      group.remove();
+      return finish(end);
+    });
+  } catch (thrown) {
+    group.remove();
+    throw thrown;
+  }
 }
 
 interface Run {

@@ -8,7 +8,7 @@ import { writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Verdict } from "./watch-tree.ts";
 
-export interface ControlGroup {
+interface ControlGroup {
   /** Resolves when the process is in the group, with all that it starts from then on; also when that was not possible. */
   enter(pid: number): Promise<void>;
   /** `memory` when the kernel has ended a process of the group for it. */
@@ -17,7 +17,7 @@ export interface ControlGroup {
   remove(): void;
 }
 
-export interface GroupLimits {
+interface GroupLimits {
   memoryBytes: number;
   processes: number;
 }

@@ -7,7 +7,7 @@ const LOOK_SHARE = 4;
 /** A processor fills memory about this quickly; the pause ends before the rest could be filled. */
 const FILL_BYTES_PER_MS = 4 * 1_024 * 1_024;
 /** Between two questions how many tasks the machine has, which costs next to nothing. */
-const COUNT_PAUSE_MS = 5;
+const COUNT_PAUSE_MS = 2;
 
 export type Verdict = "memory" | "processes";
 
@@ -32,8 +32,10 @@ export function watchTree({
 }: TreeLimits): () => void {
   let timer = setTimeout(look, pauseMs(memoryBytes, processes));
   const unwatch = processes === Infinity ? () => {} : watchTasks(processes, checkNumber);
-  function checkNumber(): void {
-    if (members(processes).length > processes) onExceeded("processes");
+  function checkNumber(): number {
+    const number = members(processes).length;
+    if (number > processes) onExceeded("processes");
+    return number;
   }
   function look(): void {
     const started = performance.now();
@@ -58,16 +60,19 @@ function pauseMs(freeBytes: number, processes: number): number {
   return Math.min(longest, Math.max(SHORTEST_PAUSE_MS, freeBytes / FILL_BYTES_PER_MS));
 }
 
-/** A storm of processes is there in milliseconds: has the machine so many more than before, the tree is counted at once. */
-function watchTasks(processes: number, onMore: () => void): () => void {
+/**
+ * A storm of processes is there in milliseconds: has the machine so many more tasks that the tree may be over its limit, it is counted
+ * at once. `count` gives the number in the tree.
+ */
+function watchTasks(processes: number, count: () => number): () => void {
   let before = countTasks();
   if (before === undefined) return () => {};
+  let missing = processes;
   const timer = setInterval(() => {
     const now = countTasks() ?? 0;
-    if (before === undefined || now - before <= processes) return;
-    // Others may have made them; the next question is from here on.
+    if (before === undefined || now - before < missing) return;
     before = now;
-    onMore();
+    missing = Math.max(1, processes + 1 - count());
   }, COUNT_PAUSE_MS);
   return () => clearInterval(timer);
 }

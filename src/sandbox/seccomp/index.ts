@@ -1,4 +1,4 @@
 /** The door of the filter for system calls. */
 export { toSeccompProgram } from "./bpf.ts";
-export { toDockerSeccompProfile, type DockerSeccompProfile } from "./docker-profile.ts";
+export { toDockerSeccompProfile } from "./docker-profile.ts";
 export type { SeccompArch } from "./syscalls.ts";
