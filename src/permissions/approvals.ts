@@ -1,9 +1,8 @@
 /** Answers that hold for longer than one call: for this conversation in memory, for a workspace in a file outside of it. */
 import { createHash } from "node:crypto";
-import { rmSync } from "node:fs";
 import type { RememberedCalls } from "../core/approval.ts";
 import { AgentError } from "../core/errors.ts";
-import { readTrustFile, updateTrustFile } from "./trust-file.ts";
+import { openJsonFile, type JsonFile } from "./json-file.ts";
 import type { Rule } from "./rule.ts";
 
 /** One answer that was kept. */
@@ -36,11 +35,10 @@ export interface ApprovalStore {
 const MAX_APPROVALS = 1_000;
 
 export function createApprovalStore({ file, now }: ApprovalStoreOptions): ApprovalStore {
-  const read = (): KeptApproval[] => onFile(file, () => parseStored(readTrustFile(file), file));
+  const stored = openJsonFile({ file, unusable: (why) => unusable(file, why) });
+  const read = (): KeptApproval[] => parseStored(stored.read(), file);
   const update = (change: (kept: KeptApproval[]) => KeptApproval[]): Promise<void> =>
-    updateTrustFile(file, (stored) => ({ version: 1, approvals: change(parseStored(stored, file)) })).catch(
-      (error: unknown) => onFile(file, () => throwAgain(error)),
-    );
+    stored.update((before) => ({ version: 1, approvals: change(parseStored(before, file)) }));
   return {
     list: (workspace) => read().filter((each) => workspace === undefined || each.workspace === workspace),
     async add(workspace, { tool, prefix }) {
@@ -50,7 +48,7 @@ export function createApprovalStore({ file, now }: ApprovalStoreOptions): Approv
       return kept;
     },
     async revoke(id) {
-      if (id === undefined) return revokeAll(file, read);
+      if (id === undefined) return revokeAll(stored, read);
       let taken: KeptApproval[] = [];
       await update((all) => {
         taken = all.filter((each) => each.id === id);
@@ -61,14 +59,14 @@ export function createApprovalStore({ file, now }: ApprovalStoreOptions): Approv
   };
 }
 
-function revokeAll(file: string, read: () => KeptApproval[]): KeptApproval[] {
+async function revokeAll(stored: JsonFile, read: () => KeptApproval[]): Promise<KeptApproval[]> {
   let taken: KeptApproval[] = [];
   try {
     taken = read();
   } catch (error) {
     if (!AgentError.is(error, "config_invalid")) throw error;
   }
-  rmSync(file, { force: true });
+  await stored.remove();
   return taken;
 }
 
@@ -100,21 +98,6 @@ function isKept(value: unknown): value is KeptApproval {
     isPrefix &&
     (tool !== "shell" || prefix !== undefined)
   );
-}
-
-function throwAgain(error: unknown): never {
-  throw error;
-}
-
-/** The file is read like those of trust; what is said about it has to be about approvals. */
-function onFile<Result>(file: string, use: () => Result): Result {
-  try {
-    return use();
-  } catch (error) {
-    if (!AgentError.is(error, "config_invalid")) throw error;
-    const reason = /cannot be used: (.*?)\. /.exec(error.message)?.[1] ?? "it cannot be relied on";
-    throw unusable(file, reason);
-  }
 }
 
 function unusable(file: string, why: string): AgentError {

@@ -8,12 +8,12 @@ import {
   mkdirSync,
   openSync,
   renameSync,
-  rmSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import type { Audit, AuditRecord } from "../core/audit.ts";
-import { errnoOf, errorMessage } from "../core/errors.ts";
+import { errorMessage } from "../core/errors.ts";
+import { tryLock } from "./own-file.ts";
 
 export interface AuditLogOptions {
   /** Such as `LMAGENT_HOME/logs/audit.jsonl`. The older records are beside it, in `audit.jsonl.1`. */
@@ -29,8 +29,6 @@ export interface AuditLogOptions {
 const MAX_BYTES = 10_000_000;
 /** A reason or a rule longer than this is cut: a record is one small write. */
 const MAX_TEXT = 2_000;
-/** Renaming takes no time; a lock this old was left by an agent that was killed. */
-const LOCK_IS_OLD_MS = 10_000;
 
 /**
  * An `Audit` that appends to a file, which it opens at the first record. A record is in the file when the call returns. Never throws.
@@ -111,7 +109,7 @@ class SharedFile {
 
   /** False when another agent is doing it: the record then goes into the full file. */
   #putAside(): boolean {
-    const release = lock(`${this.#path}.lock`);
+    const release = tryLock(`${this.#path}.lock`);
     if (release === undefined) return false;
     try {
       // Looked at again under the lock: what another agent has begun is not put aside too.
@@ -144,19 +142,4 @@ function isCurrent(fd: number, path: string): boolean {
   const there = lstatSync(path, { throwIfNoEntry: false });
   const own = fstatSync(fd);
   return there !== undefined && there.ino === own.ino && there.dev === own.dev;
-}
-
-function lock(path: string): (() => void) | undefined {
-  const take = (): (() => void) => {
-    closeSync(openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600));
-    return () => rmSync(path, { force: true });
-  };
-  try {
-    return take();
-  } catch (error) {
-    if (errnoOf(error) !== "EEXIST") throw error;
-  }
-  const left = lstatSync(path, { throwIfNoEntry: false });
-  if (left !== undefined && Date.now() - left.mtimeMs > LOCK_IS_OLD_MS) rmSync(path, { force: true });
-  return undefined;
 }

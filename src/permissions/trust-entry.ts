@@ -25,22 +25,22 @@ export function parseTrustEntries(stored: unknown, file: string): TrustEntry[] {
   if (stored === undefined) return [];
   const { version, entries } = (isRecord(stored) ? stored : {}) as { version?: unknown; entries?: unknown };
   if (version !== 1 || !Array.isArray(entries))
-    throw invalid(file, "it is no list of agreements of version 1");
+    throw unusableTrust(file, "it is no list of agreements of version 1");
   return entries.map((entry, index) => parseEntry(entry, `${file}: entry ${index + 1}`));
 }
 
 function parseEntry(value: unknown, where: string): TrustEntry {
-  if (!isRecord(value)) throw invalid(where, "it is no object");
+  if (!isRecord(value)) throw unusableTrust(where, "it is no object");
   const { workspace, kind, name, sha256, decidedAt, sandboxed, declaration } = value;
-  if (typeof workspace !== "string" || workspace === "") throw invalid(where, "`workspace` is no path");
+  if (typeof workspace !== "string" || workspace === "") throw unusableTrust(where, "`workspace` is no path");
   if (!TRUST_KINDS.includes(kind as TrustKind))
-    throw invalid(where, `\`kind\` is none of ${TRUST_KINDS.join(", ")}`);
-  if (typeof name !== "string" || name === "") throw invalid(where, "`name` is no name");
+    throw unusableTrust(where, `\`kind\` is none of ${TRUST_KINDS.join(", ")}`);
+  if (typeof name !== "string" || name === "") throw unusableTrust(where, "`name` is no name");
   if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/.test(sha256))
-    throw invalid(where, "`sha256` is no SHA-256 in hex");
+    throw unusableTrust(where, "`sha256` is no SHA-256 in hex");
   if (typeof decidedAt !== "string" || Number.isNaN(Date.parse(decidedAt)))
-    throw invalid(where, "`decidedAt` is no time");
-  if (typeof sandboxed !== "boolean") throw invalid(where, "`sandboxed` is neither true nor false");
+    throw unusableTrust(where, "`decidedAt` is no time");
+  if (typeof sandboxed !== "boolean") throw unusableTrust(where, "`sandboxed` is neither true nor false");
   return {
     workspace,
     kind: kind as TrustKind,
@@ -56,7 +56,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function invalid(where: string, why: string): AgentError {
+/** `where`: the file, or an entry of it. */
+export function unusableTrust(where: string, why: string): AgentError {
   return new AgentError(
     "config_invalid",
     `\`${where}\` cannot be used: ${why}. Nothing is trusted meanwhile; repair it, or remove the file and run \`lmagent trust add\` again.`,

@@ -4,9 +4,9 @@
  */
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
+import { openJsonFile } from "./json-file.ts";
 import { keepText, readKeptText } from "./trust-texts.ts";
-import { parseTrustEntries, type TrustEntry, type TrustKind } from "./trust-entry.ts";
-import { readTrustFile, updateTrustFile } from "./trust-file.ts";
+import { parseTrustEntries, unusableTrust, type TrustEntry, type TrustKind } from "./trust-entry.ts";
 
 export interface TrustItem {
   /** Absolute path of the workspace with links resolved. */
@@ -56,7 +56,8 @@ export interface TrustStoreOptions {
 
 export function createTrustStore({ file, now }: TrustStoreOptions): TrustStore {
   const texts = join(dirname(file), "trusted");
-  const read = (): TrustEntry[] => parseTrustEntries(readTrustFile(file), file);
+  const stored = openJsonFile({ file, unusable: (why) => unusableTrust(file, why) });
+  const read = (): TrustEntry[] => parseTrustEntries(stored.read(), file);
   const find = (item: TrustFilter): TrustEntry | undefined => read().find((entry) => matches(entry, item));
   return {
     check(item) {
@@ -75,8 +76,8 @@ export function createTrustStore({ file, now }: TrustStoreOptions): TrustStore {
         sandboxed: !outsideSandbox,
         ...(declaration === undefined ? {} : { declaration }),
       };
-      await updateTrustFile(file, (stored) => {
-        const others = parseTrustEntries(stored, file).filter((other) => !matches(other, toKey(item)));
+      await stored.update((before) => {
+        const others = parseTrustEntries(before, file).filter((other) => !matches(other, toKey(item)));
         return { version: 1, entries: [...others, entry] };
       });
       if (text !== undefined) keepText(texts, text);
@@ -84,8 +85,8 @@ export function createTrustStore({ file, now }: TrustStoreOptions): TrustStore {
     },
     async revoke(filter) {
       let revoked: TrustEntry[] = [];
-      await updateTrustFile(file, (stored) => {
-        const entries = parseTrustEntries(stored, file);
+      await stored.update((before) => {
+        const entries = parseTrustEntries(before, file);
         revoked = entries.filter((entry) => matches(entry, filter));
         return { version: 1, entries: entries.filter((entry) => !revoked.includes(entry)) };
       });

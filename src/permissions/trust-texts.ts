@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { replaceFile } from "./trust-file.ts";
+import { replaceFile } from "./own-file.ts";
 
 /** The oldest go first. */
 const MAX_TEXTS = 200;

@@ -128,4 +128,14 @@ describe("an answer remembered for a workspace", () => {
     chmodSync(file, 0o666);
     expect(policy.decide(shellCall("npm test")).decision).toBe("ask");
   });
+
+  it("tells what is wrong with its own file, also when that cannot be removed", async () => {
+    const file = makeFolder();
+    const approvals = createApprovalStore({ file, now });
+    expect(() => approvals.list()).toThrow(
+      `Remembered approvals in \`${file}\` cannot be used: it is no regular file.`,
+    );
+    await expect(approvals.revoke(undefined)).rejects.toMatchObject({ code: "storage_failed" });
+    expect(existsSync(`${file}.lock`)).toBe(false);
+  });
 });
