@@ -1,4 +1,5 @@
 /** Patterns of rules. Matched without regular expressions, so that no pattern from a workspace can keep the agent busy. */
+import { matchesWildcards } from "../core/wildcard.ts";
 
 export interface PatternOptions {
   /** Case does not count; for rules that ask or deny, since some file systems do not tell it apart. */
@@ -13,42 +14,14 @@ export function matchesText(pattern: string, text: string, { loose }: PatternOpt
 /** `*` stands for characters within a name, `**` for any folders; `docs/**` is also `docs` itself. All else is literal. */
 export function matchesPath(pattern: string, path: string, { loose }: PatternOptions): boolean {
   const [from, to] = loose ? [pattern.toLowerCase(), path.toLowerCase()] : [pattern, path];
-  return matchesWild(from.replace(/^\.\//, "").split("/"), to.split("/"), {
-    wild: "**",
+  return matchesWildcards(from.replace(/^\.\//, "").split("/"), to.split("/"), {
+    many: "**",
     fits: matchesStars,
   });
 }
 
 function matchesStars(pattern: string, text: string): boolean {
-  return matchesWild(pattern, text, { wild: "*", fits: (a, b) => a === b });
-}
-
-interface Wild {
-  /** Stands for any number of items. */
-  wild: string;
-  fits: (pattern: string, item: string) => boolean;
-}
-
-/** Goes back only to the newest wild item, which is enough: an earlier one could not do better. */
-function matchesWild(pattern: ArrayLike<string>, items: ArrayLike<string>, { wild, fits }: Wild): boolean {
-  let at = 0;
-  let index = 0;
-  let back: { at: number; index: number } | undefined;
-  while (index < items.length) {
-    if (at < pattern.length && pattern[at] === wild) {
-      at += 1;
-      back = { at, index };
-    } else if (at < pattern.length && fits(pattern[at]!, items[index]!)) {
-      at += 1;
-      index += 1;
-    } else if (back === undefined) return false;
-    else {
-      back = { at: back.at, index: back.index + 1 };
-      ({ at, index } = back);
-    }
-  }
-  while (at < pattern.length && pattern[at] === wild) at += 1;
-  return at === pattern.length;
+  return matchesWildcards(pattern, text, { many: "*", fits: (one, other) => one === other });
 }
 
 export function isLiteral(pattern: string): boolean {

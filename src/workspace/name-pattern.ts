@@ -2,6 +2,7 @@
  * Patterns of names and paths: `*`, `?`, `[a-z]`, and `**` for any number of folders. Matching takes time in proportion to pattern
  * and path, whatever they are: they come from models and from files of the workspace.
  */
+import { matchesWildcards } from "../core/wildcard.ts";
 
 /** One part of a pattern between slashes: a test for one name. `deep` is `**`: any number of folders. */
 export type Part = "deep" | ((name: string) => boolean);
@@ -15,7 +16,9 @@ export function parsePart(pattern: string): Part | undefined {
   if (text !== "" && end === "") return (name) => name.endsWith(text);
   if (text !== "" && start === "") return (name) => name.startsWith(text);
   const tokens = parseTokens(Array.from(pattern));
-  return tokens && ((name) => matchesAll(tokens, Array.from(name), "any", matchesToken));
+  return (
+    tokens && ((name) => matchesWildcards(tokens, Array.from(name), { many: "any", fits: matchesToken }))
+  );
 }
 
 function parseTokens(letters: readonly string[]): readonly Token[] | undefined {
@@ -67,32 +70,8 @@ export function matchesPath(parts: readonly Part[], names: readonly string[]): b
   // The usual rule: one name at any depth.
   if (first === "deep" && typeof second === "function" && parts.length === 2)
     return second(names.at(-1) ?? "");
-  return matchesAll<Part, string>(parts, names, "deep", (part, name) => part !== "deep" && part(name));
-}
-
-/** Whether patterns, of which `many` stands for any number of items, take all items in turn. Only the last `many` is ever tried again. */
-function matchesAll<Pattern, Item>(
-  patterns: readonly Pattern[],
-  items: readonly Item[],
-  many: Pattern,
-  matches: (pattern: Pattern, item: Item) => boolean,
-): boolean {
-  let pattern = 0;
-  let item = 0;
-  let retry: { pattern: number; item: number } | undefined;
-  while (item < items.length) {
-    const current = patterns[pattern];
-    if (current === many) {
-      pattern += 1;
-      retry = { pattern, item };
-    } else if (current !== undefined && matches(current, items[item] as Item)) {
-      pattern += 1;
-      item += 1;
-    } else if (retry) {
-      retry = { pattern: retry.pattern, item: retry.item + 1 };
-      ({ pattern, item } = retry);
-    } else return false;
-  }
-  while (patterns[pattern] === many) pattern += 1;
-  return pattern === patterns.length;
+  return matchesWildcards<Part, string>(parts, names, {
+    many: "deep",
+    fits: (part, name) => part !== "deep" && part(name),
+  });
 }
