@@ -11,7 +11,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import type { Audit, AuditRecord } from "../core/audit.ts";
+import type { AuditRecord } from "../core/audit.ts";
 import { errorMessage } from "../core/errors.ts";
 import { tryLock } from "./own-file.ts";
 
@@ -26,19 +26,19 @@ export interface AuditLogOptions {
   maxBytes?: number;
 }
 
+/** An `Audit` that is done when it returns. */
+export type AuditLog = ((record: AuditRecord) => void) & AsyncDisposable;
+
 const MAX_BYTES = 10_000_000;
 /** A reason or a rule longer than this is cut: a record is one small write. */
 const MAX_TEXT = 2_000;
 
-/**
- * An `Audit` that appends to a file, which it opens at the first record. A record is in the file when the call returns. Never throws.
- * Disposing closes the file.
- */
-export function createAuditLog(options: AuditLogOptions): Audit & AsyncDisposable {
+/** Appends to a file, which is opened at the first record and closed by disposing. A record is in the file when the call returns. Never throws. */
+export function createAuditLog(options: AuditLogOptions): AuditLog {
   const { sessionId, now, onProblem = () => {} } = options;
   const file = new SharedFile(options.file, options.maxBytes ?? MAX_BYTES);
   let failed = false;
-  const audit: Audit = (record) => {
+  const audit = (record: AuditRecord): void => {
     try {
       file.append(toLine(record, { at: now().toISOString(), session: sessionId }));
     } catch (error) {
