@@ -4,7 +4,7 @@ import type { AuditRecord } from "./audit.ts";
 import { interrupted, toFailure } from "./call-execution.ts";
 import type { CallOptions, CallOutcome, Prepared, ReadyCall } from "./call-options.ts";
 import { redactRequest } from "./call-redaction.ts";
-import { digestOf, freezeDeep } from "./digest.ts";
+import { digestOf, freezeDeep, toHex } from "./digest.ts";
 import { errorMessage } from "./errors.ts";
 import type { AgentEvent } from "./events.ts";
 import { modePolicy, type PermissionDecision } from "./permission.ts";
@@ -58,7 +58,7 @@ async function* askPerson(
   permission: Asked,
   options: CallOptions,
 ): AsyncGenerator<AgentEvent, Prepared> {
-  const { call, input } = ready;
+  const { call } = ready;
   const request = await toRequest(ready, permission, options);
   yield { type: "approval_requested", request };
   const decision = await askOrDeny(request, options);
@@ -67,7 +67,7 @@ async function* askPerson(
   const unattended = decision.decision === "deny" && decision.unattended === true;
   const { why, rule } = permission;
   await auditDecision(
-    { ...ready, input },
+    ready,
     {
       decision: allowed ? "run" : "refuse",
       by: unattended ? "unattended" : "person",
@@ -114,10 +114,6 @@ async function toRequest(
     offer !== undefined &&
     [offer.tool, ...(offer.prefix ?? [])].every((word) => redactor.text(word) === word);
   return freezeDeep({ ...redactRequest(request, redactor), ...(keeps ? { offer } : {}) });
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** An approver that breaks, hangs while the run is stopped, or answers something else is a denial, never a permission. */

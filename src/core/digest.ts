@@ -17,7 +17,11 @@ export function toCanonicalJson(value: unknown): string {
 
 /** SHA-256 of the canonical JSON of a value, in hex. */
 export async function digestOf(value: unknown): Promise<string> {
-  const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(toCanonicalJson(value))));
+  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(toCanonicalJson(value)))));
+}
+
+/** Two digits a byte, in lower case. */
+export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 

@@ -24,23 +24,28 @@ const ALWAYS_HARMLESS = new Set(
   ).split(" "),
 );
 
+/** Programs that only read, without these options. */
+export const READERS = {
+  diff: withoutOptions({ long: ["paginate"], short: "l" }),
+  rg: withoutOptions({ long: ["pre", "pre-glob", "hostname-bin", "search-zip"], short: "z" }),
+  sort: withoutOptions({
+    long: ["output", "compress-program", "temporary-directory", "files0-from"],
+    short: "oT",
+  }),
+} as const satisfies Readonly<Record<string, ArgumentRule>>;
+
 /**
  * No `git` stands here: what it reads from `.git/config` (`diff.external`, `core.fsmonitor`, diff drivers, a promisor
  * remote) can make even `git diff`, `git status` and `git rev-parse` start a program.
  */
 const RULES: Readonly<Record<string, ArgumentRule>> = {
+  ...READERS,
   // A time alone would set the clock, as `-s` does.
   date: (args) =>
     args.every((arg) => /^[-+]/.test(arg)) && withoutOptions({ long: ["set"], short: "s" })(args),
-  diff: withoutOptions({ long: ["paginate"], short: "l" }),
   file: withoutOptions({ long: ["compile", "uncompress", "uncompress-noreport"], short: "CzZ" }),
   find: (args) => args.every((arg) => !arg.startsWith("-") || FIND_TESTS.has(arg)),
-  rg: withoutOptions({ long: ["pre", "pre-glob", "hostname-bin", "search-zip"], short: "z" }),
   sed: isPrintingSed,
-  sort: withoutOptions({
-    long: ["output", "compress-program", "temporary-directory", "files0-from"],
-    short: "oT",
-  }),
   // A second file name would be written to.
   uniq: (args) => args.filter((arg) => !arg.startsWith("-")).length <= 1,
 };
@@ -75,7 +80,7 @@ export function mayBecomeOption({ text, glob }: ShellWord): boolean {
 
 function isVersionArgument(program: string, argument: string): boolean {
   if (program === "node" || program === "npm") return argument === "--version" || argument === "-v";
-  return VERSION_ARGUMENTS.has(argument) || (program === "go" && argument === "version");
+  return VERSION_ARGUMENTS.has(argument);
 }
 
 /** Refuses long options also when they are shortened, as GNU programs allow, and short ones also in a bundle. */

@@ -1,4 +1,5 @@
 /** The forms in which a secret may turn up in a text. */
+import { toHex } from "./digest.ts";
 
 const SHORTEST = 6;
 const SHORTEST_LINE = 16;
@@ -34,7 +35,7 @@ export function toSecretForms(secrets: readonly string[]): SecretForms {
   return {
     plain: [...new Set([...parts, ...bytes.map((part) => String.fromCharCode(...part))])],
     base64: [...new Set(bytes.flatMap(toBase64Forms))],
-    hex: bytes.map((part) => [...part].map((byte) => byte.toString(16).padStart(2, "0")).join("")),
+    hex: bytes.map(toHex),
   };
 }
 

@@ -2,10 +2,10 @@
  * Which commands a prefix of words covers. A convenience for the user and no boundary, which is the sandbox: a program that a rule
  * allows may do whatever it can inside. What is kept out here is a short rule that would quietly allow running anything at all.
  */
-import { isHarmlessPart, mayBecomeOption, withoutOptions } from "../core/harmless-command.ts";
+import { isHarmlessPart, mayBecomeOption, READERS, withoutOptions } from "../core/harmless-command.ts";
 import { findRiskOfCommand, withoutGitOptions } from "../core/risky-command.ts";
 import type { ShellLine, ShellPart } from "../core/shell-line.ts";
-import { isShell, programName } from "../core/shell-runners.ts";
+import { FIND_ACTIONS, isShell, programName } from "../core/shell-runners.ts";
 
 /** Every part of an understood line is covered by one of the prefixes or known to be harmless, and at least one by a prefix. */
 export function coversLine(prefixes: readonly (readonly string[])[], line: ShellLine): boolean {
@@ -69,6 +69,7 @@ function isEnough([program = "", ...fixed]: readonly string[], rest: readonly st
 
 /** Options by which a program starts others, or writes where it should only read. */
 const ESCAPES: Readonly<Record<string, (args: readonly string[]) => boolean>> = {
+  ...READERS,
   tar: withoutOptions({
     long: [
       "checkpoint-action",
@@ -81,18 +82,12 @@ const ESCAPES: Readonly<Record<string, (args: readonly string[]) => boolean>> = 
     ],
     short: "IF",
   }),
-  rg: withoutOptions({ long: ["pre", "pre-glob", "hostname-bin", "search-zip"], short: "z" }),
-  sort: withoutOptions({
-    long: ["output", "compress-program", "temporary-directory", "files0-from"],
-    short: "oT",
-  }),
   zip: withoutOptions({ long: ["unzip-command"], short: "T" }),
   split: withoutOptions({ long: ["filter"], short: "" }),
   rsync: withoutOptions({ long: ["rsh", "rsync-path"], short: "e" }),
   scp: withoutOptions({ long: [], short: "SoF" }),
   wget: withoutOptions({ long: ["execute", "use-askpass", "config"], short: "e" }),
   curl: withoutOptions({ long: ["config"], short: "K" }),
-  diff: withoutOptions({ long: ["paginate"], short: "l" }),
   npm: withoutOptions({
     long: ["script-shell", "node-options", "userconfig", "globalconfig", "call"],
     short: "c",
@@ -101,7 +96,7 @@ const ESCAPES: Readonly<Record<string, (args: readonly string[]) => boolean>> = 
 };
 
 const ESCAPE_WORDS: Readonly<Record<string, RegExp>> = {
-  find: /^-(?:exec|execdir|ok|okdir|delete|fprint|fprint0|fprintf|fls|files0-from)$/,
+  find: FIND_ACTIONS,
   make: /^(?:-[a-zA-Z]*[fCIE]|--(?:file|makefile|directory|include-dir|eval)|[A-Za-z_][A-Za-z0-9_]*[:+?]?=)/,
   go: /^--?(?:exec|toolexec|vettool|overlay|modfile|C)(?:=|$)/,
   gcc: /^(?:-wrapper|-B|-fplugin|-specs|--specs|@)/,
