@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { AgentError } from "../core/errors.ts";
 import type { Sandbox } from "../core/sandbox.ts";
 import type { Tool } from "../core/tool.ts";
-import { STATE_FOLDER } from "../core/workspace.ts";
+import { TOOLS_FOLDER } from "../core/workspace.ts";
 import type { ToolFile, TrustEntry, TrustStore } from "../permissions/index.ts";
 // Not through the door, which would load the backends at every start.
 import { createLazySandbox } from "../sandbox/lazy.ts";
@@ -43,7 +43,7 @@ export interface PendingTool extends ToolFile {
  */
 export async function loadCustomTools(options: CustomToolsOptions): Promise<CustomTools> {
   const { workspace, settings } = options;
-  const folder = join(workspace, STATE_FOLDER, "tools");
+  const folder = join(workspace, TOOLS_FOLDER);
   if (lstatSync(folder, { throwIfNoEntry: false }) === undefined) return toCustomTools({});
   const { readToolFiles } = await import("../permissions/index.ts");
   const { tools: files, problems } = readToolFiles(workspace);
@@ -129,7 +129,7 @@ export function toPending(
 }
 
 function toPath({ file }: ToolFile): string {
-  return `\`${STATE_FOLDER}/tools/${file}\``;
+  return `\`${TOOLS_FOLDER}/${file}\``;
 }
 
 function toAdvice({ name }: ToolFile): string {

@@ -12,6 +12,8 @@ import type { CallPreview } from "./tool.ts";
 
 /** Our own state in the workspace: sessions, saved outputs, settings. Tools may read below it and never write. */
 export const STATE_FOLDER = ".lmagent";
+/** Custom tools of a workspace, below its root. */
+export const TOOLS_FOLDER = `${STATE_FOLDER}/tools`;
 
 export interface WorkspaceEntry {
   /** Relative to the root. */

@@ -1,4 +1,4 @@
-export { createAuditLog, type AuditLogOptions } from "./audit-log.ts";
+export { createAuditLog, type AuditLog, type AuditLogOptions } from "./audit-log.ts";
 export { TRUST_KINDS, type TrustEntry, type TrustKind } from "./trust-entry.ts";
 export {
   createTrustStore,
@@ -11,7 +11,7 @@ export {
   type TrustStore,
   type TrustStoreOptions,
 } from "./trust-store.ts";
-export { readToolFiles, TOOLS_FOLDER, type FoundTools, type ToolFile } from "./trust-tools.ts";
+export { readToolFiles, type FoundTools, type ToolFile } from "./trust-tools.ts";
 export { createApprovalStore, type ApprovalStore, type KeptApproval } from "./approvals.ts";
 export { loadRules, type LoadedRules } from "./load-rules.ts";
 export { ADMIN_RULES, toRuleFiles, type RuleFiles, type RuleFilesOptions } from "./rule-files.ts";

@@ -5,11 +5,8 @@
 import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AgentError, errnoOf } from "../core/errors.ts";
-import { STATE_FOLDER } from "../core/workspace.ts";
+import { TOOLS_FOLDER } from "../core/workspace.ts";
 import { toContentHash } from "./trust-store.ts";
-
-/** Below the workspace. Commands and file tools cannot write there. */
-export const TOOLS_FOLDER = `${STATE_FOLDER}/tools`;
 
 const MAX_TOOLS = 50;
 const MAX_TOOL_BYTES = 1_024 * 1_024;

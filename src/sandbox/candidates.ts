@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import type { Sandbox, SandboxNetwork } from "../core/sandbox.ts";
 import { describeDockerLimits, describeProcessLimits, type SandboxLimit } from "./describe-limits.ts";
+import type { DockerProbe } from "./docker/probe.ts";
 import type { TestFacts } from "./self-test-memory.ts";
 import { findTrustedBinary } from "./trusted-binary.ts";
 
@@ -37,6 +38,8 @@ export interface Unusable {
   reason: string;
   /** A command for the user's own shell that repairs it, where one does. */
   fix?: string;
+  /** It belongs to another system than this one. */
+  foreign?: boolean;
 }
 
 export async function tryDocker({
@@ -50,7 +53,7 @@ export async function tryDocker({
   const { createDockerSandbox, probeDocker, SANDBOX_IMAGE } = await import("./docker/index.ts");
   const image = docker.image ?? SANDBOX_IMAGE;
   const probed = await probeDocker({ socketPath, image });
-  if (!probed.usable) return toDockerFault(probed.reason);
+  if (!probed.usable) return toFault(probed);
   const { identity, limits, warnings } = probed;
   return {
     sandbox: createDockerSandbox({
@@ -66,13 +69,13 @@ export async function tryDocker({
   };
 }
 
-function toDockerFault(reason: string): Unusable {
-  return reason.includes("lmagent sandbox build") ? { reason, fix: "lmagent sandbox build" } : { reason };
+function toFault({ reason, lacksImage = false }: Extract<DockerProbe, { usable: false }>): Unusable {
+  return lacksImage ? { reason, fix: "lmagent sandbox build" } : { reason };
 }
 
 export async function tryBubblewrap(options: TryOptions): Promise<Tried | Unusable> {
   const { workspaceRoot, toolchains = [], network = "none" } = options;
-  if (process.platform !== "linux") return { reason: "it needs Linux" };
+  if (process.platform !== "linux") return { reason: "it needs Linux", foreign: true };
   const bwrapPath = findTrustedBinary("bwrap", workspaceRoot);
   if (bwrapPath === undefined)
     return {
@@ -112,7 +115,7 @@ function readSetting(name: string): string | undefined {
 }
 
 export async function trySeatbelt(options: TryOptions): Promise<Tried | Unusable> {
-  if (process.platform !== "darwin") return { reason: "it needs macOS" };
+  if (process.platform !== "darwin") return { reason: "it needs macOS", foreign: true };
   const { workspaceRoot, toolchains = [], network = "none" } = options;
   const { createSeatbeltSandbox, SANDBOX_EXEC } = await import("./seatbelt.ts");
   if (!existsSync(SANDBOX_EXEC)) return { reason: `there is no \`${SANDBOX_EXEC}\`` };

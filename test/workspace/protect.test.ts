@@ -1,8 +1,13 @@
 import { mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { OBEYED_FILES } from "../../src/sandbox/pins.ts";
 import { pathConcerns } from "../../src/workspace/protect.ts";
 import { failureOf, namesBelow, openTemporary } from "./_fixture.ts";
+
+test.each(OBEYED_FILES)("%s is kept from commands, so file tools do not write it unasked either", (path) => {
+  expect(pathConcerns(path).refuseInAuto).toBe(true);
+});
 
 describe("files that other programs run or obey raise a concern that auto mode refuses", () => {
   test.each([

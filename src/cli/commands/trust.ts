@@ -1,5 +1,11 @@
 import { AgentError } from "../../core/errors.ts";
-import type { ToolFile, TrustEntry, TrustStore } from "../../permissions/index.ts";
+import {
+  readToolFiles,
+  TRUST_KINDS,
+  type ToolFile,
+  type TrustEntry,
+  type TrustStore,
+} from "../../permissions/index.ts";
 import { createLineReader } from "../../tui/plain/line-reader.ts";
 import { toTerminalJson, toTerminalLine, toVisibleText } from "../../tui/terminal-text.ts";
 import { wrapExactly } from "../../tui/wrap.ts";
@@ -43,7 +49,6 @@ async function openTrustGround(flags: TrustFlags): Promise<TrustGround> {
     home: settings.userHome,
     stateDir: settings.home,
   });
-  const { readToolFiles } = await import("../../permissions/index.ts");
   return {
     settings,
     workspace: workspace.root,
@@ -121,8 +126,11 @@ function toLine({ state, kind, name, sha256, workspace, sandboxed, decidedAt }: 
 export async function addTrust(names: readonly string[], flags: TrustFlags): Promise<number> {
   await using ground = await openTrustGround(flags);
   const wanted = names.length === 0 ? findUndecided(ground) : names.map((name) => findTool(name, ground));
-  if (wanted.length === 0) process.stdout.write("Nothing here waits for a decision.\n");
-  if (!flags.yes && wanted.length > 0 && !(process.stdin.isTTY && process.stdout.isTTY)) {
+  if (wanted.length === 0) {
+    process.stdout.write("Nothing here waits for a decision.\n");
+    return 0;
+  }
+  if (!flags.yes && !(process.stdin.isTTY && process.stdout.isTTY)) {
     throw new AgentError("usage", "There is no terminal to ask on. Read the file, then add `--yes`.");
   }
   await using place = await openPlace(ground, flags);
@@ -263,11 +271,14 @@ async function askYes(question: string): Promise<boolean> {
   }
 }
 
+/** `weather`, `tool weather`, `tool:weather`. */
+const NAMED_ITEM = new RegExp(`^(?:(${TRUST_KINDS.join("|")})[: ])?(.*)$`, "s");
+
 /** Takes back one agreement of this workspace, or all of them. */
 export async function revokeTrust(name: string | undefined, flags: TrustFlags): Promise<number> {
   await using ground = await openTrustGround(flags);
   const { workspace, trust } = ground;
-  const [, kind, plain] = /^(?:(tool|mcp|env|skill|config)[: ])?(.*)$/s.exec(name ?? "") ?? [];
+  const [, kind, plain] = NAMED_ITEM.exec(name ?? "") ?? [];
   const revoked = await trust.revoke({
     workspace,
     ...(kind === undefined ? {} : { kind: kind as TrustEntry["kind"] }),

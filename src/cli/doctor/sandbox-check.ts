@@ -38,8 +38,8 @@ export async function checkSandbox(settings: Settings, root: string): Promise<re
 }
 
 /** That a backend belongs to another system is nobody's concern. */
-function isWorthKnowing({ reason }: PassedOver): boolean {
-  return !reason.startsWith("it needs ");
+function isWorthKnowing({ foreign }: PassedOver): boolean {
+  return foreign !== true;
 }
 
 function toNote({ backend, reason, fix }: PassedOver): DoctorCheck {

@@ -22,7 +22,12 @@ export type DockerProbe =
       /** What does not hold as it should on this machine, for the user. */
       warnings: readonly string[];
     }
-  | { usable: false; reason: string };
+  | {
+      usable: false;
+      reason: string;
+      /** The engine works, and making the image would help. */
+      lacksImage?: boolean;
+    };
 
 /** Tells within some seconds whether commands can run in Docker here, and why not. Makes nothing. Never rejects. */
 export async function probeDocker({
@@ -56,6 +61,6 @@ export async function probeDocker({
     };
   } catch (thrown) {
     if (!AgentError.is(thrown)) throw thrown;
-    return { usable: false, reason: errorMessage(thrown) };
+    return { usable: false, reason: errorMessage(thrown), lacksImage: thrown.data["image"] !== undefined };
   }
 }
