@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Sandbox } from "../../src/core/sandbox.ts";
 import type { ToolEvent } from "../../src/core/tool.ts";
 import { countCommands } from "../../src/testing/running-commands.ts";
@@ -182,9 +184,13 @@ describe("output while it comes", () => {
   it("is told about before the command ends", async () => {
     const { shell } = openShell();
     const events: ToolEvent[] = [];
-    const running = callTool(shell, { command: "echo first; sleep 0.5; echo second" }, { events });
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    expect(events).toEqual([{ type: "output", text: "first\n" }]);
+    const running = callTool(
+      shell,
+      { command: "echo first; while [ ! -e go ]; do sleep 0.01; done; echo second" },
+      { events },
+    );
+    await vi.waitFor(() => expect(events).toEqual([{ type: "output", text: "first\n" }]), 10_000);
+    await writeFile(join(commands.workspace, "go"), "");
     await running;
     expect(events).toEqual([
       { type: "output", text: "first\n" },

@@ -1,12 +1,9 @@
 import { AgentError } from "../../core/errors.ts";
-import { createLineReader } from "../../tui/plain/line-reader.ts";
 import { toTerminalLine } from "../../tui/terminal-text.ts";
+import { askYes } from "../ask-yes.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { readSettings } from "../settings.ts";
 import type { SandboxFlags } from "./sandbox.ts";
-
-/** A key that was pressed before the question could be read is no answer. */
-const GRACE_MS = 150;
 
 /** Makes the image that commands run in, after saying what that does. Exit code 1 when the user does not want it. */
 export async function buildImage(flags: SandboxFlags & { yes?: boolean }): Promise<number> {
@@ -44,7 +41,5 @@ async function isWanted(signal: AbortSignal): Promise<boolean> {
       "usage",
       "There is nobody to ask. `lmagent sandbox build --yes` makes it without a question.",
     );
-  stderr.write("Make it? [y/N] ");
-  const answer = await createLineReader(stdin).read({ graceMs: GRACE_MS, signal });
-  return ["y", "yes"].includes(answer?.trim().toLowerCase() ?? "");
+  return askYes("Make it?", { output: stderr, signal });
 }

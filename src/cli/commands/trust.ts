@@ -6,11 +6,11 @@ import {
   type TrustEntry,
   type TrustStore,
 } from "../../permissions/index.ts";
-import { createLineReader } from "../../tui/plain/line-reader.ts";
 import { toTerminalJson, toTerminalLine, toVisibleText } from "../../tui/terminal-text.ts";
 import { wrapExactly } from "../../tui/wrap.ts";
 import { fileDiff } from "../../workspace/diff.ts";
 import { openWorkspace } from "../../workspace/index.ts";
+import { askYes } from "../ask-yes.ts";
 import {
   createOutsideSandbox,
   openTrustStore,
@@ -32,8 +32,6 @@ export interface TrustFlags extends TaskFlags {
 }
 
 const SHORT_HASH = 12;
-/** A key that was pressed before the question could be read is no answer. */
-const GRACE_MS = 150;
 
 interface TrustGround extends AsyncDisposable {
   settings: Settings;
@@ -164,20 +162,15 @@ async function addTool(file: ToolFile, { ground, flags, place }: AddContext): Pr
   const entry = trust.find(toTrustItem(workspace, file));
   process.stdout.write(await describePending(toPending(file, { entry, trust }), place.label));
   if (yes) refuseSilentRisk(place, ground.settings);
-  else if (!(await askYes(`Trust ${file.name}?`))) {
-    process.stdout.write(`${file.name} is not trusted.\n`);
-    return false;
-  }
   const interrupt = onInterrupt();
   try {
+    const { signal } = interrupt;
+    if (!yes && !(await askYes(`Trust ${file.name}?`, { output: process.stdout, signal }))) {
+      process.stdout.write(`${file.name} is not trusted.\n`);
+      return false;
+    }
     const { sandbox } = place;
-    const parsed = await trustTool(file, {
-      workspace,
-      sandbox,
-      trust,
-      outsideSandbox,
-      signal: interrupt.signal,
-    });
+    const parsed = await trustTool(file, { workspace, sandbox, trust, outsideSandbox, signal });
     if (!parsed.ok) {
       process.stderr.write(`lmagent: ${file.name} is not trusted: ${toTerminalLine(parsed.error)}.\n`);
       return false;
@@ -253,22 +246,6 @@ export async function describePending(
     "",
     "",
   ].join("\n");
-}
-
-async function askYes(question: string): Promise<boolean> {
-  const reader = createLineReader(process.stdin);
-  const interrupt = onInterrupt();
-  try {
-    for (let graceMs = GRACE_MS; ; graceMs = 0) {
-      process.stdout.write(`${question} [y] yes  [n] no: `);
-      const line = await reader.read({ graceMs, signal: interrupt.signal });
-      const answer = line?.trim().toLowerCase();
-      if (answer === "y" || answer === "yes") return true;
-      if (answer === undefined || answer === "n" || answer === "no") return false;
-    }
-  } finally {
-    interrupt.dispose();
-  }
 }
 
 /** `weather`, `tool weather`, `tool:weather`. */
