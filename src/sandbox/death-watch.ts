@@ -1,4 +1,5 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { spawnWatcher } from "./spawn-watcher.ts";
 
 /**
  * Waits for its input to end, which happens when the agent ends, however it ends. Then, for a while because something may
@@ -34,18 +35,8 @@ export function createDeathWatch(mark: string): DeathWatch {
   return {
     start(folder = "") {
       if (watcher !== undefined || process.platform !== "linux") return;
-      watcher = spawn("/bin/sh", ["-c", SCRIPT], {
-        cwd: "/",
-        env: { PATH: "/usr/bin:/bin" },
-        detached: true,
-        stdio: ["pipe", "ignore", "ignore"],
-      });
-      // Without a watch everything else still works.
-      watcher.on("error", () => {});
-      watcher.stdin?.on("error", () => {});
+      watcher = spawnWatcher(SCRIPT);
       watcher.stdin?.write(`${mark}\n${folder}\n`);
-      watcher.unref();
-      (watcher.stdin as { unref?: () => void } | null)?.unref?.();
     },
     stop() {
       watcher?.kill("SIGKILL");

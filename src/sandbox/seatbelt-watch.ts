@@ -1,4 +1,5 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { spawnWatcher } from "./spawn-watcher.ts";
 
 /**
  * Waits for its input to end, which happens when the agent ends, however it ends. Then ends the groups of processes that were still
@@ -33,17 +34,7 @@ export function createGroupWatch(): GroupWatch {
   return {
     start(folder) {
       if (watcher !== undefined) return;
-      watcher = spawn("/bin/sh", ["-c", SCRIPT], {
-        cwd: "/",
-        env: { PATH: "/usr/bin:/bin" },
-        detached: true,
-        stdio: ["pipe", "ignore", "ignore"],
-      });
-      // Without a watch everything else still works.
-      watcher.on("error", () => {});
-      watcher.stdin?.on("error", () => {});
-      watcher.unref();
-      (watcher.stdin as { unref?: () => void } | null)?.unref?.();
+      watcher = spawnWatcher(SCRIPT);
       tell(folder);
     },
     add: (group) => tell(`add ${group}`),

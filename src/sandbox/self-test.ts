@@ -120,22 +120,32 @@ interface Bait extends AsyncDisposable {
 async function layBait(places: BaitPlaces): Promise<Bait> {
   const secret = `lmagent-canary-${randomBytes(16).toString("hex")}`;
   const folders = await layCanaries(places, secret);
-  const stranger = await startStranger(secret);
-  let connections = 0;
-  const server = await listen(() => (connections += 1));
-  return {
-    secret,
-    name: `.lmagent-test-${randomBytes(6).toString("hex")}`,
-    folders,
-    pid: stranger.pid as number,
-    port: (server.address() as AddressInfo).port,
-    connections: () => connections,
-    async [Symbol.asyncDispose]() {
-      stranger.kill("SIGKILL");
-      server.close();
-      await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
-    },
+  const removeFolders = async (): Promise<void> => {
+    await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
   };
+  let stranger: ChildProcess | undefined;
+  let connections = 0;
+  try {
+    stranger = await startStranger(secret);
+    const server = await listen(() => (connections += 1));
+    return {
+      secret,
+      name: `.lmagent-test-${randomBytes(6).toString("hex")}`,
+      folders,
+      pid: stranger.pid as number,
+      port: (server.address() as AddressInfo).port,
+      connections: () => connections,
+      async [Symbol.asyncDispose]() {
+        stranger?.kill("SIGKILL");
+        server.close();
+        await removeFolders();
+      },
+    };
+  } catch (thrown) {
+    stranger?.kill("SIGKILL");
+    await removeFolders();
+    throw thrown;
+  }
 }
 
 interface BaitPlaces {
