@@ -81,8 +81,9 @@ async function checkPrograms(sandbox: Sandbox): Promise<readonly DoctorCheck[]> 
   }
   const git = /^git version (\S+)/m.exec(said)?.[1];
   const rg = /^ripgrep (\S+)/m.exec(said)?.[1];
+  const installer = process.platform === "darwin" ? "brew install" : "sudo apt install";
   const install = (name: string): string =>
-    sandbox.backend === "docker" ? "lmagent sandbox build" : `sudo apt install ${name}`;
+    sandbox.backend === "docker" ? "lmagent sandbox build" : `${installer} ${name}`;
   return [
     git === undefined
       ? {
