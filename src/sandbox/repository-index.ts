@@ -28,9 +28,12 @@ const SKIPPED: ReadonlySet<string> = new Set([".lmagent", ".venv", "__pycache__"
 const TICK_MS = 25;
 
 interface Listing {
-  key: string;
+  dev: number;
+  ino: number;
+  changedMs: number;
   /** On the system's clock. */
   readMs: number;
+  /** Their paths, relative to the root. */
   folders: readonly string[];
   isRepository: boolean;
   /** Whether it holds a `.git` that is no folder. */
@@ -43,22 +46,34 @@ export function createRepositoryIndex(root: string): RepositoryIndex {
     scan() {
       const seen = new Map<string, Listing>();
       const found: Repository[] = [];
-      const queue = [{ path: ".", depth: 0 }];
-      for (let at = 0; at < queue.length && at < MAX_FOLDERS; at += 1) {
-        const { path, depth } = queue[at]!;
-        const stats = look(`${root}/${path}`);
-        if (!stats?.isDirectory()) continue;
-        const listing = readListing(`${root}/${path}`, { stats, known: known.get(path) });
-        seen.set(path, listing);
-        if (listing.isRepository) found.push({ path, kind: "folder", key: toKey(stats) });
-        if (listing.hasPointer) found.push(...readPointer(root, join(path, ".git")));
-        if (depth >= MAX_DEPTH) continue;
-        for (const name of listing.folders) queue.push({ path: join(path, name), depth: depth + 1 });
+      let level: readonly string[] = ["."];
+      for (let depth = 0; depth <= MAX_DEPTH && level.length > 0; depth += 1) {
+        const next: string[] = [];
+        for (const path of level.slice(0, MAX_FOLDERS - seen.size)) {
+          const listing = lookAt(root, { path, known: known.get(path), found });
+          if (listing === undefined) continue;
+          seen.set(path, listing);
+          for (const folder of listing.folders) next.push(folder);
+        }
+        level = next;
       }
       known = seen;
       return found;
     },
   };
+}
+
+/** Adds the repositories to `found`. `undefined` when it is no folder. */
+function lookAt(
+  root: string,
+  { path, known, found }: { path: string; known: Listing | undefined; found: Repository[] },
+): Listing | undefined {
+  const stats = look(`${root}/${path}`);
+  if (!stats?.isDirectory()) return undefined;
+  const listing = readListing(root, { path, stats, known });
+  if (listing.isRepository) found.push({ path, kind: "folder", key: toKey(stats) });
+  if (listing.hasPointer) found.push(...readPointer(root, join(path, ".git")));
+  return listing;
 }
 
 function join(path: string, name: string): string {
@@ -84,22 +99,28 @@ function readPointer(root: string, path: string): Repository[] {
   return stats === undefined ? [] : [{ path, kind: "pointer", key: `${toKey(stats)}:${stats.ctimeMs}` }];
 }
 
-function readListing(path: string, { stats, known }: { stats: Stats; known: Listing | undefined }): Listing {
-  const key = `${stats.dev}:${stats.ino}:${stats.ctimeMs}`;
-  if (known?.key === key && known.readMs - stats.ctimeMs > TICK_MS) return known;
+function readListing(
+  root: string,
+  { path, stats, known }: { path: string; stats: Stats; known: Listing | undefined },
+): Listing {
+  const { dev, ino, ctimeMs: changedMs } = stats;
+  const isSame = known?.changedMs === changedMs && known.ino === ino && known.dev === dev;
+  if (isSame && known.readMs - changedMs > TICK_MS) return known;
   const readMs = Date.now();
-  const entries = list(path);
+  const entries = list(`${root}/${path}`);
   const isRepository = isRepositoryFolder(entries);
   const git = entries.find(({ name }) => name === ".git");
   const folders = entries.filter((entry) => entry.isDirectory() && !SKIPPED.has(entry.name));
-  const names = folders.map(({ name }) => name);
+  // Of a repository's own folders only that of the submodules holds repositories.
+  const held = isRepository ? folders.filter(({ name }) => name === "modules") : folders;
   return {
-    key,
+    dev,
+    ino,
+    changedMs,
     readMs,
     isRepository,
     hasPointer: git !== undefined && !git.isDirectory(),
-    // Of its own folders only that of the submodules holds repositories.
-    folders: isRepository ? names.filter((name) => name === "modules") : names,
+    folders: held.map(({ name }) => join(path, name)),
   };
 }
 
