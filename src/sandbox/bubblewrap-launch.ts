@@ -1,6 +1,6 @@
 /** What one start of bubblewrap takes: its arguments, and descriptors for what it reads and mounts. */
 import { execFile } from "node:child_process";
-import { closeSync } from "node:fs";
+import { closeSync, statSync } from "node:fs";
 import { AgentError } from "../core/errors.ts";
 import type { SandboxNetwork } from "../core/sandbox.ts";
 import {
@@ -30,8 +30,11 @@ export interface Launch {
   input: string;
   /** For descriptors 5 and up. */
   descriptors: readonly number[];
+  pins: readonly HeldPin[];
   /** Closes ours; call it once the child has its own. */
   close(): void;
+  /** Closes those of the pins, when nobody looks at them any more. */
+  closePins(): void;
 }
 
 export interface LaunchWanted {
@@ -49,6 +52,8 @@ export interface LaunchWanted {
 export interface Launcher {
   /** Throws `AgentError` `workspace_invalid`, `sandbox_unavailable`. */
   prepare(wanted: LaunchWanted): Promise<Launch>;
+  /** What of the host is mounted besides the workspace: the same text as long as it is the same. */
+  systemState(): string;
   close(): void;
 }
 
@@ -67,7 +72,10 @@ export function createLauncher({ bwrapPath, workspace, network, toolchains }: La
     async prepare({ user, repositories, cwd, environment, mark, program }) {
       const canHold = await mountsDescriptors(bwrapPath);
       const opened = openTexts(user);
-      const { pins, close } = holdWith(opened, { workspace, repositories });
+      const close = (): void => {
+        for (const each of opened) closeSync(each);
+      };
+      const pins = holdOr(close, { workspace, repositories });
       const descriptors = [...opened, ...(canHold ? pins.map(({ descriptor }) => descriptor) : [])];
       const numbers = descriptors.map((_, index) => FIRST_DESCRIPTOR + index);
       const [accounts, seccomp] = [numbers.slice(0, opened.length - 1), numbers[opened.length - 1]!];
@@ -82,9 +90,12 @@ export function createLauncher({ bwrapPath, workspace, network, toolchains }: La
         argv: [bwrapPath, "--setenv", ...mark, ...system, ...own, ...program],
         input: toEnvironmentArguments(environment),
         descriptors,
+        pins,
         close,
+        closePins: () => closePins(pins),
       };
     },
+    systemState: () => toSystemState(system),
     close() {
       for (const each of texts.values()) each.close();
       texts.clear();
@@ -92,26 +103,34 @@ export function createLauncher({ bwrapPath, workspace, network, toolchains }: La
   };
 }
 
-/** The pins, and the way to close their descriptors together with the others. */
-function holdWith(
-  opened: readonly number[],
+/** The pins; when they cannot be held, the others are closed. */
+function holdOr(
+  close: () => void,
   { workspace, repositories }: { workspace: string; repositories: readonly string[] },
-): { pins: HeldPin[]; close: () => void } {
-  const closeOpened = (): void => {
-    for (const each of opened) closeSync(each);
-  };
+): HeldPin[] {
   try {
-    const pins = holdPins(workspace, repositories);
-    return {
-      pins,
-      close: () => {
-        closeOpened();
-        closePins(pins);
-      },
-    };
+    return holdPins(workspace, repositories);
   } catch (thrown) {
-    closeOpened();
+    close();
     throw thrown;
+  }
+}
+
+/** A mount holds on to what was found: a file that was replaced since, such as that of name servers, is still the old one. */
+function toSystemState(system: readonly string[]): string {
+  const states = system.flatMap((argument, index) => {
+    if (!argument.startsWith("--ro-bind")) return [];
+    return [toNumbers(system[index + 1]!)];
+  });
+  return states.join(" ");
+}
+
+function toNumbers(path: string): string {
+  try {
+    const { dev, ino } = statSync(path);
+    return `${dev}:${ino}`;
+  } catch {
+    return "";
   }
 }
 

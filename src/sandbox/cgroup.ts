@@ -1,7 +1,8 @@
 /**
  * Control groups, where this process may make some: the kernel then counts what looking at processes cannot, such as memory that
  * nobody has mapped. See cgroups(7); version 1 with a hierarchy for memory and one for pids, version 2 with both in one.
- * Moving a process into a group waits for the kernel for some 5 to 20 ms, so it is for programs that stay.
+ * Moving another process into a group waits for the kernel for some 5 to 20 ms, in which no process of the machine can start or end. A
+ * thread that moves itself does not (`cgroup_procs_write_start` in the kernel's cgroup.c), which version 1 has a file for.
  */
 import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
@@ -11,6 +12,8 @@ import type { Verdict } from "./watch-tree.ts";
 interface ControlGroup {
   /** Resolves when the process is in the group, with all that it starts from then on; also when that was not possible. */
   enter(pid: number): Promise<void>;
+  /** The program as one that enters the group first and at once, in its place; `undefined` where only `enter` can. For root. */
+  toEntering(argv: readonly string[]): string[] | undefined;
   /** `memory` when the kernel has ended a process of the group for it. */
   verdict(): Verdict | undefined;
   /** Call it when the processes are gone. */
@@ -29,11 +32,16 @@ interface GroupHome {
     limits: GroupLimits,
   ) => readonly { folder: number; file: string; value: string; optional?: boolean }[];
   events: string;
+  /** Where a thread that writes `0` puts itself into the group. */
+  ownFile?: string;
 }
 
 const PREFIX = "lmagent-";
 const REMOVE_TRIES = 20;
 const REMOVE_PAUSE_MS = 50;
+
+/** Files to enter by, an empty argument, the program. `echo` is of the shell itself, so it is the shell that enters. */
+const ENTER = `while [ -n "$1" ]; do echo 0 2>/dev/null > "$1"; shift; done; shift; exec "$@"`;
 
 let next = 0;
 
@@ -60,6 +68,10 @@ export function createControlGroup(
     async enter(pid) {
       await Promise.allSettled(folders.map((folder) => writeFile(`${folder}/cgroup.procs`, String(pid))));
     },
+    toEntering: (argv) =>
+      home.ownFile === undefined
+        ? undefined
+        : ["/bin/sh", "-c", ENTER, "sh", ...folders.map((each) => `${each}/${home.ownFile}`), "", ...argv],
     verdict() {
       const count = /^oom_kill (\d+)$/m.exec(read(`${folders[0]}/${home.events}`))?.[1];
       return Number(count ?? 0) > 0 ? "memory" : undefined;
@@ -89,6 +101,7 @@ function trim(path: string): string {
 }
 
 const VERSION_1: Omit<GroupHome, "folders"> = {
+  ownFile: "tasks",
   events: "memory.oom_control",
   limits: ({ memoryBytes, processes }) => [
     { folder: 0, file: "memory.limit_in_bytes", value: String(memoryBytes) },

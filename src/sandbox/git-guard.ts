@@ -16,15 +16,28 @@ const MAX_WARNINGS = 8;
 export interface GuardedCommand {
   /** Repositories other than the root's own `.git`, as they were: what a sandbox has to pin as well. */
   readonly repositories: readonly string[];
+  /** Each command in a workspace has the next number. */
+  readonly order: number;
+  /** Tells what the command cannot move, once it is known; without it, that is taken to be nothing. `key`: of `toPinKey`. */
+  pinned(key: string): void;
+  /** Whether neither this command nor another under way in the workspace can move what `key` stands for. */
+  isPinnedByAll(key: string): boolean;
   /** Looks again, disarms what is new, and says what was found, in words for the user. Call it once, however the command ended. */
   finish(): string[];
+}
+
+interface Running {
+  /** What it cannot move. */
+  pinKey?: string;
 }
 
 interface Watched {
   index: RepositoryIndex;
   known: ReadonlyMap<string, Repository>;
   /** Commands under way. */
-  running: number;
+  running: Set<Running>;
+  /** Commands so far. */
+  count: number;
   /** Found while another command ended or began. */
   pending: string[];
 }
@@ -37,15 +50,22 @@ const MAX_WATCHED = 64;
 export function guardWorkspace(root: string): GuardedCommand {
   const workspace = watched.get(root) ?? watch(root);
   lookForRepositories(root, workspace);
-  workspace.running += 1;
+  const own: Running = {};
+  workspace.running.add(own);
+  workspace.count += 1;
   const lookAgain = lookAtPlaces(root);
   return {
     repositories: [...workspace.known.values()].flatMap(({ path, kind }) =>
       kind === "folder" && path !== ".git" ? [path] : [],
     ),
+    order: workspace.count,
+    pinned(key) {
+      own.pinKey = key;
+    },
+    isPinnedByAll: (key) => [own, ...workspace.running].every(({ pinKey }) => pinKey === key),
     finish() {
       lookForRepositories(root, workspace);
-      workspace.running -= 1;
+      workspace.running.delete(own);
       return [...lookAgain(), ...workspace.pending.splice(0)].slice(0, MAX_WARNINGS).map(toPlainText);
     },
   };
@@ -53,11 +73,12 @@ export function guardWorkspace(root: string): GuardedCommand {
 
 function watch(root: string): Watched {
   for (const [path, { running }] of watched)
-    if (watched.size >= MAX_WATCHED && running === 0) watched.delete(path);
+    if (watched.size >= MAX_WATCHED && running.size === 0) watched.delete(path);
   const workspace: Watched = {
     index: createRepositoryIndex(root),
     known: new Map(),
-    running: 0,
+    running: new Set(),
+    count: 0,
     pending: [],
   };
   watched.set(root, workspace);
@@ -68,7 +89,7 @@ function watch(root: string): Watched {
 function lookForRepositories(root: string, workspace: Watched): void {
   const now = workspace.index.scan();
   const added = now.filter(({ path, key }) => workspace.known.get(path)?.key !== key);
-  if (workspace.running > 0) workspace.pending.push(...added.flatMap((each) => disarm(root, each)));
+  if (workspace.running.size > 0) workspace.pending.push(...added.flatMap((each) => disarm(root, each)));
   workspace.known = new Map(now.map((each) => [each.path, each]));
 }
 

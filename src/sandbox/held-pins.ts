@@ -6,6 +6,8 @@ import { readPins, type Pin } from "./pins.ts";
 
 export interface HeldPin extends Pin {
   descriptor: number;
+  /** When it was written, moved or linked last: `ctimeMs` of stat(2). */
+  changedMs: number;
 }
 
 /** Commands that run already may change the workspace between two looks. */
@@ -38,7 +40,7 @@ function tryToHold(root: string, wanted: readonly Wanted[]): HeldPin[] | undefin
     const descriptor = openPathBelow(root, pin.path);
     const stats = descriptor === undefined ? undefined : fstatSync(descriptor);
     if (descriptor !== undefined && stats !== undefined)
-      pins.push({ ...pin, dev: stats.dev, ino: stats.ino, descriptor });
+      pins.push({ ...pin, dev: stats.dev, ino: stats.ino, changedMs: stats.ctimeMs, descriptor });
     const isSame =
       stats !== undefined && (pin.ino === undefined || (stats.ino === pin.ino && stats.dev === pin.dev));
     if (!isSame) {

@@ -29,6 +29,12 @@ export interface Pin {
   ino: number;
 }
 
+/** The same for the same pins in the same places. Without the workspace itself, `.`, which is checked elsewhere. */
+export function toPinKey(pins: readonly Pin[]): string {
+  const rows = pins.map(({ path, kind, access, dev, ino }) => [path, kind, access, dev, ino]);
+  return JSON.stringify(rows.filter(([path]) => path !== "."));
+}
+
 /** Files that editors and shells run or take orders from when the workspace is opened. Only those that are there can be pinned. */
 export const OBEYED_FILES: readonly string[] = [
   ".envrc",

@@ -22,15 +22,13 @@ function clamp(value: unknown, limits: { default: number; min: number; max: numb
   return Math.min(limits.max, Math.max(limits.min, value));
 }
 
-/**
- * The argument list that puts the limits on a command and becomes it. `ulimit` is used because every `sh` has it. Memory is
- * watched over the whole tree elsewhere; the data limit here is a second fence per process, and twice as wide because it counts
- * memory that was asked for and never touched. A limit on address space would keep Node and Go programs from starting.
- */
-export function toLimitedCommand(
-  command: string | readonly string[],
-  { memoryMb, processes }: { memoryMb: number; processes?: number },
-): string[] {
+export interface CommandLimits {
+  memoryMb: number;
+  processes?: number;
+}
+
+/** What a shell does first; it ends with `;` and fails nowhere. */
+export function toLimitLine({ memoryMb, processes }: CommandLimits): string {
   const limits = [
     "ulimit -c 0",
     `ulimit -f ${MAX_FILE_BYTES / 512}`,
@@ -39,7 +37,16 @@ export function toLimitedCommand(
     // The letter differs between shells: `u` in bash, `p` in dash and busybox.
     ...(processes === undefined ? [] : [`ulimit -u ${processes} || ulimit -p ${processes}`]),
   ];
-  const limit = `{ ${limits.join("; ")}; :; } 2>/dev/null;`;
+  return `{ ${limits.join("; ")}; :; } 2>/dev/null;`;
+}
+
+/**
+ * The argument list that puts the limits on a command and becomes it. `ulimit` is used because every `sh` has it. Memory is
+ * watched over the whole tree elsewhere; the data limit here is a second fence per process, and twice as wide because it counts
+ * memory that was asked for and never touched. A limit on address space would keep Node and Go programs from starting.
+ */
+export function toLimitedCommand(command: string | readonly string[], limits: CommandLimits): string[] {
+  const limit = toLimitLine(limits);
   const program = toProgram(command);
   // Before the line and on the same one, so that a second shell is spared and the numbers of lines stay as they are.
   const line = typeof command === "string" ? `${limit} ${command}` : "";

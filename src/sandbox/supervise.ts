@@ -51,11 +51,20 @@ export interface ChildEnd extends SandboxResult {
   report: string;
 }
 
+/** The end of what was aborted before its start. */
+export const ABORTED: ChildEnd = {
+  exitCode: 137,
+  signal: "SIGKILL",
+  stopped: "aborted",
+  durationMs: 0,
+  report: "",
+};
+
 /** Throws `AgentError` `sandbox_unavailable` when the child cannot be started. */
 export async function supervise(plan: ChildPlan, options: SandboxRunOptions): Promise<ChildEnd> {
   if (options.signal?.aborted) {
     plan.onStarted?.();
-    return { exitCode: 137, signal: "SIGKILL", stopped: "aborted", durationMs: 0, report: "" };
+    return ABORTED;
   }
   const running = follow(plan, await startChild(plan, "ignore"), options);
   return running.ended;
@@ -96,12 +105,13 @@ export function withoutReport({ report: _report, ...end }: ChildEnd): SandboxRes
   return end;
 }
 
-interface Followed {
+export interface Followed {
   ended: Promise<ChildEnd>;
   stop: (because: NonNullable<SandboxResult["stopped"]>) => void;
 }
 
-function follow(plan: ChildPlan, started: StartedChild, options: SandboxRunOptions): Followed {
+/** Watches a child from now on. */
+export function follow(plan: ChildPlan, started: StartedChild, options: SandboxRunOptions): Followed {
   const { child, streams } = started;
   const report: Buffer[] = [];
   const [stdout, stderr] = streams;

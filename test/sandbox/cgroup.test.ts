@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import {
   mkdirSync,
   mkdtempSync,
@@ -12,6 +13,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createBubblewrapSandbox, findTrustedBinary, probeBubblewrap } from "../../src/sandbox/index.ts";
 import { createControlGroup } from "../../src/sandbox/cgroup.ts";
+import { uniqueSleep } from "../../src/testing/running-commands.ts";
 
 let root: string;
 
@@ -58,6 +60,7 @@ describe("a control group of version 2", () => {
     expect(group?.verdict()).toBeUndefined();
     writeFileSync(join(root, "cgroup/user.slice", name!, "memory.events"), "max 3\noom 1\noom_kill 1\n");
     expect(group?.verdict()).toBe("memory");
+    expect(group?.toEntering(["true"])).toBeUndefined();
   });
 
   it("is not made where the limits are not granted", () => {
@@ -97,6 +100,15 @@ describe("a control group of version 1", () => {
     ]);
   });
 
+  it("is entered by the program itself, with its arguments as they are", () => {
+    put("proc/self/cgroup", "8:pids:/\n4:memory:/\n");
+    for (const name of ["memory", "pids"]) mkdirSync(join(root, "cgroup", name), { recursive: true });
+    const [shell, ...args] = open()!.toEntering(["/usr/bin/printf", "<%s>", "", "a 'b'\n"])!;
+    expect(execFileSync(shell!, args, { encoding: "utf8" })).toBe("<><a 'b'\n>");
+    for (const name of ["memory", "pids"])
+      expect(readFileSync(join(root, "cgroup", name, groupsIn(name)[0]!, "tasks"), "utf8")).toBe("0\n");
+  });
+
   it("is left when one of both cannot be made", () => {
     put("proc/self/cgroup", "8:pids:/\n4:memory:/\n");
     mkdirSync(join(root, "cgroup/memory"), { recursive: true });
@@ -129,3 +141,46 @@ print("survived", flush=True)`;
     expect([stopped, said]).toEqual(["memory", ""]);
   });
 });
+
+describe("a command of root", () => {
+  it("is in a group of its own from the start, whether its sandbox is new or waited", async ({ skip }) => {
+    skip(process.getuid?.() !== 0, "only for root nothing else limits processes");
+    const bwrapPath = findTrustedBinary("bwrap", root) ?? "/usr/bin/bwrap";
+    skip(
+      !(await probeBubblewrap({ workspaceRoot: root, bwrapPath })).usable,
+      "bubblewrap does not work here",
+    );
+    const probe = createControlGroup(LIMITS);
+    skip(probe === undefined, "no control group can be made here");
+    probe?.remove();
+    await using sandbox = createBubblewrapSandbox({ workspaceRoot: root, bwrapPath });
+    const groups: string[] = [];
+    for (let count = 0; count < 3; count += 1) {
+      const sleep = uniqueSleep();
+      const ending = new AbortController();
+      const running = sandbox.run(`${sleep}; true`, { signal: ending.signal });
+      await expect.poll(() => readGroups(sleep).length, { timeout: 10_000 }).toBe(1);
+      groups.push(...readGroups(sleep));
+      ending.abort();
+      await running;
+    }
+    expect(groups.length).toBe(3);
+    expect(new Set(groups).size).toBe(3);
+  });
+});
+
+/** The group of ours that a program is in, as seen from outside of its sandbox, where it looks like the whole hierarchy. */
+function readGroups(command: string): string[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids
+    .filter((pid) => readText(`/proc/${pid}/cmdline`) === `${command.replaceAll(" ", "\0")}\0`)
+    .flatMap((pid) => /\/lmagent-\S+/.exec(readText(`/proc/${pid}/cgroup`)) ?? []);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
