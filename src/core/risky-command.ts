@@ -8,13 +8,47 @@ export interface RiskOptions {
 }
 
 /** Why a line is risky, in words for the user; `undefined` when nothing of the kind was found in it. */
-export function findRisk(line: ShellLine, { network }: RiskOptions): string | undefined {
+export function findRisk(
+  { parts, runs, understood }: ShellLine,
+  { network }: RiskOptions,
+): string | undefined {
   // What is understood is judged part by part; in anything else every word may start a command.
-  const commands = line.understood
-    ? line.parts.map(({ argv }) => argv.map(({ text }) => text))
-    : line.runs.flatMap((run) => run.flatMap((word, index) => (isProgram(word) ? [run.slice(index)] : [])));
-  for (const command of commands) {
-    const risk = findRiskOfCommand(command, network);
+  const risks = understood
+    ? parts.map(
+        ({ argv }) =>
+          () =>
+            findRiskOfCommand(
+              argv.map(({ text }) => text),
+              network,
+            ),
+      )
+    : runs.map((run) => () => findRiskInRun(run, network));
+  for (const find of risks) {
+    const risk = find();
+    if (risk !== undefined) return risk;
+  }
+  return undefined;
+}
+
+/** Looks at each word a few times at most: lines may be as long as the system takes them. */
+function findRiskInRun(run: readonly string[], network: boolean): string | undefined {
+  const afterOptions = skipGitOptions(run);
+  /** What follows a later one follows the first one too. */
+  const judged = new Set<string>();
+  for (const [index, word] of run.entries()) {
+    const name = programName(word);
+    let risk: string | undefined;
+    if (name === "git") {
+      const start = afterOptions[index + 1] ?? run.length;
+      const command = run[start] ?? "";
+      if (!Object.hasOwn(GIT_RISKS, command) || judged.has(command)) continue;
+      judged.add(command);
+      risk = findGitRisk(run.slice(start));
+    } else if (INSTALLERS.has(name)) {
+      let end = index + 1;
+      while (end < run.length && isSkipped(run[end]!)) end += 1;
+      risk = findRiskOfCommand([word, ...run.slice(end, end + 1)], network);
+    }
     if (risk !== undefined) return risk;
   }
   return undefined;
@@ -30,18 +64,22 @@ export function findRiskOfCommand(
   return network && isInstall(name, args) ? `\`${name}\` brings in code from the network` : undefined;
 }
 
-function isProgram(word: string): boolean {
-  const name = programName(word);
-  return name === "git" || INSTALLERS.has(name);
-}
-
 /** `git -C folder -c name=value --no-pager status` is `git status`. */
 export function withoutGitOptions(args: readonly string[]): readonly string[] {
-  const takesValue =
-    /^(?:-C|-c|--git-dir|--work-tree|--namespace|--exec-path|--config-env|--super-prefix|--attr-source)$/;
-  let start = 0;
-  while (start < args.length && args[start]!.startsWith("-")) start += takesValue.test(args[start]!) ? 2 : 1;
-  return args.slice(start);
+  return args.slice(skipGitOptions(args)[0]);
+}
+
+const TAKES_VALUE =
+  /^(?:-C|-c|--git-dir|--work-tree|--namespace|--exec-path|--config-env|--super-prefix|--attr-source)$/;
+
+/** By index: where the command of git begins when its options begin there. */
+function skipGitOptions(words: readonly string[]): readonly number[] {
+  const starts: number[] = Array.from({ length: words.length + 2 }, () => words.length);
+  for (let index = words.length - 1; index >= 0; index -= 1) {
+    const word = words[index]!;
+    starts[index] = word.startsWith("-") ? starts[index + (TAKES_VALUE.test(word) ? 2 : 1)]! : index;
+  }
+  return starts;
 }
 
 /** The options with which a command of git throws work away; `true` when it always does, or hands work to others. */
@@ -78,7 +116,12 @@ const FETCH = /^(?:install|i|ci|add|update|upgrade|up|get|sync|dlx|exec|x|create
 function isInstall(name: string, args: readonly string[]): boolean {
   if (/^python[0-9.]*$/.test(name)) return args.join(" ").startsWith("-m pip");
   if (!INSTALLERS.has(name)) return false;
-  const command = args.find((argument) => !argument.startsWith("-") || argument.startsWith("-S"));
+  const command = args.find((argument) => !isSkipped(argument));
   // `yarn` alone installs.
   return ALWAYS_FETCH.has(name) || (command === undefined ? name === "yarn" : FETCH.test(command));
+}
+
+/** An option before the command of an installer; `-S` is the command of pacman(8). */
+function isSkipped(argument: string): boolean {
+  return argument.startsWith("-") && !argument.startsWith("-S");
 }
