@@ -1,12 +1,10 @@
 /** A command line taken apart into the programs that it starts, so that nothing hides in quotes or behind an operator. */
 import { parseShellLine, type ShellPart } from "../core/shell-line.ts";
-import { formatCount } from "./format.ts";
 import type { Style } from "./style.ts";
 import { toVisibleLine } from "./terminal-text.ts";
 
 const PLAIN_WORD = /^[\w./:=@%+,-]+$/;
 const GLOB_WORD = /^[\w./:=@%+,*?[\]-]+$/;
-const MOST_PARTS = 20;
 
 /**
  * One line a program, its arguments told apart. No lines where that would only repeat the command; a warning where the line cannot be
@@ -18,9 +16,7 @@ export function toPartLines(command: string, style: Style): string[] {
     return [style.yellow("it does more than start programs with fixed arguments: read all of it")];
   const lines = parts.map(formatPart);
   if (lines.length === 1 && lines[0] === command.trim()) return [];
-  const shown = lines.slice(0, MOST_PARTS).map((line, index) => `${style.dim(`${index + 1}`)} ${line}`);
-  if (lines.length > MOST_PARTS) shown.push(style.dim(`and ${formatCount(lines.length - MOST_PARTS)} more`));
-  return shown;
+  return lines.map((line, index) => `${style.dim(`${index + 1}`)} ${line}`);
 }
 
 /** In quotes where it is not one plain word; what cannot be seen is shown. */

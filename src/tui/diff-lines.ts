@@ -1,4 +1,4 @@
-import type { Style } from "./style.ts";
+import type { Paint, Style } from "./style.ts";
 import { toTerminalText } from "./terminal-text.ts";
 
 type DiffLineKind = "file" | "hunk" | "added" | "removed" | "context" | "note";
@@ -10,7 +10,7 @@ interface DiffLine {
 
 /** The lines of a unified diff, made safe and coloured. */
 export function toDiffLines(diff: string, style: Style, toSafe = toTerminalText): string[] {
-  return parseDiff(toSafe(diff)).map(({ kind, text }) => paintLine(kind, text, style));
+  return parseDiff(toSafe(diff)).map(({ kind, text }) => toDiffPaint(kind, style)(text));
 }
 
 /** Added and removed lines: `+3 −1`. */
@@ -20,19 +20,18 @@ export function formatDiffSize(diff: string): string {
   return `+${count("added")} −${count("removed")}`;
 }
 
-function paintLine(kind: DiffLineKind, text: string, style: Style): string {
-  if (kind === "added") return style.green(text);
-  if (kind === "removed") return style.red(text);
-  if (kind === "hunk") return style.cyan(text);
-  if (kind === "file") return style.bold(text);
-  return style.dim(text);
+export function toDiffPaint(kind: DiffLineKind, style: Style): Paint {
+  if (kind === "added") return style.green;
+  if (kind === "removed") return style.red;
+  if (kind === "hunk") return style.cyan;
+  return kind === "file" ? style.bold : style.dim;
 }
 
 /**
  * Tells file names from changed lines by the counts in the hunk headers, so that a removed line that itself begins
  * with `--` is no file name. What fits no hunk is shown as a file line: nothing is dropped.
  */
-function parseDiff(diff: string): DiffLine[] {
+export function parseDiff(diff: string): DiffLine[] {
   let oldLeft = 0;
   let newLeft = 0;
   const lines = diff.replace(/\n$/, "").split("\n");

@@ -1,15 +1,21 @@
 /** What a person is shown before they allow a call. Nothing in it is hidden: what cannot be seen is shown by its number. */
 import type { ApprovalRequest, CallPreview } from "../core/index.ts";
 import type { CommandPlace, RememberedCalls } from "../core/approval.ts";
-import { toDiffLines } from "./diff-lines.ts";
-import { formatCount, shorten } from "./format.ts";
-import type { Style } from "./style.ts";
 import { quoteWord, toPartLines } from "./command-parts.ts";
+import { parseDiff, toDiffPaint } from "./diff-lines.ts";
+import { formatCount, shorten } from "./format.ts";
+import { countBlanks, toPages, type PageLine, type Pages } from "./preview-pages.ts";
+import type { Style } from "./style.ts";
 import { toVisibleLine, toVisibleText } from "./terminal-text.ts";
+import { wrapExactly } from "./wrap.ts";
 
-/** More than anybody reads; beyond it the question says what is not shown. */
-const PREVIEW_LINES = 400;
-const PREVIEW_CHARACTERS = 60_000;
+/** A longer one is not shown whole by anything, so it can only be denied. */
+const MOST_CHARACTERS = 1_000_000;
+/** What is shown of such a one, at its beginning and at its end. */
+const ENDS_CHARACTERS = 16_000;
+/** More would hide the command itself. */
+const PART_LINES = 60;
+const PART_COLUMNS = 800;
 const REASON_CHARACTERS = 600;
 const NAME_CHARACTERS = 200;
 const MOST_REASONS = 12;
@@ -17,20 +23,35 @@ const MOST_FILES = 10;
 /** A longer offer is none: nobody could see what would be remembered. */
 const OFFER_CHARACTERS = 400;
 
-/** What a call is about to do: the coloured diff, the command line and its parts, or prose. */
-export function toPreviewLines(preview: CallPreview, style: Style): string[] {
+export interface PreviewPages extends Pages {
+  /** Nobody can see all of it, so nobody can allow it. */
+  tooLong: boolean;
+}
+
+/** What a call is about to do: the coloured diff, the command line and its parts, or prose. Of a long one its beginning and its end. */
+export function toPreviewPages(preview: CallPreview, style: Style): PreviewPages {
   const { kind } = preview;
   const text = kind === "command" ? (preview.command ?? preview.text) : preview.text;
-  const visible = toVisible({ kind, text: text.slice(0, PREVIEW_CHARACTERS) });
-  const lines = paintLines({ kind, text: visible.slice(0, PREVIEW_CHARACTERS) }, style);
-  const hidden = countHidden({
-    characters:
-      Math.max(0, text.length - PREVIEW_CHARACTERS) + Math.max(0, visible.length - PREVIEW_CHARACTERS),
-    lines: lines.length,
-  });
-  const shown = lines.slice(0, PREVIEW_LINES);
-  if (hidden !== "") shown.push(style.yellow(`… ${hidden} are not shown`));
-  return kind === "command" ? [...shown, ...toPartLines(text, style)] : shown;
+  if (text.length > MOST_CHARACTERS) return { ...toEnds({ kind, text }, style), tooLong: true };
+  const { first, rest } = toPages(toLines({ kind, text }, style), style);
+  return { first: kind === "command" ? [...first, ...toParts(text, style)] : first, rest, tooLong: false };
+}
+
+function toEnds({ kind, text }: Pick<CallPreview, "kind" | "text">, style: Style): Pages {
+  const lines = (end: string) => toPages(toLines({ kind, text: end }, style), style).first;
+  const missing = `… ${formatCount(text.length - 2 * ENDS_CHARACTERS)} more characters: too long to be shown, so it can only be denied …`;
+  const first = [
+    ...lines(text.slice(0, ENDS_CHARACTERS)),
+    style.yellow(missing),
+    ...lines(text.slice(-ENDS_CHARACTERS)),
+  ];
+  return { first, rest: [] };
+}
+
+function toParts(command: string, style: Style): string[] {
+  const lines = toPartLines(command, style).flatMap((line) => wrapExactly(line, PART_COLUMNS));
+  if (lines.length <= PART_LINES) return lines;
+  return [style.yellow("it starts more programs than can be listed here: read all of it")];
 }
 
 /** Where a command would run, and which files a call writes. */
@@ -72,23 +93,24 @@ export function describeOffer(offer: RememberedCalls | undefined): string | unde
   return text.length > OFFER_CHARACTERS ? undefined : text;
 }
 
-function toVisible({ kind, text }: Pick<CallPreview, "kind" | "text">): string {
+function toLines({ kind, text }: Pick<CallPreview, "kind" | "text">, style: Style): PageLine[] {
   // Line ends of a file are no part of what is decided; in a command a carriage return is.
-  return toVisibleText(kind === "diff" ? text.replaceAll("\r\n", "\n") : text);
-}
-
-function paintLines({ kind, text }: Pick<CallPreview, "kind" | "text">, style: Style): string[] {
-  if (kind === "diff") return toDiffLines(text, style);
-  const lines = text.replace(/\n+$/, "").split("\n");
-  if (kind === "text") return lines;
-  return lines.map((line, index) => `${style.dim(index === 0 ? "$" : "·")} ${line}`);
-}
-
-function countHidden({ characters, lines }: { characters: number; lines: number }): string {
-  const parts: string[] = [];
-  if (lines > PREVIEW_LINES) parts.push(`${formatCount(lines - PREVIEW_LINES)} more lines`);
-  if (characters > 0) parts.push(`${formatCount(characters)} more characters`);
-  return parts.join(" and ");
+  const visible = countBlanks(toVisibleText(kind === "diff" ? text.replaceAll("\r\n", "\n") : text));
+  if (kind === "diff")
+    return parseDiff(visible).map((line) => ({
+      text: line.text,
+      empty: line.kind !== "file" && line.text.slice(1).trim() === "",
+      paint: toDiffPaint(line.kind, style),
+    }));
+  return visible
+    .replace(/\n+$/, "")
+    .split("\n")
+    .map((line, index) => ({
+      text: line,
+      empty: line.trim() === "",
+      paint: (piece) => piece,
+      ...(kind === "command" ? { mark: `${style.dim(index === 0 ? "$" : "·")} ` } : {}),
+    }));
 }
 
 function toFolder({ cwd }: Readonly<Record<string, unknown>>): string {

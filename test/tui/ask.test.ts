@@ -255,13 +255,58 @@ describe("asking in plain lines", () => {
       },
     );
 
-    test("says how much of a huge one is not shown, at once", async () => {
+    test("a huge one is shown page by page, and cannot be allowed before its last one", async () => {
       const startedAt = performance.now();
-      const output = await show("\u202e".repeat(100_000));
-      expect(output).toContain("more characters are not shown");
-      expect(output.length).toBeLessThan(80_000);
-      expect(await show(`echo ${"'a' ".repeat(25_000)}`)).toContain("more characters are not shown");
+      const text = `echo start${"\nx='1'".repeat(900)}\ntouch END`;
+      const { input, output, answer } = ask({
+        request: {
+          ...SHELL,
+          offer: { tool: "shell", prefix: ["echo"] },
+          preview: { kind: "command", text, concerns: [] },
+        },
+      });
+      await settle();
+      expect(output.text).toContain("  $ echo start\n");
+      expect(output.text).toContain("  … 502 lines are not shown yet …\n");
+      expect(output.text).toContain("  · touch END\n");
+      for (const line of ["y", "yes", "a", "w"]) {
+        input.write(`${line}\n`);
+        await settle();
+      }
+      expect(output.text).not.toContain("[y] once");
+      input.write("s\n");
+      await settle();
+      expect(output.text).toContain("[s] show the next 102, 102 lines are not shown yet  [n] no");
+      input.write("y\n");
+      await settle();
+      input.write("s\n");
+      await settle();
+      expect(output.text).toMatch(/Allow it\? \[y\] once[^\n]*$/);
+      expect(output.text.match(/· x='1'/g)).toHaveLength(900);
+      input.write("y\n");
+      expect(await answer).toEqual({ decision: "allow", digest: "d1" });
       expect(performance.now() - startedAt).toBeLessThan(3_000);
+    });
+
+    test("empty lines and long runs of blanks push nothing out of sight", async () => {
+      const output = await show(
+        `echo hi\n${"\n".repeat(500)}${" ".repeat(9_000)}touch HIDDEN${"\t\n".repeat(90)}`,
+      );
+      expect(output).toContain("  $ echo hi\n  … 500 empty lines\n  ·  <9,000 blanks> touch HIDDEN");
+    });
+
+    test("every program of a line is told", async () => {
+      const names = Array.from({ length: 45 }, (_, index) => `program${index}`);
+      const output = await show(names.join("; "));
+      for (const [index, name] of names.entries()) expect(output).toContain(`  ${index + 1} ${name}\n`);
+    });
+
+    test("one that nobody can look through can only be denied", async () => {
+      for (const text of ["\u202e".repeat(1_100_000), `echo ${"'a' ".repeat(300_000)}`]) {
+        const output = await show(text);
+        expect(output).toContain("too long to be shown, so it can only be denied");
+        expect(output).toMatch(/Allow it\? \[n\] no {2}\[d\]/);
+      }
     });
   });
 });

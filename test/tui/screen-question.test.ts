@@ -146,17 +146,51 @@ describe("asking", () => {
     expect(screen.terminal.everything.filter((line) => /\+39\b/.test(line))).toHaveLength(1);
   });
 
-  test("what is too long to be shown is named as missing", async () => {
-    const text = `echo ${"x".repeat(70_000)}`;
-    const screen = await openScreen(() => [
-      turn,
-      propose,
-      { ask: { ...ask, preview: { kind: "command", text, concerns: [] } } },
-      done(),
-    ]);
+  async function openLong(text: string) {
+    const request = {
+      ...ask,
+      offer: { tool: "shell", prefix: ["echo"] },
+      preview: { kind: "command" as const, text, concerns: [] },
+    };
+    const screen = await openScreen(() => [turn, propose, { ask: request }, done()]);
     screen.terminal.type("go");
     screen.terminal.press(KEY.enter);
-    await expect.poll(screen.text, POLL).toContain("… 10,005 more characters are not shown");
+    await expect.poll(screen.text, POLL).toContain("Allow shell?");
+    screen.pass(1_000);
+    return screen;
+  }
+
+  test("what is too long to be shown at once is allowed only after all of it was shown", async () => {
+    const lines = Array.from({ length: 900 }, (_, index) => `echo line${index}.`);
+    const screen = await openLong(lines.join("\n"));
+    expect(screen.terminal.text).toContain("· echo line899.");
+    expect(screen.terminal.text).toContain("500 lines are not shown yet: look at all of it first");
+    for (const key of ["y", "a", KEY.enter, "w", KEY.enter]) {
+      screen.terminal.press(key);
+      screen.pass(1_000);
+    }
+    for (const left of ["100 lines are not shown yet: look", "y allow once"]) {
+      expect(screen.terminal.text).not.toContain("y allow once");
+      screen.terminal.press("s");
+      await expect.poll(screen.text, POLL).toContain(left);
+      screen.terminal.press("y");
+      screen.pass(1_000);
+    }
+    const all = screen.terminal.everything.join("\n");
+    for (let index = 0; index < 900; index += 1) expect(all).toContain(`echo line${index}.`);
+    expect(screen.controller.decisions).toEqual([]);
+    screen.terminal.press("y");
+    await expect.poll(() => screen.controller.decisions, POLL).toEqual([{ decision: "allow", digest: "d1" }]);
+  });
+
+  test("what nobody can look through can only be denied", async () => {
+    const screen = await openLong("x".repeat(1_100_000));
+    expect(screen.terminal.text).toContain("it is too long to be shown: it can only be denied");
+    for (const key of ["y", "s", "y", "n"]) {
+      screen.terminal.press(key);
+      screen.pass(1_000);
+    }
+    await expect.poll(() => screen.controller.decisions, POLL).toEqual([{ decision: "deny" }]);
   });
 
   describe("with an offer to remember", () => {

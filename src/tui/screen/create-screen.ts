@@ -22,6 +22,7 @@ import { PromptRunner } from "./prompt-runner.ts";
 import { Question, TYPING_MS } from "./question.ts";
 import { RunView } from "./run-view.ts";
 import { createScreenTerminal, type ScreenTerminal } from "./terminal.ts";
+import { createPageBlock } from "./tool-block.ts";
 import { createTheme, type Theme } from "./theme.ts";
 import { createTranscript, type Transcript } from "./transcript.ts";
 
@@ -136,6 +137,7 @@ class Screen {
       now: this.#now,
       armedAt: Math.max(this.#now() + QUESTION_GUARD_MS, this.#typedAt + TYPING_MS),
       onAnswer: answer,
+      onPage: (lines) => this.#frame.add(createPageBlock(lines, this.#theme)),
     });
     this.#question = question;
     this.#tui.setFocus(question);

@@ -2,7 +2,15 @@
 import { Input, isKeyRelease, matchesKey, type Component, type Focusable } from "@mariozechner/pi-tui";
 import type { ApprovalDecision, ApprovalRequest } from "../../core/index.ts";
 import type { RememberScope } from "../../core/approval.ts";
-import { describeOffer, toFacts, toReasons, toToolName } from "../preview.ts";
+import {
+  describeOffer,
+  toFacts,
+  toPreviewPages,
+  toReasons,
+  toToolName,
+  type PreviewPages,
+} from "../preview.ts";
+import { describeMissing } from "../preview-pages.ts";
 import type { Paint, Style } from "../style.ts";
 import { wrapExactly } from "../wrap.ts";
 
@@ -12,6 +20,8 @@ export interface QuestionOptions {
   /** Keys before this moment were meant for something else. */
   armedAt: number;
   onAnswer: (decision: ApprovalDecision) => void;
+  /** Shows the next page of a call that is too long to be shown at once. Until all were shown nothing can be allowed. */
+  onPage: (lines: readonly string[]) => void;
 }
 
 /** Someone who typed this recently is in the middle of a word, and its letters are no answers. */
@@ -26,6 +36,7 @@ export class Question implements Component, Focusable {
   readonly #request: ApprovalRequest;
   readonly #options: QuestionOptions;
   readonly #offer: string | undefined;
+  readonly #pages: PreviewPages;
   readonly #note = new Input();
   #armedAt: number;
   #step: Step = "asking";
@@ -35,6 +46,7 @@ export class Question implements Component, Focusable {
     this.#request = request;
     this.#options = options;
     this.#offer = describeOffer(request.offer);
+    this.#pages = toPreviewPages(request.preview, options.style);
     this.#armedAt = options.armedAt;
     this.#note.onSubmit = (text) => this.#denyWith(text);
     this.#note.onEscape = () => this.#answer({ decision: "deny" });
@@ -58,11 +70,26 @@ export class Question implements Component, Focusable {
     if (this.#step === "noting") return this.#note.handleInput(data);
     if (this.#options.now() < this.#armedAt) return this.#waitForQuiet();
     if (this.#step !== "asking") return this.#confirm(data, this.#step);
-    const { digest } = this.#request;
-    if (isLetter(data, "y")) return this.#answer({ decision: "allow", digest });
     if (isLetter(data, "n") || matchesKey(data, "escape")) return this.#answer({ decision: "deny" });
     if (isLetter(data, "d")) this.#step = "noting";
-    else if (this.#offer !== undefined && isLetter(data, "a")) this.#choose("session");
+    else if (this.#isShown) this.#allow(data);
+    else this.#turnPage(data);
+  }
+
+  get #isShown(): boolean {
+    return this.#pages.rest.length === 0 && !this.#pages.tooLong;
+  }
+
+  #turnPage(data: string): void {
+    const page = isLetter(data, "s") ? this.#pages.rest.shift() : undefined;
+    if (page !== undefined) this.#options.onPage(page);
+    this.#waitForQuiet();
+  }
+
+  #allow(data: string): void {
+    const { digest } = this.#request;
+    if (isLetter(data, "y")) return this.#answer({ decision: "allow", digest });
+    if (this.#offer !== undefined && isLetter(data, "a")) this.#choose("session");
     else if (this.#offer !== undefined && isLetter(data, "w")) this.#choose("workspace");
     else this.#waitForQuiet();
   }
@@ -79,16 +106,25 @@ export class Question implements Component, Focusable {
       ...lines([`Allow ${toToolName(this.#request.tool)}?`], style.bold),
       ...lines(toFacts(this.#request), style.dim),
       ...lines(toReasons(this.#request), style.yellow),
+      ...lines(this.#describeMissing(), style.yellow),
       ...this.#drawAnswers(width, lines),
       border,
     ];
   }
 
+  #describeMissing(): string[] {
+    const { rest, tooLong } = this.#pages;
+    if (tooLong) return ["it is too long to be shown: it can only be denied"];
+    return rest.length === 0 ? [] : [`${describeMissing(rest)} not shown yet: look at all of it first`];
+  }
+
   #drawAnswers(width: number, lines: (texts: readonly string[], paint: Paint) => string[]): string[] {
     const { style } = this.#options;
     if (this.#step === "noting") return [this.#drawNote(width)];
-    if (this.#step === "asking")
-      return toKeys(style, { offer: this.#offer !== undefined }).map((keys) => INDENT + keys);
+    if (this.#step === "asking") {
+      const keys = toKeys(style, { offer: this.#offer !== undefined, pages: this.#pages });
+      return keys.map((line) => INDENT + line);
+    }
     const where = this.#step === "session" ? "in this session" : "always in this workspace";
     const keys = `${toKey(style, "enter", "yes")}   ${toKey(style, "esc", "back")}`;
     return [...lines([`Allow ${this.#offer} ${where}?`], style.bold), INDENT + keys];
@@ -128,7 +164,7 @@ export class Question implements Component, Focusable {
   }
 }
 
-function isLetter(data: string, letter: "y" | "n" | "d" | "a" | "w"): boolean {
+function isLetter(data: string, letter: "y" | "n" | "d" | "a" | "w" | "s"): boolean {
   return matchesKey(data, letter) || matchesKey(data, `shift+${letter}`) || data === letter.toUpperCase();
 }
 
@@ -136,13 +172,16 @@ function toKey(style: Style, name: string, text: string): string {
   return `${style.bold(style.cyan(name))} ${text}`;
 }
 
-function toKeys(style: Style, { offer }: { offer: boolean }): string[] {
-  const remembered = [toKey(style, "a", "in this session"), toKey(style, "w", "always in this workspace")];
-  const allow = [toKey(style, "y", "allow once"), ...(offer ? remembered : [])].join("   ");
+function toKeys(style: Style, { offer, pages }: { offer: boolean; pages: PreviewPages }): string[] {
   const deny = [
     toKey(style, "n", "deny"),
     toKey(style, "d", "deny with a note to the model"),
     toKey(style, "esc", "deny"),
   ].join("   ");
+  if (pages.tooLong) return [deny];
+  const [page] = pages.rest;
+  if (page !== undefined) return [`${toKey(style, "s", `show the next ${page.length}`)}   ${deny}`];
+  const remembered = [toKey(style, "a", "in this session"), toKey(style, "w", "always in this workspace")];
+  const allow = [toKey(style, "y", "allow once"), ...(offer ? remembered : [])].join("   ");
   return offer ? [allow, deny] : [`${allow}   ${deny}`];
 }

@@ -2,7 +2,7 @@ import { truncateToWidth, visibleWidth } from "@mariozechner/pi-tui";
 import type { CallPreview, ToolResult } from "../../core/index.ts";
 import { formatDiffSize, toDiffLines } from "../diff-lines.ts";
 import { formatCount, formatDuration, shorten, toCallSummary } from "../format.ts";
-import { toPreviewLines } from "../preview.ts";
+import { toPreviewPages } from "../preview.ts";
 import type { Style } from "../style.ts";
 import { toTerminalText } from "../terminal-text.ts";
 import { wrapExactly } from "../wrap.ts";
@@ -190,13 +190,23 @@ function withoutNames(diff: string): string {
   return diff.startsWith("--- ") ? diff.slice(Math.max(0, diff.indexOf("@@ "))) : diff;
 }
 
+/** Of a question what its call showed at first; more is added below on request. */
+function drawQuestion(preview: CallPreview, options: BodyOptions): string[] {
+  return wrapWhole(toPreviewPages(preview, options.style).first, options);
+}
+
+/** One more page of what a question is about. */
+export function createPageBlock(lines: readonly string[], { style }: { style: Style }): Block {
+  return createBlock("tool", (width) => wrapWhole(lines, { width, style }));
+}
+
 /** Wrapped and not cut: nobody can allow what they cannot read. */
-function drawQuestion(preview: CallPreview, { width, style }: BodyOptions): string[] {
-  const lines = toPreviewLines(preview, style);
-  return bar(
-    lines.flatMap((line) => wrapExactly(line, Math.max(1, width - BAR_COLUMNS))),
-    style,
-  );
+function wrapWhole(
+  lines: readonly string[],
+  { width, style }: Pick<BodyOptions, "width" | "style">,
+): string[] {
+  const wrapped = lines.flatMap((line) => wrapExactly(line, Math.max(1, width - BAR_COLUMNS)));
+  return bar(wrapped, style);
 }
 
 function drawOutput(call: Call, options: BodyOptions): string[] {
