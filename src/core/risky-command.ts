@@ -66,13 +66,15 @@ export function findRiskOfCommand(
 
 /** `git -C folder -c name=value --no-pager status` is `git status`. */
 export function withoutGitOptions(args: readonly string[]): readonly string[] {
-  return args.slice(skipGitOptions(args)[0]);
+  let start = 0;
+  while (start < args.length && args[start]!.startsWith("-")) start += TAKES_VALUE.test(args[start]!) ? 2 : 1;
+  return args.slice(start);
 }
 
 const TAKES_VALUE =
   /^(?:-C|-c|--git-dir|--work-tree|--namespace|--exec-path|--config-env|--super-prefix|--attr-source)$/;
 
-/** By index: where the command of git begins when its options begin there. */
+/** The same for every place at once: by index, where the command of git begins when its options begin there. */
 function skipGitOptions(words: readonly string[]): readonly number[] {
   const starts: number[] = Array.from({ length: words.length + 2 }, () => words.length);
   for (let index = words.length - 1; index >= 0; index -= 1) {

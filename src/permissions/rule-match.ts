@@ -14,6 +14,8 @@ export interface RuleTarget {
   line?: ShellLine;
   /** Files that the call is about, as names from the workspace's root; `undefined` stands for one that leads out of it. */
   paths?: readonly (string | undefined)[];
+  /** Of a tool whose text can change. */
+  version?: string;
   /** Every text among the arguments. */
   texts: readonly string[];
 }
@@ -31,6 +33,7 @@ export function toTarget({ tool, input, preview }: PermissionCall, root: string)
     tool,
     ...(tool === "shell" ? { line: parseShellLine(line) } : {}),
     ...(files.length > 0 ? { paths: files } : {}),
+    ...(preview.version === undefined ? {} : { version: preview.version }),
     texts: textsOf(input, MAX_LEVELS),
   };
 }
@@ -55,16 +58,25 @@ export function firesOn(rule: Rule, { tool, line, paths, texts }: RuleTarget): b
   );
 }
 
+/** Options of git before its command that are looked over. */
+const MAX_OPTIONS = 40;
+
 /** The words one after another, anywhere in the line; a program also with its folder, and git also with options before its command. */
 function hasWords({ parts, runs }: ShellLine, words: readonly string[]): boolean {
   const [program = "", ...rest] = words;
+  const skipsOptions = program === "git" && !rest[0]?.startsWith("-");
   const isProgram = (word: string): boolean =>
-    word === program || (!program.includes("/") && programName(word) === program.toLowerCase());
+    word === program ||
+    (word.length >= program.length && !program.includes("/") && programName(word) === program.toLowerCase());
+  // Lines may be long and rules many: nothing is copied but where options follow.
   const startsAt = (run: readonly string[], index: number): boolean => {
     if (!isProgram(run[index]!)) return false;
-    const after = run.slice(index + 1, index + 1 + rest.length + 40);
-    const plain = program === "git" && !rest[0]?.startsWith("-") ? withoutGitOptions(after) : after;
-    return rest.every((word, offset) => plain[offset] === word);
+    let start = index + 1;
+    if (skipsOptions && run[start]?.startsWith("-")) {
+      const after = run.slice(start, start + MAX_OPTIONS);
+      start += after.length - withoutGitOptions(after).length;
+    }
+    return rest.every((word, offset) => run[start + offset] === word);
   };
   const found = (run: readonly string[]): boolean => run.some((_, index) => startsAt(run, index));
   return parts.some(({ argv }) => found(argv.map(({ text }) => text))) || runs.some(found);
@@ -78,7 +90,9 @@ export function findAllowing(
 ): Rule | undefined {
   const own = rules.filter(({ tool, decision }) => decision === "allow" && tool === target.tool);
   if (target.line !== undefined) return findCovering(own, target.line);
-  return own.find((rule) => allows(rule, target, namedOnly));
+  // A remembered answer was given to what could be looked at then; a rule of a file means the tool by its name.
+  const meant = own.filter(({ layer, version }) => layer !== "remembered" || version === target.version);
+  return meant.find((rule) => allows(rule, target, namedOnly));
 }
 
 /** The rule to name: the first of those that cover the line together. */
