@@ -69,6 +69,10 @@ export class Agent implements AsyncDisposable {
     return this.#ground.workspace;
   }
 
+  get settings(): Settings {
+    return this.#settings;
+  }
+
   get sessions(): SessionStore {
     return this.#ground.sessions;
   }
@@ -183,8 +187,11 @@ export class Agent implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#close();
-    await Promise.allSettled([this.#ground[Symbol.asyncDispose](), this.#chosen[Symbol.asyncDispose]()]);
+    try {
+      await this.#close();
+    } finally {
+      await Promise.allSettled([this.#ground[Symbol.asyncDispose](), this.#chosen[Symbol.asyncDispose]()]);
+    }
   }
 
   /** Without isolation, or with a network, the user is told at the first command of this agent. */
@@ -220,10 +227,15 @@ export class Agent implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const opened = [this.#session, this.#sessionSafeguards];
+    const session = this.#session;
+    const safeguards = this.#sessionSafeguards;
     this.#session = undefined;
     this.#sessionSafeguards = undefined;
-    for (const each of opened) await each?.[Symbol.asyncDispose]();
+    try {
+      await session?.[Symbol.asyncDispose]();
+    } finally {
+      await safeguards?.[Symbol.asyncDispose]();
+    }
   }
 
   /** Comes out with the next event. */
