@@ -21,6 +21,7 @@ export function createReplCommands(agent: Agent): ScreenCommand[] {
     ...sessionCommands(agent),
     ...switchCommands(agent),
     ...agentCommands(agent),
+    ...permissionCommands(agent),
   ];
   return commands;
 }
@@ -173,6 +174,32 @@ function agentCommands(agent: Agent): ScreenCommand[] {
       },
     },
   ].map(toCommand);
+}
+
+function permissionCommands(agent: Agent): ScreenCommand[] {
+  return [
+    toCommand({
+      name: "/permissions",
+      description: "rules and remembered answers; take one back: /permissions revoke ID",
+      whileRunning: true,
+      complete: async (prefix: string) => ["list", "revoke"].filter((word) => word.startsWith(prefix)),
+      run: async (args: string, out: ScreenOutput) => {
+        const [word = "list", id, ...more] = args.split(/\s+/).filter(Boolean);
+        const list = await import("./permission-list.ts");
+        if (word === "revoke" && id !== undefined && more.length === 0) {
+          const count = await list.revokeAnswers(agent.settings, id);
+          if (count === 0) return out.warn(`Nothing with the id \`${id}\` is remembered.`);
+          return out.print(list.describeRevoked(count));
+        }
+        if (word !== "list" || id !== undefined)
+          return out.warn("Use `/permissions`, or `/permissions revoke ID`.");
+        const { root } = agent.workspace;
+        const { rows, warnings } = await list.readPermissions(agent.settings, root);
+        out.print(list.toPermissionLines(rows, root).join("\n"));
+        for (const warning of warnings) out.warn(warning);
+      },
+    }),
+  ];
 }
 
 const TODO_MARKS = { pending: "[ ]", in_progress: "[>]", completed: "[x]", blocked: "[!]" } as const;

@@ -14,6 +14,8 @@ export type RememberScope = "session" | "workspace";
 export interface RememberedCalls {
   tool: string;
   prefix?: readonly string[];
+  /** Of a tool whose text can change: which one is meant, as in `CallPreview.version`. */
+  version?: string;
 }
 
 /** Where a command would run. */

@@ -54,6 +54,8 @@ export interface CallPreview {
   command?: string;
   /** For commands: where it would run. */
   place?: CommandPlace;
+  /** Of a tool whose text can change: its SHA-256. An answer that is remembered holds for this text only. */
+  version?: string;
   /** The files that the call writes, relative to the workspace. */
   writes?: readonly string[];
   /** For `execute`: every part of the command is known to be harmless, so normal mode runs it. */

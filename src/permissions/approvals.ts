@@ -41,8 +41,12 @@ export function createApprovalStore({ file, now }: ApprovalStoreOptions): Approv
     stored.update((before) => ({ version: 1, approvals: change(parseStored(before, file)) }));
   return {
     list: (workspace) => read().filter((each) => workspace === undefined || each.workspace === workspace),
-    async add(workspace, { tool, prefix }) {
-      const calls: RememberedCalls = { tool, ...(prefix === undefined ? {} : { prefix }) };
+    async add(workspace, { tool, prefix, version }) {
+      const calls: RememberedCalls = {
+        tool,
+        ...(prefix === undefined ? {} : { prefix }),
+        ...(version === undefined ? {} : { version }),
+      };
       const kept: KeptApproval = { id: toId(workspace, calls), workspace, ...calls, at: now().toISOString() };
       await update((all) => [...all.filter(({ id }) => id !== kept.id), kept].slice(-MAX_APPROVALS));
       return kept;
@@ -71,9 +75,9 @@ async function revokeAll(stored: JsonFile, read: () => KeptApproval[]): Promise<
 }
 
 /** The same answer has the same id, so that it is kept once. */
-function toId(workspace: string, { tool, prefix }: RememberedCalls): string {
+function toId(workspace: string, { tool, prefix, version }: RememberedCalls): string {
   return createHash("sha256")
-    .update(JSON.stringify([workspace, tool, prefix ?? null]))
+    .update(JSON.stringify([workspace, tool, prefix ?? null, ...(version === undefined ? [] : [version])]))
     .digest("hex")
     .slice(0, 12);
 }
@@ -88,7 +92,7 @@ function parseStored(stored: unknown, file: string): KeptApproval[] {
 
 function isKept(value: unknown): value is KeptApproval {
   if (typeof value !== "object" || value === null) return false;
-  const { id, workspace, tool, prefix, at } = value as Record<string, unknown>;
+  const { id, workspace, tool, prefix, version, at } = value as Record<string, unknown>;
   const isPrefix =
     prefix === undefined ||
     (Array.isArray(prefix) && prefix.length > 0 && prefix.every((word) => typeof word === "string"));
@@ -96,6 +100,7 @@ function isKept(value: unknown): value is KeptApproval {
   return (
     [id, workspace, tool, at].every((each) => typeof each === "string") &&
     isPrefix &&
+    (version === undefined || typeof version === "string") &&
     (tool !== "shell" || prefix !== undefined)
   );
 }
@@ -109,13 +114,19 @@ function unusable(file: string, why: string): AgentError {
 }
 
 /** A kept answer as the rule that it is. */
-export function toRule({ id, tool, prefix }: Pick<KeptApproval, "id" | keyof RememberedCalls>): Rule {
+export function toRule({
+  id,
+  tool,
+  prefix,
+  version,
+}: Pick<KeptApproval, "id" | keyof RememberedCalls>): Rule {
   return {
     id,
     layer: "remembered",
     tool,
     decision: "allow",
     ...(prefix === undefined ? {} : { prefix }),
+    ...(version === undefined ? {} : { version }),
     matchExamples: [],
     notMatchExamples: [],
   };

@@ -128,6 +128,10 @@ function withOffer(
   const { class: kind } = classifyCall(call);
   if (options.remembered === false || NAMED_ONLY.has(kind) || kind === "riskyCommand") return base;
   const offer: RememberedCalls | undefined =
-    target.line === undefined ? { tool: call.tool } : toOfferedPrefix(target.line);
+    target.line === undefined ? toOfferedTool(call) : toOfferedPrefix(target.line);
   return offer === undefined ? base : { ...base, offer };
+}
+
+function toOfferedTool({ tool, preview: { version } }: PermissionCall): RememberedCalls {
+  return { tool, ...(version === undefined ? {} : { version }) };
 }

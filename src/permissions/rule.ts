@@ -19,6 +19,8 @@ export interface Rule {
   prefix?: readonly string[];
   /** For other tools: a path pattern for those that have a path, a text with `*` for the rest. */
   pattern?: string;
+  /** For remembered ones: the only text of the tool that is meant. */
+  version?: string;
   /** In words for the user. */
   reason?: string;
   matchExamples: readonly string[];

@@ -84,11 +84,11 @@ export function toToolName(tool: string): string {
 /** Exactly what an answer would be remembered for; `undefined` when nothing is offered, or nothing that can be shown. */
 export function describeOffer(offer: RememberedCalls | undefined): string | undefined {
   if (offer === undefined) return undefined;
-  const { tool, prefix } = offer;
+  const { tool, prefix, version } = offer;
   const name = toVisibleLine(tool);
   const text =
     prefix === undefined
-      ? `every call of ${name}`
+      ? `every call of ${name}${version === undefined ? "" : ", as long as its text stays as it is"}`
       : `every ${name} command that begins with \`${prefix.map(quoteWord).join(" ")}\``;
   return text.length > OFFER_CHARACTERS ? undefined : text;
 }

@@ -86,6 +86,7 @@ describe("lmagent permissions", () => {
     const { id } = await store.add(workspace, { tool: "shell", prefix: ["git", "commit"] });
     await store.add("/elsewhere", { tool: "fetch" });
     const lines = (await runAgent(["permissions", "list"], { place })).stdout.split("\n");
+    expect(lines.shift()).toMatch(/^id +from +does +tool and match +notes$/);
     expect(lines[0]).toMatch(/^user:1 +user +allow +shell npm test +it is mine$/);
     expect(lines[1]).toMatch(/^workspace:1 +workspace +deny +read secrets\/\*\*$/);
     expect(lines[2]).toMatch(new RegExp(`^${id} +remembered +allow +shell git commit +since 1970-01-01$`));
@@ -99,6 +100,18 @@ describe("lmagent permissions", () => {
       { id, layer: "remembered", workspace, at: "1970-01-01T00:00:00.000Z" },
       { tool: "fetch" },
     ]);
+  });
+
+  it("shows the rules also when the remembered answers cannot be read", async () => {
+    using place = createPlace();
+    writeRules(place, "home", "rules:\n  - {tool: shell, match: rm, decision: deny}\n");
+    writeFileSync(join(place.home, "approvals.json"), "{");
+    const run = await runAgent(["permissions", "list"], { place });
+    expect(run).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining("user:1") as string,
+      stderr: expect.stringContaining("`lmagent permissions revoke --all`") as string,
+    });
   });
 
   it("takes back one answer, or all, and says when there is none", async () => {

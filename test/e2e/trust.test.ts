@@ -3,6 +3,7 @@ import { realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
+import { createApprovalStore } from "../../src/permissions/index.ts";
 import { BIN, createPlace, hasProgram, runAgent, type Place } from "./_agent.ts";
 import { TOOL, writeTool } from "./_tool-file.ts";
 
@@ -33,6 +34,23 @@ describe("lmagent trust", () => {
     expect(revoked).toMatchObject({ code: 0, stdout: "No longer trusted: tool hello\n" });
     expect((await runAgent(["trust", "list"], { place })).stdout).toMatch(/^new\s+tool hello/);
     expect(await runAgent(["trust", "revoke", "hello"], { place })).toMatchObject({ code: 64 });
+  });
+
+  it("forgets with the trust in a tool what was answered about its calls", async () => {
+    using place = createPlace();
+    writeTool(place, "hello.mjs", TOOL);
+    await runAgent(["trust", "add", "hello", "--yes", "--allow-unsandboxed"], { place });
+    const store = createApprovalStore({ file: join(place.home, "approvals.json"), now: () => new Date(0) });
+    const workspace = realpathSync(place.workspace);
+    await store.add(workspace, { tool: "custom_hello", version: "a" });
+    await store.add(workspace, { tool: "custom_hello_too", version: "b" });
+    await store.add("/elsewhere", { tool: "custom_hello", version: "a" });
+    const revoked = await runAgent(["trust", "revoke", "hello"], { place });
+    expect(revoked.stdout).toBe("No longer trusted: tool hello\nNo longer remembered: allow custom_hello\n");
+    expect(store.list().map(({ tool, workspace: where }) => [tool, where])).toEqual([
+      ["custom_hello_too", workspace],
+      ["custom_hello", "/elsewhere"],
+    ]);
   });
 
   it("shows agreements whose file is gone, and those of other workspaces", async () => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createApprovalStore } from "../../src/permissions/approvals.ts";
 import { createPolicy } from "../../src/permissions/policy.ts";
-import { makeFolder, shellCall, toolCall, toRules, WORKSPACE } from "./_policy.ts";
+import { ISOLATED, makeFolder, shellCall, toolCall, toRules, WORKSPACE } from "./_policy.ts";
 
 const now = (): Date => new Date(0);
 const TEST = { tool: "shell", prefix: ["npm", "test"] } as const;
@@ -62,6 +62,31 @@ describe("an answer remembered for a workspace", () => {
     expect(await approvals.revoke("other")).toEqual([]);
     expect(await approvals.revoke(id)).toMatchObject([{ id, tool: "shell", workspace: WORKSPACE }]);
     expect(policy.decide(shellCall("npm test")).decision).toBe("ask");
+  });
+
+  it("of a tool whose text can change holds for the text that it was given for", async () => {
+    const approvals = createApprovalStore({ file: join(makeFolder(), "approvals.json"), now });
+    const policy = createPolicy({ rules: [], workspace: WORKSPACE, approvals });
+    const call = (version?: string) =>
+      toolCall(
+        "custom_deploy",
+        {},
+        { access: "execute", preview: { place: ISOLATED, ...(version === undefined ? {} : { version }) } },
+      );
+    const asked = policy.decide(call("one"));
+    expect(asked).toMatchObject({ decision: "ask", offer: { tool: "custom_deploy", version: "one" } });
+    for (const scope of ["session", "workspace"] as const) {
+      const other = createPolicy({ rules: [], workspace: WORKSPACE, approvals });
+      await other.remember({ tool: "custom_deploy", version: "one" }, scope);
+      expect(other.decide(call("one")).decision).toBe("run");
+      expect(other.decide(call("two")).decision).toBe("ask");
+      expect(other.decide(call()).decision).toBe("ask");
+    }
+    await approvals.revoke(undefined);
+    await approvals.add(WORKSPACE, { tool: "custom_deploy" });
+    expect(policy.decide(call("one")).decision).toBe("ask");
+    const rules = toRules("user", { tool: "custom_deploy", decision: "allow" });
+    expect(createPolicy({ rules, workspace: WORKSPACE }).decide(call("two")).decision).toBe("run");
   });
 
   it("is kept once, in a file that nobody else can read", async () => {

@@ -21,6 +21,7 @@ import {
 } from "../custom-tools.ts";
 import { onInterrupt } from "../interrupt.ts";
 import type { TaskFlags } from "../main.ts";
+import { openApprovals } from "../permission-list.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import { createWorkspaceSandbox } from "../workspace-sandbox.ts";
 
@@ -268,6 +269,22 @@ export async function revokeTrust(name: string | undefined, flags: TrustFlags): 
     );
   for (const entry of revoked)
     process.stdout.write(`No longer trusted: ${entry.kind} ${toTerminalLine(entry.name)}\n`);
+  await forgetAnswers(revoked, ground.settings);
   if (revoked.length === 0) process.stdout.write("Nothing was trusted here.\n");
   return 0;
+}
+
+/** What was answered about calls of a tool goes together with the trust in it. */
+async function forgetAnswers(revoked: readonly TrustEntry[], settings: Settings): Promise<void> {
+  const tools = revoked.filter(({ kind }) => kind === "tool");
+  if (tools.length === 0) return;
+  const approvals = openApprovals(settings);
+  const { CUSTOM_PREFIX } = await import("../../tools/custom/index.ts");
+  const gone = tools.flatMap(({ workspace, name }) =>
+    approvals.list(workspace).filter(({ tool }) => tool === CUSTOM_PREFIX + name),
+  );
+  for (const { id, tool } of gone) {
+    await approvals.revoke(id);
+    process.stdout.write(`No longer remembered: allow ${toTerminalLine(tool)}\n`);
+  }
 }

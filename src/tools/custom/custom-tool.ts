@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { capText, failure } from "../../core/result.ts";
 import { toSandboxLabel, type Sandbox } from "../../core/sandbox.ts";
 import type { CallPreview, Tool, ToolContext, ToolResult } from "../../core/tool.ts";
@@ -28,13 +29,14 @@ export interface CustomTool extends Tool, AsyncDisposable {}
 export function createCustomTool(options: CustomToolOptions): CustomTool {
   const { source, declaration, sandbox } = options;
   const host = createToolHost(source, { sandbox });
+  const version = createHash("sha256").update(source.text).digest("hex");
   return {
     name: `${CUSTOM_PREFIX}${source.name}`,
     description: declaration.description,
     parameters: declaration.parameters,
     access: "execute",
     parse: (input) => checkArguments(declaration.parameters, input),
-    preview: (input) => previewCall(input, options),
+    preview: async (input) => ({ ...(await previewCall(input, options)), version }),
     async execute(input, context) {
       const live = createLiveOutput(context);
       try {
