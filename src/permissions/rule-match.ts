@@ -1,8 +1,8 @@
 /** Which calls a rule fits. Rules that ask or deny fit generously, rules that allow fit narrowly. */
 import type { PermissionCall } from "../core/permission.ts";
-import { findRiskOfCommand, withoutGitOptions } from "../core/risky-command.ts";
+import { findRiskOfCommand } from "../core/risky-command.ts";
 import { parseShellLine, type ShellLine } from "../core/shell-line.ts";
-import { programName } from "../core/shell-runners.ts";
+import { findsCommand } from "../core/shell-search.ts";
 import { isLiteral, matchesPath, matchesText, toRootRelative } from "./pattern.ts";
 import type { Rule } from "./rule.ts";
 import { coversLine } from "./shell-cover.ts";
@@ -61,25 +61,10 @@ export function firesOn(rule: Rule, { tool, line, paths, texts }: RuleTarget): b
 /** Options of git before its command that are looked over. */
 const MAX_OPTIONS = 40;
 
-/** The words one after another, anywhere in the line; a program also with its folder, and git also with options before its command. */
+/** The words in this order, anywhere in the line. */
 function hasWords({ parts, runs }: ShellLine, words: readonly string[]): boolean {
-  const [program = "", ...rest] = words;
-  const skipsOptions = program === "git" && !rest[0]?.startsWith("-");
-  const isProgram = (word: string): boolean =>
-    word === program ||
-    (word.length >= program.length && !program.includes("/") && programName(word) === program.toLowerCase());
-  // Lines may be long and rules many: nothing is copied but where options follow.
-  const startsAt = (run: readonly string[], index: number): boolean => {
-    if (!isProgram(run[index]!)) return false;
-    let start = index + 1;
-    if (skipsOptions && run[start]?.startsWith("-")) {
-      const after = run.slice(start, start + MAX_OPTIONS);
-      start += after.length - withoutGitOptions(after).length;
-    }
-    return rest.every((word, offset) => run[start + offset] === word);
-  };
-  const found = (run: readonly string[]): boolean => run.some((_, index) => startsAt(run, index));
-  return parts.some(({ argv }) => found(argv.map(({ text }) => text))) || runs.some(found);
+  const commands = [...parts.map(({ argv }) => argv.map(({ text }) => text)), ...runs];
+  return commands.some((command) => findsCommand(command, words));
 }
 
 /** For rules that allow: the commands of all rules together, or one rule for everything that the call is about. */

@@ -3,7 +3,8 @@
  * allows may do whatever it can inside. What is kept out here is a short rule that would quietly allow running anything at all.
  */
 import { isHarmlessPart, mayBecomeOption, READERS, withoutOptions } from "../core/harmless-command.ts";
-import { findRiskOfCommand, withoutGitOptions } from "../core/risky-command.ts";
+import { findRiskOfCommand } from "../core/risky-command.ts";
+import { withoutGitOptions } from "../core/risky-git.ts";
 import type { ShellLine, ShellPart } from "../core/shell-line.ts";
 import { FIND_ACTIONS, isShell, programName } from "../core/shell-runners.ts";
 

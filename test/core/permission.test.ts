@@ -105,7 +105,8 @@ describe("the permission matrix", () => {
   it.each([
     "git reset HEAD a",
     "git commit -m 'clean up; push'",
-    "git checkout main",
+    "git checkout -b main",
+    "git switch main",
     "echo git push",
     "git stash",
   ])("runs %s in auto mode", (command) => {
