@@ -19,8 +19,8 @@ export type ArgumentRule = (args: readonly string[]) => boolean;
 /** Programs without any option that writes, deletes or starts something. */
 const ALWAYS_HARMLESS = new Set(
   (
-    "[ basename cat cd cmp cut df dirname du echo false grep egrep fgrep head id ls md5sum nl printf pwd readlink realpath " +
-    "sha256sum stat tail test tr true uname wc which whoami"
+    "basename cat cd cmp cut df dirname du echo false grep egrep fgrep head id ls md5sum nl pwd readlink realpath " +
+    "sha256sum stat tail tr true uname wc which whoami"
   ).split(" "),
 );
 
@@ -40,6 +40,10 @@ export const READERS = {
  */
 const RULES: Readonly<Record<string, ArgumentRule>> = {
   ...READERS,
+  // What they could do besides leaves the line not understood.
+  "[": () => true,
+  printf: () => true,
+  test: () => true,
   // A time alone would set the clock, as `-s` does.
   date: (args) =>
     args.every((arg) => /^[-+]/.test(arg)) && withoutOptions({ long: ["set"], short: "s" })(args),
@@ -49,6 +53,9 @@ const RULES: Readonly<Record<string, ArgumentRule>> = {
   // A second file name would be written to.
   uniq: (args) => args.filter((arg) => !arg.startsWith("-")).length <= 1,
 };
+
+/** For these it matters how many words there are, or what a shell makes of them: a pattern may stand for any. */
+const WITHOUT_PATTERNS: ReadonlySet<string> = new Set(["[", "date", "printf", "test", "uniq"]);
 
 const FIND_TESTS = new Set(
   (
@@ -68,6 +75,7 @@ export function isHarmlessPart({ argv, assignments }: ShellPart): boolean {
   const args = rest.map(({ text }) => text);
   if (ALWAYS_HARMLESS.has(program.text)) return true;
   if (rest.some(mayBecomeOption)) return false;
+  if (WITHOUT_PATTERNS.has(program.text) && rest.some(({ glob }) => glob)) return false;
   if (VERSION_PROGRAMS.has(program.text) && args.length === 1 && isVersionArgument(program.text, args[0]!))
     return true;
   return Object.hasOwn(RULES, program.text) && RULES[program.text]!(args);

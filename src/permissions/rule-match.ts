@@ -58,9 +58,6 @@ export function firesOn(rule: Rule, { tool, line, paths, texts }: RuleTarget): b
   );
 }
 
-/** Options of git before its command that are looked over. */
-const MAX_OPTIONS = 40;
-
 /** The words in this order, anywhere in the line. */
 function hasWords({ parts, runs }: ShellLine, words: readonly string[]): boolean {
   const commands = [...parts.map(({ argv }) => argv.map(({ text }) => text)), ...runs];

@@ -35,6 +35,10 @@ const HARMLESS = [
   "grep -c x a.txt > /dev/null && echo found",
   "[ -f a.txt ] && cat a.txt",
   "printf '%s\\n' a b",
+  "printf '100%%n' a",
+  "printf '%d name\\n' 1",
+  "cat a*.md",
+  "sed -n 1,5p a*.ts",
 ];
 
 const OF_ALLOWED_PROGRAMS = [
@@ -98,6 +102,20 @@ const OF_ALLOWED_PROGRAMS = [
   "rg x *",
   "sort *.txt",
   "uniq [a-z]*",
+  // One pattern can find two files, of which the second is written.
+  "uniq AGENT*.md",
+  "uniq -c a?",
+  "date +%Y a*",
+  // A file may be called `-v`, and another `a[$(touch x)]`.
+  "test *",
+  "[ * ]",
+  "[ -f a* ]",
+  "printf *",
+  "printf '%s' *",
+  // It sets a variable, such as the one that says where programs lie.
+  "printf '%n' PATH",
+  "printf 'a%-3.2n' PATH",
+  "printf '%ln' PATH",
 ];
 
 /** Repository configuration can make each of these start a program. */
