@@ -186,8 +186,8 @@ export async function auditDecision(
   if (audit === undefined) return;
   await audit({
     type: "decided",
-    callId: call.id,
-    tool: tool.name,
+    callId: redactor.text(call.id),
+    tool: redactor.text(tool.name),
     digest: await digestOf({ tool: tool.name, input }),
     mode: mode(),
     ...decided,

@@ -74,11 +74,12 @@ function emitRedacted(event: ToolEvent, { call, redactor, output, emit }: Emissi
 
 async function auditEnd({ tool, input, call, preview }: ReadyCall, result: ToolResult, options: CallOptions) {
   if (options.audit === undefined) return;
+  const { redactor = NO_REDACTION } = options;
   const { exit_code: exitCode } = result;
   await options.audit({
     type: "ended",
-    callId: call.id,
-    tool: tool.name,
+    callId: redactor.text(call.id),
+    tool: redactor.text(tool.name),
     digest: await digestOf({ tool: tool.name, input }),
     mode: options.mode(),
     ok: result.ok,

@@ -1,4 +1,5 @@
 import type { ApprovalRequest } from "./approval.ts";
+import type { AgentEvent } from "./events.ts";
 import { NO_REDACTION, type Redactor } from "./redact.ts";
 import type { CallPreview, ToolResult } from "./tool.ts";
 
@@ -27,8 +28,18 @@ export function redactRequest(request: ApprovalRequest, redactor: Redactor): App
   if (redactor === NO_REDACTION) return request;
   return {
     ...request,
+    callId: redactor.text(request.callId),
+    tool: redactor.text(request.tool),
     arguments: redactData(request.arguments, redactor) as ApprovalRequest["arguments"],
     preview: redactData(request.preview, redactor) as CallPreview,
     why: redactor.text(request.why),
   };
+}
+
+/** The ids and names of calls are words of the model too. Everything else in an event is redacted where it is made. */
+export function redactNames(event: AgentEvent, redactor: Redactor): AgentEvent {
+  if (redactor === NO_REDACTION || !("callId" in event)) return event;
+  const callId = redactor.text(event.callId);
+  if (!("name" in event)) return { ...event, callId };
+  return { ...event, callId, name: redactor.text(event.name) };
 }

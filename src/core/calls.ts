@@ -5,7 +5,7 @@
 import { approveCall, auditDecision } from "./call-approval.ts";
 import { executeCalls, interrupted } from "./call-execution.ts";
 import type { CallOptions, CallOutcome, Prepared, ReadyCall } from "./call-options.ts";
-import { redactData, redactResult } from "./call-redaction.ts";
+import { redactData, redactNames, redactResult } from "./call-redaction.ts";
 import { mapTexts, unescapeControlTokens } from "./control-tokens.ts";
 import { freezeDeep, isDeeperThan } from "./digest.ts";
 import type { AgentEvent } from "./events.ts";
@@ -19,6 +19,24 @@ import type { Tool } from "./tool.ts";
 const MAX_LEVELS = 50;
 
 export async function* runCalls(
+  calls: readonly ProposedCall[],
+  options: CallOptions,
+): AsyncGenerator<AgentEvent, CallOutcome[]> {
+  const { redactor = NO_REDACTION } = options;
+  const events = runAll(calls, options);
+  try {
+    for (;;) {
+      const { done, value } = await events.next();
+      if (done) return value;
+      yield redactNames(value, redactor);
+    }
+  } finally {
+    // Whoever stops listening ends the calls too.
+    await events.return([]);
+  }
+}
+
+async function* runAll(
   calls: readonly ProposedCall[],
   options: CallOptions,
 ): AsyncGenerator<AgentEvent, CallOutcome[]> {

@@ -2,6 +2,7 @@
  * What of the conversation is sent. The prompt only grows: each request extends the one before it byte by byte, so that a local
  * server never reads the same text twice. What breaks this is reported with its price.
  */
+import { escapeControlTokens, mapTexts } from "./control-tokens.ts";
 import type { Message } from "./message.ts";
 import type { ModelInfo, ModelProfile, ToolSchema } from "./model.ts";
 import type { ResultForm } from "./result.ts";
@@ -18,10 +19,11 @@ export function offeredTools(tools: readonly Tool[], profile: ModelProfile): rea
   return profile.tools ? tools.filter((tool) => profile.tools?.includes(tool.name)) : tools;
 }
 
+/** Tools may come from a workspace or from strangers: nothing in what they say of themselves can end the system message. */
 export function toToolSchemas(tools: readonly Tool[]): ToolSchema[] {
   return tools.map(({ name, description, parameters }) => ({
     type: "function",
-    function: { name, description, parameters },
+    function: mapTexts({ name, description, parameters }, escapeControlTokens),
   }));
 }
 

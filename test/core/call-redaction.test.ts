@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { ApprovalRequest } from "../../src/core/approval.ts";
 import type { AgentEvent } from "../../src/core/events.ts";
 import { createRedactor } from "../../src/core/redact.ts";
 import type { Tool, ToolContext } from "../../src/core/tool.ts";
@@ -116,6 +117,40 @@ describe("a known secret", () => {
     };
     const events = await runTool(textTool("shell", emit));
     expect(events).toContainEqual({ type: "warning", code: "workspace_guard", message: "made [redacted]" });
+  });
+
+  it("is taken out of the ids and names of calls, in events, questions and the audit log", async () => {
+    const audited: unknown[] = [];
+    const questions: ApprovalRequest[] = [];
+    const known = scriptedCall("shell", { text: "x" });
+    const unknown = { ...scriptedCall(`x${SECRET}`, {}), id: `b${SECRET}` };
+    const model = createScriptedModel([{ calls: [{ ...known, id: `a${SECRET}` }, unknown] }, { text: "." }]);
+    const { events } = await collect({
+      model,
+      tools: [textTool("shell", () => ({ ok: true, output: "" }))],
+      redactor: createRedactor([SECRET]),
+      mode: () => "manual",
+      audit: (record) => void audited.push(record),
+      approver: {
+        ask: async (request) => {
+          questions.push(request);
+          return { decision: "allow", digest: request.digest };
+        },
+      },
+    });
+    const about = events.filter((event) => "callId" in event || event.type === "approval_requested");
+    expect(leaks([about, audited, questions])).toBe(false);
+    expect(questions).toMatchObject([{ callId: "a[redacted]", tool: "shell" }]);
+    expect(about.map((event) => ("callId" in event ? event.callId : event.type))).toEqual([
+      "a[redacted]",
+      "approval_requested",
+      "a[redacted]",
+      "a[redacted]",
+      "a[redacted]",
+      "b[redacted]",
+      "b[redacted]",
+    ]);
+    expect(audited).toHaveLength(3);
   });
 
   it("is taken out of what is said about calls that cannot be used", async () => {
