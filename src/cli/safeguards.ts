@@ -40,7 +40,7 @@ export async function openSafeguards(settings: Settings, workspace: string): Pro
 
 function openLater(open: () => Promise<SessionSafeguards>): SessionSafeguards {
   let opened: Promise<SessionSafeguards> | undefined;
-  const get = (): Promise<SessionSafeguards> => (opened ??= open());
+  const get = once(() => (opened = open()));
   /** Records come one after another, also those from before the log was open. */
   let recorded: Promise<void> = Promise.resolve();
   const record = async (each: AuditRecord): Promise<void> => {
@@ -84,7 +84,15 @@ async function loadPermissions(
   };
 }
 
+/** What failed is tried again: the user may have mended a file meanwhile. */
 function once<Result>(make: () => Promise<Result>): () => Promise<Result> {
   let made: Promise<Result> | undefined;
-  return () => (made ??= make());
+  return async () => {
+    try {
+      return await (made ??= make());
+    } catch (error) {
+      made = undefined;
+      throw error;
+    }
+  };
 }

@@ -113,6 +113,27 @@ describe("lmagent doctor", () => {
     });
   });
 
+  it("names rules, answers and agreements that cannot be relied on", async () => {
+    using place = createPlace();
+    mkdirSync(place.home, { mode: 0o700 });
+    for (const [name, text] of [
+      ["permissions.yaml", "rules: [{tool: shell, decision: perhaps}]"],
+      ["approvals.json", "{"],
+      ["trust.json", "[]"],
+    ] as const)
+      writeFileSync(join(place.home, name), text, { mode: 0o600 });
+    const { checks } = await examine(place, { url: "http://127.0.0.1:9" });
+    for (const [name, file] of [
+      ["rules", "permissions.yaml"],
+      ["answers", "approvals.json"],
+      ["trust", "trust.json"],
+    ] as const)
+      expect(checks[name]).toMatchObject({
+        status: "broken",
+        detail: expect.stringContaining(file) as string,
+      });
+  });
+
   it("names a workspace that cannot be one, and goes on", async () => {
     using place = createPlace();
     const { code, checks } = await examine(place, { args: ["--workspace", "/"], url: "http://127.0.0.1:9" });

@@ -1,5 +1,6 @@
 import { toTerminalLine } from "../../tui/terminal-text.ts";
 import { checkModel, checkNode, checkWorkspace, type DoctorCheck } from "../doctor/checks.ts";
+import { checkDecisions } from "../doctor/decisions-check.ts";
 import { checkSandbox } from "../doctor/sandbox-check.ts";
 import { checkHome } from "../doctor/home-check.ts";
 import type { TaskFlags } from "../main.ts";
@@ -20,7 +21,10 @@ export async function runDoctor(flags: TaskFlags): Promise<number> {
   add(await checkHome(settings.home));
   const workspace = await checkWorkspace(settings);
   add([workspace.check]);
-  if (workspace.root !== undefined) add(await checkSandbox(settings, workspace.root));
+  if (workspace.root !== undefined) {
+    add(await checkDecisions(settings, workspace.root));
+    add(await checkSandbox(settings, workspace.root));
+  }
   add([await checkModel(settings)]);
   const ok = checks.every(({ status }) => status !== "broken");
   if (flags.json) process.stdout.write(`${JSON.stringify({ ok, checks }, null, 2)}\n`);

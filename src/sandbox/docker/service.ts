@@ -37,7 +37,7 @@ export async function startService(
   );
   const ended = running.ended.then(async (code): Promise<SandboxResult> => {
     signal?.removeEventListener("abort", onAbort);
-    await container.remove();
+    await container.remove().catch(() => {});
     const exitCode = stopped === undefined ? (code ?? KILLED) : KILLED;
     const durationMs = performance.now() - started;
     return withWarnings({ exitCode, ...(stopped === undefined ? {} : { stopped }), durationMs }, finish());
