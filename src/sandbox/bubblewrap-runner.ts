@@ -46,7 +46,7 @@ export interface Runner {
   /** Throws `AgentError` like `Sandbox.run`. */
   run(run: Run): Promise<ChildEnd>;
   /** A new sandbox for this alone. Throws like `run`. */
-  prepare(run: Run, onStarted?: () => void): Promise<ChildPlan>;
+  prepare(run: Run): Promise<ChildPlan>;
   /** Call it when nothing runs any more. */
   end(): Promise<void>;
 }
@@ -60,18 +60,18 @@ export function createRunner(options: RunnerOptions): Runner {
     systemState: () => base.launcher.systemState(),
     start: (wanted) => startSpare(base, wanted),
   });
-  const prepare = async (run: Run, onStarted?: () => void): Promise<ChildPlan> => {
+  const prepare = async (run: Run): Promise<ChildPlan> => {
     const wanted = toWanted(root, run);
     const program = toLimitedCommand(run.command, toCommandLimits(wanted.limits));
     const { plan, launch } = await base.prepare({ ...wanted, program });
     run.guarded.pinned(toPinKey(launch.pins));
-    const started = (): void => {
+    const onStarted = (): void => {
       launch.close();
       launch.closePins();
-      onStarted?.();
     };
-    return { ...plan, onStarted: started };
+    return { ...plan, onStarted };
   };
+  const startAnew = async (run: Run): Promise<ChildEnd> => superviseInGroup(await prepare(run), run.options);
   return {
     prepare,
     async run(run) {
@@ -83,11 +83,11 @@ export function createRunner(options: RunnerOptions): Runner {
         environment: run.options.env ?? {},
       });
       const spare = text === undefined ? undefined : await spares.take(like);
-      const next = (): void => spares.begin(like);
-      if (spare === undefined || text === undefined)
-        return superviseInGroup(await prepare(run, next), run.options);
-      const ended = spare.handOver(text, { ...run.options, ...limits });
-      next();
+      const ended =
+        spare === undefined || text === undefined
+          ? startAnew(run)
+          : spare.handOver(text, { ...run.options, ...limits });
+      spares.begin(like, ended);
       return ended;
     },
     async end() {

@@ -12,6 +12,12 @@ import type { RunAs } from "./workspace-root.ts";
 /** An agent that nobody talks to needs none. */
 const IDLE_MS = 5 * 60_000;
 
+/**
+ * Starting one holds up a command that runs meanwhile, so it waits until that is over, or has gone on for so long that nobody minds. Where
+ * one command follows another more quickly than this, there is no better time, and it starts at once.
+ */
+const LET_RUN_MS = 15;
+
 /** What a command needs of its sandbox before it is known what it does. */
 export interface SpareWanted {
   user: RunAs;
@@ -39,8 +45,8 @@ export interface SparesOptions {
 export interface Spares {
   /** The waiting sandbox, if it fits; whoever takes it hands a command over or disposes of it. */
   take(wanted: SpareWanted): Promise<PrestartedChild | undefined>;
-  /** Starts the next one soon, for a command like this, which has just started. Never throws. */
-  begin(wanted: SpareWanted): void;
+  /** Starts the next one soon, for a command like this, which starts now. Never throws. */
+  begin(wanted: SpareWanted, ended: Promise<unknown>): void;
   /** Ends what waits, and waits for that. None is started any more. */
   end(): Promise<void>;
 }
@@ -50,27 +56,24 @@ interface Spare extends StartedSpare {
 }
 
 export function createSpares({ root, start, systemState }: SparesOptions): Spares {
-  let current: Promise<Spare | undefined> | undefined;
+  let current: Coming | undefined;
   let isOver = false;
+  let lastEndMs = -Infinity;
   let idle: NodeJS.Timeout | undefined;
   const leaving = new Set<Promise<void>>();
   const withdraw = async (): Promise<Spare | undefined> => {
     clearTimeout(idle);
-    const waiting = current;
+    const coming = current;
     current = undefined;
-    return waiting;
+    return coming?.withdraw();
   };
   const discard = (spare: Spare | Promise<Spare | undefined>): void => {
     const left = leave(spare).finally(() => leaving.delete(left));
     leaving.add(left);
   };
   const prepare = async (wanted: SpareWanted): Promise<Spare | undefined> => {
-    // The command that was just started comes first.
-    await new Promise((resolve) => setImmediate(resolve));
-    if (isOver) return undefined;
     try {
-      const started = await start(wanted);
-      const spare = { ...started, wanted };
+      const spare = { ...(await start(wanted)), wanted };
       if (wanted.guarded.isPinnedByAll(toPinKey(spare.pins))) return spare;
       discard(spare);
     } catch {
@@ -91,17 +94,47 @@ export function createSpares({ root, start, systemState }: SparesOptions): Spare
       }
       return isGood ? spare.child : undefined;
     },
-    begin(wanted) {
+    begin(wanted, ended) {
       if (isOver) return;
       // What waits from before the last command fits none any more.
       discard(withdraw());
-      current = prepare(wanted);
+      const isHurried = performance.now() - lastEndMs < LET_RUN_MS;
+      const over = ended.then(noteEnd, noteEnd);
+      current = comeAfter(isHurried ? undefined : over, () => prepare(wanted));
       idle = setTimeout(() => discard(withdraw()), IDLE_MS).unref();
     },
     async end() {
       isOver = true;
       discard(withdraw());
       await Promise.all(leaving);
+    },
+  };
+  function noteEnd(): void {
+    lastEndMs = performance.now();
+  }
+}
+
+interface Coming {
+  /** The spare, if it has at least begun; otherwise it never does. */
+  withdraw(): Promise<Spare | undefined>;
+}
+
+function comeAfter(over: Promise<void> | undefined, prepare: () => Promise<Spare | undefined>): Coming {
+  let spare: Promise<Spare | undefined> | undefined;
+  let isWithdrawn = false;
+  // Whoever waits for the end of the command comes first.
+  const begin = (): void =>
+    void setImmediate(() => {
+      if (!isWithdrawn) spare ??= prepare();
+    });
+  const timer = over === undefined ? undefined : setTimeout(begin, LET_RUN_MS).unref();
+  if (over === undefined) begin();
+  else void over.then(begin);
+  return {
+    async withdraw() {
+      isWithdrawn = true;
+      clearTimeout(timer);
+      return spare;
     },
   };
 }

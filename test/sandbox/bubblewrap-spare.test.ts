@@ -207,6 +207,30 @@ describe.runIf(usable)("a sandbox that was started ahead", () => {
     expect(said.map((each) => each.said)).toEqual(numbers.map((number) => `${number}\n`));
   });
 
+  it("serves commands that come right after one another, beside programs that stay", async () => {
+    const sandbox = open();
+    await using program = await sandbox.start(["cat"]);
+    for (let count = 0; count < 12; count += 1)
+      expect(await say(sandbox, `echo ${count}; test ! -e /tmp/x; touch /tmp/x`)).toEqual({
+        exitCode: 0,
+        said: `${count}\n`,
+      });
+    await program[Symbol.asyncDispose]();
+    await sandbox[Symbol.asyncDispose]();
+    expect(await countCommands(toolchain)).toBe(0);
+  });
+
+  it("is taken beside a program that stays", async () => {
+    await using sandbox = open();
+    await using program = await sandbox.start(["cat"]);
+    await sandbox.run("true");
+    // That of the program counts too.
+    for (let tries = 0; tries < 500 && (await countCommands(toolchain)) < 3; tries += 1) await pause(10);
+    await pause(300);
+    expect(await readAgeMs(sandbox)).toBeGreaterThan(WAITED_MS);
+    expect(await program.write(Buffer.from("x"))).toBe(true);
+  });
+
   it("is gone with its sandbox, also while it starts", async () => {
     for (const afterMs of [0, 5, 200]) {
       const sandbox = open();
