@@ -5,6 +5,7 @@ import { parseShellLine, type ShellLine } from "../core/shell-line.ts";
 import { findsCommand } from "../core/shell-search.ts";
 import { isLiteral, matchesPath, matchesText, toRootRelative } from "./pattern.ts";
 import type { Rule } from "./rule.ts";
+import { FILES, fitsTool } from "./rule-tools.ts";
 import { coversLine } from "./shell-cover.ts";
 
 /** What of a call rules look at. */
@@ -46,10 +47,10 @@ function textsOf(value: unknown, levels: number): string[] {
 
 /** For rules that ask or deny: whether anything in the call fits. */
 export function firesOn(rule: Rule, { tool, line, paths, texts }: RuleTarget): boolean {
-  if (!matchesText(rule.tool, tool, { loose: false })) return false;
+  if (!fitsTool(rule.tool, tool)) return false;
   const { prefix, pattern } = rule;
-  if (prefix !== undefined) return line !== undefined && hasWords(line, prefix);
-  if (pattern === undefined) return true;
+  if (prefix !== undefined && line !== undefined && hasWords(line, prefix)) return true;
+  if (pattern === undefined) return prefix === undefined;
   const loose = { loose: true };
   const about = paths?.filter((path) => path !== undefined) ?? [];
   return (
@@ -104,14 +105,14 @@ export function findFailedExample(rule: Rule): string | undefined {
 }
 
 function fitsExample(rule: Rule, example: string): boolean {
-  const { tool, decision } = rule;
-  const targets: RuleTarget[] =
-    tool === "shell"
-      ? [{ tool, line: parseShellLine(example), texts: [example] }]
-      : [
-          { tool, paths: [toRootRelative(example, "")], texts: [example] },
-          { tool, texts: [example] },
-        ];
+  const { decision, prefix } = rule;
+  const tool = rule.tool === FILES ? "read" : rule.tool;
+  const shell: RuleTarget = { tool: "shell", line: parseShellLine(example), texts: [example] };
+  const others: readonly RuleTarget[] = [
+    { tool, paths: [toRootRelative(example, "")], texts: [example] },
+    { tool, texts: [example] },
+  ];
+  const targets = tool === "shell" ? [shell] : prefix === undefined ? others : [...others, shell];
   return targets.some((target) =>
     decision === "allow" ? findAllowing([rule], target) !== undefined : firesOn(rule, target),
   );

@@ -1,6 +1,7 @@
 /** What a rule is, and how it is read from what a YAML file holds. */
 import { AgentError } from "../core/errors.ts";
-import { parseShellLine } from "../core/shell-line.ts";
+import { parseShellLine, type ShellWord } from "../core/shell-line.ts";
+import { FILES, fitsTool, isTool, KNOWN_TOOLS, mayFitTool } from "./rule-tools.ts";
 
 /** Who wrote a rule. The strictest rule that fits wins, whichever layer it is from; `workspace` rules can only ask and deny. */
 export type RuleLayer = "admin" | "user" | "workspace" | "remembered";
@@ -12,10 +13,10 @@ export interface Rule {
   /** Such as `user:2`, the second rule of the user's file; for remembered ones an id of their own. */
   id: string;
   layer: RuleLayer;
-  /** Name of the tool; in rules that ask or deny it may hold `*`. */
+  /** Name of the tool; in rules that ask or deny it is in small letters, may hold `*`, and `files` is every tool for files. */
   tool: string;
   decision: RuleDecision;
-  /** For `shell`: the first words of a command. */
+  /** For `shell`, also as one of several tools: the first words of a command. */
   prefix?: readonly string[];
   /** For other tools: a path pattern for those that have a path, a text with `*` for the rest. */
   pattern?: string;
@@ -31,6 +32,8 @@ export interface RuleSource {
   layer: RuleLayer;
   /** Absolute path, for errors. */
   file: string;
+  /** Absolute path; for `user`: nothing in it counts as the user's word. */
+  workspace?: string;
 }
 
 const MAX_RULES = 500;
@@ -59,7 +62,7 @@ function parseRule(value: unknown, at: RuleAt): Rule {
   if (!isRecord(value)) throw invalidRule(at, "is no `name: value` lines");
   const strange = Object.keys(value).filter((key) => !FIELDS.has(key));
   if (strange.length > 0) throw invalidRule(at, `has a field that there is not${named(strange)}`);
-  const tool = textOf(value["tool"], { at, field: "tool", required: true })!;
+  const name = textOf(value["tool"], { at, field: "tool", required: true })!;
   const decision = RULE_DECISIONS.find((each) => each === value["decision"]);
   if (decision === undefined)
     throw invalidRule(
@@ -67,8 +70,7 @@ function parseRule(value: unknown, at: RuleAt): Rule {
       `needs a \`decision\`: ${RULE_DECISIONS.join(", ")}, not ${shown(value["decision"])}`,
     );
   const reason = textOf(value["reason"], { at, field: "reason" });
-  if (decision === "allow" && tool.includes("*"))
-    throw invalidRule(at, `allows \`${tool}\`, but a rule that allows has to name one tool`);
+  const tool = toTool(name, decision, at);
   return {
     id: `${at.layer}:${at.number}`,
     layer: at.layer,
@@ -81,30 +83,65 @@ function parseRule(value: unknown, at: RuleAt): Rule {
   };
 }
 
+function toTool(name: string, decision: RuleDecision, at: RuleAt): string {
+  if (decision === "allow" && (name.includes("*") || name === FILES))
+    throw invalidRule(at, `allows \`${name}\`, but a rule that allows has to name one tool`);
+  if (!(decision === "allow" ? isTool(name) : mayFitTool(name)))
+    throw invalidRule(
+      at,
+      `names the tool ${shown(name)}, which there is not; there are ${KNOWN_TOOLS.join(", ")}, and those that begin with custom_ or mcp_`,
+    );
+  return decision === "allow" ? name : name.toLowerCase();
+}
+
 function parseMatch(
   match: unknown,
   { at, tool, decision }: { at: RuleAt; tool: string; decision: RuleDecision },
 ): Pick<Rule, "prefix" | "pattern"> {
-  if (match === undefined || match === null) {
-    if (tool === "shell" && decision === "allow")
-      throw invalidRule(at, "allows every command; `match` has to say how the commands start");
-    return {};
-  }
-  if (tool === "shell") return { prefix: parsePrefix(match, at) };
-  return { pattern: textOf(match, { at, field: "match", required: true })! };
+  const prefix = tool === "shell" && !isAbsent(match) ? parsePrefix(match, at) : [];
+  if (tool === "shell" && decision === "allow" && prefix.length === 0)
+    throw invalidRule(at, "allows every command; `match` has to say how the commands start");
+  if (isAbsent(match)) return {};
+  if (tool === "shell") return prefix.length === 0 ? {} : { prefix };
+  const pattern = textOf(match, { at, field: "match", required: true })!;
+  const words = decision !== "allow" && fitsTool(tool, "shell") ? toPrefix(readWords(pattern)) : undefined;
+  return { pattern, ...(words === undefined || words.length === 0 ? {} : { prefix: words }) };
 }
 
+/** No words stand for every command. */
 function parsePrefix(match: unknown, at: RuleAt): readonly string[] {
   if (Array.isArray(match)) {
     const words = listOf(match, { at, field: "match" });
+    if (words.includes("*")) throw invalidRule(at, `has \`*\` in its \`match\`. ${PREFIX_HELP}`);
     if (words.length > 0) return words;
   }
-  const text = textOf(match, { at, field: "match", required: true })!;
-  const { parts } = parseShellLine(text);
-  const [part] = parts;
-  if (part === undefined || parts.length > 1 || part.assignments.length > 0)
+  const words = readWords(textOf(match, { at, field: "match", required: true })!);
+  if (words === undefined)
     throw invalidRule(at, `has the \`match\` ${shown(match)}, which is not the start of one plain command`);
-  return part.argv.map((word) => word.text);
+  const prefix = toPrefix(words);
+  if (prefix === undefined)
+    throw invalidRule(at, `has the \`match\` ${shown(match)} with a pattern in it. ${PREFIX_HELP}`);
+  return prefix;
+}
+
+const PREFIX_HELP =
+  "It is how a command starts, in whole words: `rm` or `rm *` for every `rm`; what is meant as it stands goes into quotes";
+
+/** Words of a text that is the start of one command. */
+function readWords(text: string): readonly ShellWord[] | undefined {
+  const [part, ...others] = parseShellLine(text).parts;
+  return part === undefined || others.length > 0 || part.assignments.length > 0 ? undefined : part.argv;
+}
+
+/** A lone `*` at the end is any words, which a prefix allows anyway; `undefined` for any other pattern. */
+function toPrefix(words: readonly ShellWord[] | undefined): readonly string[] | undefined {
+  const last = words?.at(-1);
+  const fixed = last?.glob && last.text === "*" ? words!.slice(0, -1) : words;
+  return fixed === undefined || fixed.some(({ glob }) => glob) ? undefined : fixed.map(({ text }) => text);
+}
+
+function isAbsent(value: unknown): value is null | undefined {
+  return value === undefined || value === null;
 }
 
 interface FieldAt {

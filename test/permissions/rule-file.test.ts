@@ -63,7 +63,7 @@ describe("files of rules", () => {
     decision: deny
     match_examples: [secrets/a, ./secrets/a/b]
     not_match_examples: [src/secrets/a]
-  - tool: fetch
+  - tool: custom_fetch
     match: https://example.com/*
     decision: allow
     match_examples: ["https://example.com/x"]
@@ -104,6 +104,18 @@ describe("files of rules", () => {
     ["a match of two commands", "rules: [{tool: shell, match: a; b, decision: deny}]", "one plain command"],
     ["a match with a variable", "rules: [{tool: shell, match: a $b, decision: deny}]", "one plain command"],
     ["an empty list of words", "rules: [{tool: shell, match: [], decision: deny}]", "`match`"],
+    ["a tool that there is not", "rules: [{tool: bash, decision: deny}]", "shell"],
+    ["a pattern that no tool fits", "rules: [{tool: sh_*, decision: deny}]", "shell"],
+    ["a tool to allow in other letters", "rules: [{tool: Read, decision: allow}]", "read"],
+    ["a rule that allows all tools for files", "rules: [{tool: files, decision: allow}]", "one tool"],
+    [
+      "a rule that allows any command",
+      "rules: [{tool: shell, match: '*', decision: allow}]",
+      "every command",
+    ],
+    ["a pattern in a word", "rules: [{tool: shell, match: rm*, decision: deny}]", "whole words"],
+    ["a pattern between words", "rules: [{tool: shell, match: git * push, decision: deny}]", "whole words"],
+    ["a pattern in a list", "rules: [{tool: shell, match: [rm, '*'], decision: deny}]", "whole words"],
     [
       "examples that are a text",
       "rules: [{tool: read, decision: deny, match_examples: x}]",
@@ -115,7 +127,7 @@ describe("files of rules", () => {
     ["a prototype at the top", "rules: []\n__proto__: {rules: []}", "`__proto__`"],
     ["a constructor", "rules: [{tool: read, decision: deny, constructor: x}]", "`constructor`"],
     ["an unknown tag", "rules: !!js/function 'x'", "`"],
-    ["too many rules", `rules:\n${"  - {tool: a, decision: ask}\n".repeat(501)}`, "500"],
+    ["too many rules", `rules:\n${"  - {tool: read, decision: ask}\n".repeat(501)}`, "500"],
   ])("stop the start when the user's holds %s", async (_, text, words) => {
     expect((await failure(makeFolder({ "home/permissions.yaml": text }))).message).toContain(words);
     expect((await failure(makeFolder({ "admin/permissions.yaml": text }))).message).toContain(words);
@@ -148,8 +160,8 @@ describe("files of rules", () => {
   });
 
   it("are refused when they are links, folders, pipes, or not of whom they should be", async () => {
-    const link = makeFolder({ "other.yaml": ALLOW, "home/x": "" });
-    symlinkSync(join(link, "other.yaml"), join(link, "home", "permissions.yaml"));
+    const link = makeFolder({ "other.yaml": ALLOW, "admin/x": "" });
+    symlinkSync(join(link, "other.yaml"), join(link, "admin", "permissions.yaml"));
     expect((await failure(link)).message).toContain("is a link");
     expect((await failure(makeFolder({ "home/permissions.yaml/x": "" }))).message).toContain(
       "no regular file",
@@ -160,6 +172,25 @@ describe("files of rules", () => {
     const shared = makeFolder({ "home/permissions.yaml": ALLOW });
     chmodSync(join(shared, "home", "permissions.yaml"), 0o666);
     expect((await failure(shared)).message).toContain("others than you");
+    const open = makeFolder({ "home/permissions.yaml": ALLOW });
+    chmodSync(join(open, "home"), 0o777);
+    expect((await failure(open)).message).toContain("its folder can be changed by others than you");
+  });
+
+  it("of the user may be links to a file that is theirs alone, and lies in no workspace", async () => {
+    const toLink = (target: string): string => {
+      const folder = makeFolder({ "dotfiles/rules.yaml": ALLOW, "project/rules.yaml": ALLOW, "home/x": "" });
+      symlinkSync(join("..", target), join(folder, "home", "permissions.yaml"));
+      return folder;
+    };
+    expect((await load(toLink("dotfiles/rules.yaml"))).rules).toHaveLength(1);
+    expect((await failure(toLink("project/rules.yaml"))).message).toContain("is a link into the workspace");
+    expect((await failure(toLink("nowhere"))).message).toContain("leads nowhere");
+    for (const path of ["dotfiles/rules.yaml", "dotfiles"]) {
+      const shared = toLink("dotfiles/rules.yaml");
+      chmodSync(join(shared, path), 0o777);
+      expect((await failure(shared)).message).toContain("others than you");
+    }
   });
 
   it.runIf(process.getuid?.() === 0)("are refused when another user owns the administrator's", async () => {

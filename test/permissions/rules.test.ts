@@ -1,8 +1,13 @@
+import { realpathSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { PermissionCall } from "../../src/core/permission.ts";
 import { createPolicy } from "../../src/permissions/policy.ts";
 import type { Rule } from "../../src/permissions/rule.ts";
-import { allow, shellCall, toolCall, toRules, WORKSPACE, writeCall } from "./_policy.ts";
+import { KNOWN_TOOLS } from "../../src/permissions/rule-tools.ts";
+import { chooseSandbox } from "../../src/sandbox/index.ts";
+import { createTodoList, createTools } from "../../src/tools/index.ts";
+import { openWorkspace } from "../../src/workspace/index.ts";
+import { allow, makeFolder, shellCall, toolCall, toRules, WORKSPACE, writeCall } from "./_policy.ts";
 
 function decide(rules: readonly Rule[], call: PermissionCall): string {
   return createPolicy({ rules, workspace: WORKSPACE }).decide(call).decision;
@@ -112,8 +117,8 @@ describe("a memory file", () => {
 
 describe("a rule about a tool", () => {
   it("allows one that leaves the machine, and only for the text that it names", () => {
-    const rules = allow("https://example.com/*", "fetch");
-    const fetch = (url: string): PermissionCall => toolCall("fetch", { url });
+    const rules = allow("https://example.com/*", "mcp_fetch");
+    const fetch = (url: string): PermissionCall => toolCall("mcp_fetch", { url });
     expect(decide(rules, fetch("https://example.com/a"))).toBe("run");
     for (const url of [
       "https://example.com.evil.org/",
@@ -122,9 +127,9 @@ describe("a rule about a tool", () => {
     ])
       expect(decide(rules, fetch(url))).toBe("ask");
     expect(
-      decide(rules, toolCall("fetch", { url: "https://example.com/a", proxy: "https://evil.org" })),
+      decide(rules, toolCall("mcp_fetch", { url: "https://example.com/a", proxy: "https://evil.org" })),
     ).toBe("ask");
-    expect(decide(rules, toolCall("fetch", {}))).toBe("ask");
+    expect(decide(rules, toolCall("mcp_fetch", {}))).toBe("ask");
   });
 
   it("denies by any text among the arguments, however deep it is", () => {
@@ -132,6 +137,41 @@ describe("a rule about a tool", () => {
     expect(decide(rules, toolCall("mcp_x", { a: [{ b: "go to EVIL.org now" }] }))).toBe("refuse");
     expect(decide(rules, toolCall("mcp_x", { a: [{ b: "stay" }] }))).toBe("ask");
     expect(decide(rules, toolCall("other", { a: "evil.org" }))).toBe("ask");
+  });
+
+  it.each([
+    ["shell", "rm *", "rm -rf x"],
+    ["shell", "git push *", "git push"],
+    ["shell", "*", "id"],
+    ["Shell", "touch", "touch x"],
+    ["s*", "touch", "ls; touch x"],
+    ["*", "touch", "touch x"],
+    ["*", "rm *", "sudo rm x"],
+    ["SHELL", undefined, "id"],
+  ])("fires for the tool %j with %j on %j", (tool, match, command) => {
+    const rules = toRules("user", { tool, match, decision: "deny" });
+    expect(decide(rules, shellCall(command, { mode: "auto" }))).toBe("refuse");
+  });
+
+  it("takes a star in quotes as it stands", () => {
+    const rules = toRules("user", { tool: "shell", match: "rm '*'", decision: "deny" });
+    expect(decide(rules, shellCall("rm '*'", { mode: "auto" }))).toBe("refuse");
+    expect(decide(rules, shellCall("rm x", { mode: "auto" }))).toBe("run");
+  });
+
+  it("does not tell letters apart in the names of tools that others bring", () => {
+    const rules = toRules("user", { tool: "MCP_x*", decision: "deny" });
+    expect(decide(rules, toolCall("mcp_Xy", {}))).toBe("refuse");
+    expect(decide(rules, toolCall("mcp_y", {}))).toBe("ask");
+  });
+
+  it("can name every tool that there is", async () => {
+    const folder = realpathSync(makeFolder());
+    await using workspace = await openWorkspace(folder, { home: "/nowhere", stateDir: "/nowhere/state" });
+    const { sandbox } = await chooseSandbox({ workspaceRoot: folder, allowUnsandboxed: true });
+    await using _ = sandbox;
+    const tools = createTools({ workspace, sandbox, todos: createTodoList(), now: () => new Date() });
+    expect(tools.map(({ name }) => name).toSorted()).toEqual([...KNOWN_TOOLS].toSorted());
   });
 
   it("does not make an unknown mode anything but manual", () => {
