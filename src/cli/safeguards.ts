@@ -29,13 +29,22 @@ export interface SessionSafeguards extends AsyncDisposable {
 export async function openSafeguards(settings: Settings, workspace: string): Promise<Safeguards> {
   const load = once(() => loadPermissions(settings, workspace));
   const files = Object.values(toRuleFiles({ home: settings.home, workspace }));
-  const hasRules = files.some((file) => lstatSync(file, { throwIfNoEntry: false }) !== undefined);
+  const hasRules = files.some((file) => mayBeThere(file));
   return {
     redactor: createRedactor(knownSecrets(settings, process.env)),
     warnings: hasRules ? (await load()).warnings : [],
     forSession: (sessionId, onProblem) =>
       openLater(async () => (await load()).forSession(sessionId, onProblem)),
   };
+}
+
+/** What cannot be looked at may be a file of rules; whoever reads it says what is wrong. */
+function mayBeThere(file: string): boolean {
+  try {
+    return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 function openLater(open: () => Promise<SessionSafeguards>): SessionSafeguards {

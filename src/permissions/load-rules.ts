@@ -17,7 +17,7 @@ export interface LoadedRules {
 export async function loadRules(options: RuleFilesOptions): Promise<LoadedRules> {
   const files = toRuleFiles(options);
   const admin = await readRuleFile({ layer: "admin", file: files.admin });
-  const user = await readRuleFile({ layer: "user", file: files.user });
+  const user = await readRuleFile({ layer: "user", file: files.user, workspace: options.workspace });
   const local = await readWorkspaceRules({ layer: "workspace", file: files.workspace });
   return { rules: [...admin, ...user, ...local.rules], warnings: local.warnings };
 }

@@ -1,21 +1,18 @@
 /** Reads the files that hold rules. Those of administrator and user stop the start when they cannot be relied on. */
-import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, type Stats } from "node:fs";
-import { dirname } from "node:path";
-import { AgentError, errnoOf, errorMessage } from "../core/errors.ts";
+import { AgentError, errorMessage } from "../core/errors.ts";
 import { failedExample, invalidRules, parseRules, type Rule, type RuleSource } from "./rule.ts";
 import { findFailedExample } from "./rule-match.ts";
+import { readRuleText } from "./rule-text.ts";
 
-const MAX_BYTES = 100_000;
 /** A list of rules has three levels of its own; the rest is for lists of examples written over several lines. */
 const MAX_LEVELS = 20;
-const OTHERS_MAY_WRITE = 0o022;
 
 /**
  * No file means no rules. Throws `AgentError` `config_invalid` for anything that cannot be relied on: not YAML, a field or example that
- * is wrong, a link, a file of somebody else or one that others may write.
+ * is wrong, a link (but one of the user to a file of theirs), a file of somebody else or one that others may change.
  */
 export async function readRuleFile(source: RuleSource): Promise<Rule[]> {
-  const text = readText(source);
+  const text = readRuleText(source);
   if (text === undefined) return [];
   const rules = parseRules(await parseYaml(text, source), source);
   for (const rule of rules) {
@@ -23,47 +20,6 @@ export async function readRuleFile(source: RuleSource): Promise<Rule[]> {
     if (failed !== undefined) throw failedExample(source, rule, failed);
   }
   return rules;
-}
-
-function readText(source: RuleSource): string | undefined {
-  const { file } = source;
-  let fd: number;
-  try {
-    if (source.layer === "workspace" && lstatSync(dirname(file)).isSymbolicLink())
-      throw invalidRules(source, "lies behind a link");
-    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
-    if (AgentError.is(error)) throw error;
-    throw invalidRules(
-      source,
-      errnoOf(error) === "ELOOP" ? "is a link" : `cannot be read (${errorMessage(error)})`,
-    );
-  }
-  try {
-    const stats = fstatSync(fd);
-    if (!stats.isFile()) throw invalidRules(source, "is no regular file");
-    if (stats.size > MAX_BYTES) throw invalidRules(source, `is larger than ${MAX_BYTES} bytes`);
-    refuseForeign(source, stats);
-    return readFileSync(fd, "utf8");
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** What others can write would be their word and not the user's or the administrator's. */
-function refuseForeign(source: RuleSource, stats: Stats): void {
-  const user = process.geteuid?.();
-  if (user === undefined || source.layer === "workspace") return;
-  const folder = lstatSync(dirname(source.file));
-  const owners = source.layer === "admin" ? [0] : [user, 0, ...(user === 0 ? [folder.uid] : [])];
-  const isTheirs = (each: Stats): boolean =>
-    !owners.includes(each.uid) || (each.mode & OTHERS_MAY_WRITE) !== 0;
-  if (isTheirs(stats) || (source.layer === "admin" && isTheirs(folder)))
-    throw invalidRules(
-      source,
-      `or its folder can be changed by others than ${source.layer === "admin" ? "root" : "you"}`,
-    );
 }
 
 async function parseYaml(text: string, source: RuleSource): Promise<unknown> {

@@ -32,7 +32,7 @@ export interface RuleSource {
   layer: RuleLayer;
   /** Absolute path, for errors. */
   file: string;
-  /** Absolute path; for `user`: nothing in it counts as the user's word. */
+  /** Absolute path with links resolved; for `user`: nothing in it counts as the user's word. */
   workspace?: string;
 }
 

@@ -186,6 +186,12 @@ describe("files of rules", () => {
     expect((await load(toLink("dotfiles/rules.yaml"))).rules).toHaveLength(1);
     expect((await failure(toLink("project/rules.yaml"))).message).toContain("is a link into the workspace");
     expect((await failure(toLink("nowhere"))).message).toContain("leads nowhere");
+    const round = toLink("project/hop.yaml");
+    symlinkSync("../dotfiles/rules.yaml", join(round, "project", "hop.yaml"));
+    expect((await failure(round)).message).toContain("is a link into the workspace");
+    const loop = toLink("dotfiles/loop.yaml");
+    symlinkSync("loop.yaml", join(loop, "dotfiles", "loop.yaml"));
+    expect((await failure(loop)).message).toContain("leads nowhere");
     for (const path of ["dotfiles/rules.yaml", "dotfiles"]) {
       const shared = toLink("dotfiles/rules.yaml");
       chmodSync(join(shared, path), 0o777);
