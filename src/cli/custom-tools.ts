@@ -1,5 +1,4 @@
 /** The custom tools of a workspace: those that the user has trusted, as they were then; the others are only told about. */
-import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { AgentError } from "../core/errors.ts";
 import type { Sandbox } from "../core/sandbox.ts";
@@ -9,6 +8,7 @@ import type { ToolFile, TrustEntry, TrustStore } from "../permissions/index.ts";
 // Not through the door, which would load the backends at every start.
 import { createLazySandbox } from "../sandbox/lazy.ts";
 import type { CustomTool, ParsedDeclaration } from "../tools/custom/index.ts";
+import { mayBeThere } from "./may-be-there.ts";
 import type { Settings } from "./settings.ts";
 import { nodeToolchain } from "./workspace-sandbox.ts";
 
@@ -44,7 +44,7 @@ export interface PendingTool extends ToolFile {
 export async function loadCustomTools(options: CustomToolsOptions): Promise<CustomTools> {
   const { workspace, settings } = options;
   const folder = join(workspace, TOOLS_FOLDER);
-  if (lstatSync(folder, { throwIfNoEntry: false }) === undefined) return toCustomTools({});
+  if (!mayBeThere(folder)) return toCustomTools({});
   const { readToolFiles } = await import("../permissions/index.ts");
   const { tools: files, problems } = readToolFiles(workspace);
   try {

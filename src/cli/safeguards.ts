@@ -1,11 +1,11 @@
 /** What stands between the model and its calls beside the sandbox: rules, remembered answers, the audit log, redaction. */
-import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import type { Audit, AuditRecord } from "../core/audit.ts";
 import type { PermissionPolicy } from "../core/permission.ts";
 import { createRedactor, type Redactor } from "../core/redact.ts";
 // Not through the door, which would load all that rules need at every start.
 import { toRuleFiles } from "../permissions/rule-files.ts";
+import { mayBeThere } from "./may-be-there.ts";
 import { knownSecrets } from "./secrets.ts";
 import type { Settings } from "./settings.ts";
 
@@ -29,22 +29,13 @@ export interface SessionSafeguards extends AsyncDisposable {
 export async function openSafeguards(settings: Settings, workspace: string): Promise<Safeguards> {
   const load = once(() => loadPermissions(settings, workspace));
   const files = Object.values(toRuleFiles({ home: settings.home, workspace }));
-  const hasRules = files.some((file) => mayBeThere(file));
+  const hasRules = files.some(mayBeThere);
   return {
     redactor: createRedactor(knownSecrets(settings, process.env)),
     warnings: hasRules ? (await load()).warnings : [],
     forSession: (sessionId, onProblem) =>
       openLater(async () => (await load()).forSession(sessionId, onProblem)),
   };
-}
-
-/** What cannot be looked at may be a file of rules; whoever reads it says what is wrong. */
-function mayBeThere(file: string): boolean {
-  try {
-    return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
-  } catch {
-    return true;
-  }
 }
 
 function openLater(open: () => Promise<SessionSafeguards>): SessionSafeguards {

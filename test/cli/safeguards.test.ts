@@ -3,7 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
+import { loadCustomTools } from "../../src/cli/custom-tools.ts";
 import { openSafeguards } from "../../src/cli/safeguards.ts";
+import { createLazySandbox } from "../../src/sandbox/index.ts";
 import { readSettings } from "../../src/cli/settings.ts";
 
 it("a folder of rules that cannot be looked into does not end the start, and every call is asked about", async () => {
@@ -24,4 +26,7 @@ it("a folder of rules that cannot be looked into does not end the start, and eve
     writesInTurn: 0,
   });
   expect(decision.decision).toBe("ask");
+  await using sandbox = createLazySandbox(() => Promise.reject(new Error("nothing is to be run")));
+  await using custom = await loadCustomTools({ workspace: folder, sandbox, settings });
+  expect(custom).toMatchObject({ tools: [], problems: [expect.stringContaining("is a link")] });
 });
