@@ -49,6 +49,10 @@ export interface Approver {
   ask(request: ApprovalRequest, options: { signal: AbortSignal }): Promise<ApprovalDecision>;
 }
 
+/** What to do when nobody could be asked. */
+export const UNATTENDED_ADVICE =
+  "Run it in a terminal, allow it by a rule in `permissions.yaml`, or use `--permission auto`.";
+
 /** For runs with nobody to ask: every question is answered with no. */
 export const denyUnattended: Approver = {
   ask: async () => ({ decision: "deny", unattended: true }),

@@ -3,7 +3,7 @@
  * runs; everything that happens comes out as an event, in an order that ARCHITECTURE.md shows. The consumer sets the pace: an event
  * that has been written down before the next one is asked for is never lost.
  */
-import type { Approver, PermissionMode } from "./approval.ts";
+import { UNATTENDED_ADVICE, type Approver, type PermissionMode } from "./approval.ts";
 import type { Audit } from "./audit.ts";
 import type { CallOutcome } from "./call-options.ts";
 import { runCalls } from "./calls.ts";
@@ -374,7 +374,7 @@ class Run {
     return {
       ...end,
       reason: "denied",
-      message: `Nobody could be asked to allow: ${names}. Run it in a terminal, or with \`--permission auto\`.`,
+      message: `Nobody could be asked to allow: ${names}. ${UNATTENDED_ADVICE}`,
     };
   }
 

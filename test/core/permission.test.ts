@@ -140,6 +140,9 @@ describe("a call that needs consent", () => {
       approver: denyUnattended,
     });
     expect(last(events)).toMatchObject({ reason: "denied", denied: ["write"], text: "I could not write." });
+    expect(last(events)).toMatchObject({
+      message: expect.stringContaining("allow it by a rule in `permissions.yaml`") as string,
+    });
     expect(result.reason).toBe("denied");
     expect(events.some(({ type }) => type === "tool_started")).toBe(false);
   });

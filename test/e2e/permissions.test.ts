@@ -30,6 +30,19 @@ describe.runIf(isolated)("a command in normal mode, with nobody to ask", () => {
     expect(existsSync(join(place.workspace, "made"))).toBe(false);
   });
 
+  it("is denied with the way out, in a single call too, unless it was answered for before", async () => {
+    using place = createPlace();
+    const args = ["tool", "run", "shell", "--args", '{"command":"touch made"}'];
+    expect(await runAgent(args, { place })).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("allow it by a rule in `permissions.yaml`") as string,
+    });
+    const store = createApprovalStore({ file: join(place.home, "approvals.json"), now: () => new Date(0) });
+    await store.add(realpathSync(place.workspace), { tool: "shell", prefix: ["touch", "made"] });
+    expect(await runAgent(args, { place })).toMatchObject({ code: 0 });
+    expect(existsSync(join(place.workspace, "made"))).toBe(true);
+  });
+
   it("runs when a rule of the user allows it, and the audit log names the rule", async () => {
     using place = createPlace();
     writeRules(place, "home", "rules:\n  - {tool: shell, match: touch, decision: allow}\n");

@@ -1,3 +1,4 @@
+import { UNATTENDED_ADVICE } from "../../core/approval.ts";
 import { runCalls } from "../../core/calls.ts";
 import { toToolSchemas } from "../../core/context.ts";
 import { AgentError } from "../../core/errors.ts";
@@ -80,7 +81,10 @@ async function callTool(
   const shown = createTextStream();
   for (;;) {
     const { done, value } = await events.next();
-    if (done) return value[0]?.result ?? { ok: false, error: "the call gave no result" };
+    if (done) {
+      if (value[0]?.denied === "unattended") printWarning(UNATTENDED_ADVICE);
+      return value[0]?.result ?? { ok: false, error: "the call gave no result" };
+    }
     if (value.type === "tool_output") process.stderr.write(shown.push(value.text));
   }
 }
