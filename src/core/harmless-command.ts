@@ -57,7 +57,8 @@ const RULES: Readonly<Record<string, ArgumentRule>> = {
 /** For these it matters how many words there are, or what a shell makes of them: a pattern may stand for any. */
 const WITHOUT_PATTERNS: ReadonlySet<string> = new Set(["[", "date", "printf", "test", "uniq"]);
 
-const FIND_TESTS = new Set(
+/** Of find(1): what neither starts a program nor writes. */
+export const FIND_TESTS: ReadonlySet<string> = new Set(
   (
     "-H -L -P -a -amin -and -atime -cmin -ctime -daystart -depth -empty -executable -follow -group -iname -ipath -iregex " +
     "-links -ls -maxdepth -mindepth -mmin -mount -mtime -name -newer -not -o -or -path -perm -print -print0 -printf -prune " +

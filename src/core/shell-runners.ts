@@ -18,7 +18,7 @@ const RUNNERS: ReadonlySet<string> = new Set(
 const SHELLS: ReadonlySet<string> = new Set("sh bash dash ash zsh ksh mksh fish csh tcsh rbash".split(" "));
 
 /** By these find(1) starts programs, writes, or reads its arguments from a file. */
-export const FIND_ACTIONS = /^-(?:exec|execdir|ok|okdir|delete|fprint|fprint0|fprintf|fls|files0-from)$/;
+const FIND_ACTIONS = /^-(?:exec|execdir|ok|okdir|delete|fprint|fprint0|fprintf|fls|files0-from)$/;
 
 /** The name of a program without its folders, in small letters as some file systems read it. */
 export function programName(program: string): string {

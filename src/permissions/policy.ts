@@ -12,7 +12,7 @@ import {
 import { toRule, type ApprovalStore } from "./approvals.ts";
 import { toOfferedPrefix } from "./offer.ts";
 import { describeRule, type Rule } from "./rule.ts";
-import { findAllowing, firesOn, toTarget, type RuleTarget } from "./rule-match.ts";
+import { findAllowing, firesOn, toAllowedPrefixes, toTarget, type RuleTarget } from "./rule-match.ts";
 
 export interface PolicyOptions {
   /** Of all layers, in any order. */
@@ -67,7 +67,7 @@ function decide(call: PermissionCall, options: PolicyOptions, session: readonly 
   const all = [...options.rules, ...(namedOnly ? [] : readRemembered(options, session))];
   const allowing = asking === undefined ? findAllowing(all, target, { namedOnly }) : undefined;
   if (allowing !== undefined) return { decision: "run", rule: describeRule(allowing) };
-  return base.decision === "ask" ? withOffer(base, { call, target, options }) : base;
+  return base.decision === "ask" ? withOffer(base, { call, target, options, rules: all }) : base;
 }
 
 function findFiring(rules: readonly Rule[], decision: "ask" | "deny", target: RuleTarget): Rule | undefined {
@@ -119,16 +119,18 @@ interface Offering {
   call: PermissionCall;
   target: RuleTarget;
   options: PolicyOptions;
+  /** Those that may allow something. */
+  rules: readonly Rule[];
 }
 
 function withOffer(
   base: Extract<PermissionDecision, { decision: "ask" }>,
-  { call, target, options }: Offering,
+  { call, target, options, rules }: Offering,
 ): PermissionDecision {
   const { class: kind } = classifyCall(call);
   if (options.remembered === false || NAMED_ONLY.has(kind) || kind === "riskyCommand") return base;
   const offer: RememberedCalls | undefined =
-    target.line === undefined ? toOfferedTool(call) : toOfferedPrefix(target.line);
+    target.line === undefined ? toOfferedTool(call) : toOfferedPrefix(target.line, toAllowedPrefixes(rules));
   return offer === undefined ? base : { ...base, offer };
 }
 

@@ -1,6 +1,5 @@
 /** Which calls a rule fits. Rules that ask or deny fit generously, rules that allow fit narrowly. */
 import type { PermissionCall } from "../core/permission.ts";
-import { findRiskOfCommand } from "../core/risky-command.ts";
 import { parseShellLine, type ShellLine } from "../core/shell-line.ts";
 import { findsCommand } from "../core/shell-search.ts";
 import { isLiteral, matchesPath, matchesText, toRootRelative } from "./pattern.ts";
@@ -80,9 +79,15 @@ export function findAllowing(
 
 /** The rule to name: the first of those that cover the line together. */
 function findCovering(rules: readonly Rule[], line: ShellLine): Rule | undefined {
-  const prefixes = (some: readonly Rule[]) => some.flatMap(({ prefix }) => (prefix ? [prefix] : []));
-  if (!coversLine(prefixes(rules), line)) return undefined;
-  return rules.find((rule) => coversLine(prefixes([rule]), line)) ?? rules[0];
+  if (!coversLine(toAllowedPrefixes(rules), line)) return undefined;
+  return rules.find((rule) => coversLine(toAllowedPrefixes([rule]), line)) ?? rules[0];
+}
+
+/** How commands start that rules allow. */
+export function toAllowedPrefixes(rules: readonly Rule[]): readonly (readonly string[])[] {
+  return rules.flatMap(({ tool, decision, prefix }) =>
+    tool === "shell" && decision === "allow" && prefix !== undefined ? [prefix] : [],
+  );
 }
 
 function allows({ pattern }: Rule, { paths, texts }: RuleTarget, namedOnly: boolean): boolean {
@@ -116,9 +121,4 @@ function fitsExample(rule: Rule, example: string): boolean {
   return targets.some((target) =>
     decision === "allow" ? findAllowing([rule], target) !== undefined : firesOn(rule, target),
   );
-}
-
-/** Whether a prefix names itself what makes a command risky. */
-export function isRiskyPrefix(prefix: readonly string[]): boolean {
-  return findRiskOfCommand(prefix, true) !== undefined;
 }

@@ -2,11 +2,12 @@
  * Which commands a prefix of words covers. A convenience for the user and no boundary, which is the sandbox: a program that a rule
  * allows may do whatever it can inside. What is kept out here is a short rule that would quietly allow running anything at all.
  */
-import { isHarmlessPart, mayBecomeOption, READERS, withoutOptions } from "../core/harmless-command.ts";
+import { isHarmlessPart, mayBecomeOption, withoutOptions } from "../core/harmless-command.ts";
 import { findRiskOfCommand } from "../core/risky-command.ts";
 import { withoutGitOptions } from "../core/risky-git.ts";
 import type { ShellLine, ShellPart } from "../core/shell-line.ts";
-import { FIND_ACTIONS, isShell, programName } from "../core/shell-runners.ts";
+import { isShell, plainName, programName, runsItsArguments } from "../core/shell-runners.ts";
+import { isPlainSed, keepsPurpose } from "./shell-options.ts";
 
 /** Every part of an understood line is covered by one of the prefixes or known to be harmless, and at least one by a prefix. */
 export function coversLine(prefixes: readonly (readonly string[])[], line: ShellLine): boolean {
@@ -17,7 +18,7 @@ export function coversLine(prefixes: readonly (readonly string[])[], line: Shell
 
 /** The words of the prefix, as whole words, and nothing after them that would make the program do something else altogether. */
 export function coversPart(prefix: readonly string[], { argv, assignments }: ShellPart): boolean {
-  if (assignments.length > 0 || argv.length < prefix.length) return false;
+  if (!assignments.every(isPlainAssignment) || argv.length < prefix.length) return false;
   if (!prefix.every((word, index) => argv[index]!.text === word && !argv[index]!.glob)) return false;
   const rest = argv.slice(prefix.length);
   if (rest.some(mayBecomeOption)) return false;
@@ -45,66 +46,60 @@ const NEEDS_COMMAND: ReadonlySet<string> = new Set(
   ),
 );
 
+/** Settings that many programs know, and that lead to no file. */
+const PLAIN_ASSIGNMENT =
+  /^(?:NODE_ENV|CI|FORCE_COLOR|NO_COLOR|TZ|LANG|LC_ALL|TERM|RUST_BACKTRACE|PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|CARGO_TERM_COLOR)=[\w.:+-]*$/;
+
+function isPlainAssignment(assignment: string): boolean {
+  return PLAIN_ASSIGNMENT.test(assignment);
+}
+
+/** They run the command that follows, in surroundings of their own. */
+const FORMS: readonly { words: number; form: RegExp }[] = [
+  { words: 1, form: /^(?:npx|bunx|uvx|corepack|(?:pnpm|yarn) node)\b/ },
+  { words: 2, form: /^(?:pipenv|pdm|conda|mamba|micromamba|rye|hatch|poetry|uv|pipx) run\b/ },
+  { words: 2, form: /^(?:npm|pnpm|yarn|bun|lerna) (?:exec|x|dlx)\b|^bundle exec\b/ },
+];
+/** Commands by which programs of any kind run others, or code; what is run has to be named. */
+const RUNNING = /^(?:run|run-script|exec|explore|runner|eval|shell|console|script|node)$/;
+/** They run what the workspace builds. */
+const RUNS_WORKSPACE: ReadonlySet<string> = new Set(["cargo", "swift", "dotnet"]);
+
+/** The command that is run by another one, such as `pytest` of `poetry run pytest`. */
+function toInner(prefix: readonly string[]): readonly string[] | undefined {
+  const start = prefix.slice(0, 2).join(" ");
+  const found = FORMS.find(({ form }) => form.test(start));
+  return found && prefix.slice(found.words);
+}
+
 export function isInterpreter(program: string): boolean {
   return isShell(program) || INTERPRETER.test(programName(program));
 }
 
-export function needsCommand(program: string): boolean {
-  return NEEDS_COMMAND.has(programName(program));
+function isEnough(prefix: readonly string[], rest: readonly string[]): boolean {
+  const inner = toInner(prefix);
+  if (inner === undefined) return isEnoughAlone(prefix, rest);
+  const [program = "-", ...args] = inner;
+  if (rest.length === 0) return true;
+  if (program.startsWith("-") || runsItsArguments(program, [...args, ...rest])) return false;
+  // An npm takes options for itself wherever they stand.
+  return isEnough(inner, rest) && keepsPurpose(prefix[0] ?? "", prefix.slice(1), rest);
 }
 
-function isEnough([program = "", ...fixed]: readonly string[], rest: readonly string[]): boolean {
-  const name = programName(program);
+function isEnoughAlone([program = "", ...fixed]: readonly string[], rest: readonly string[]): boolean {
+  const name = plainName(program);
   const hasWord = fixed.some((word) => !word.startsWith("-"));
   // Without a file it runs what it is fed, and options before the file say what it runs.
   if (isInterpreter(program)) return hasWord || (rest.length === 0 && fixed.length > 0);
   if (ONLY_EXACTLY.has(name)) return rest.length === 0;
   if (name === "git") return isEnoughForGit(fixed, rest);
   if (NEEDS_COMMAND.has(name) && !hasWord) return false;
+  if (RUNNING.test(fixed[0] ?? "") && !RUNS_WORKSPACE.has(name) && !/^[^-]/.test(fixed[1] ?? ""))
+    return rest.length === 0;
   if (name === "sed")
     return hasWord ? rest.every((word) => !word.startsWith("-")) : isPlainSed([...fixed, ...rest]);
-  if (name === "tar" && fixed.length === 0 && /^[a-zA-Z]*[IF]/.test(rest[0] ?? "")) return false;
-  if (Object.hasOwn(ESCAPES, name) && !ESCAPES[name]!(rest)) return false;
-  return !(Object.hasOwn(ESCAPE_WORDS, name) && rest.some((word) => ESCAPE_WORDS[name]!.test(word)));
+  return keepsPurpose(program, fixed, rest);
 }
-
-/** Options by which a program starts others, or writes where it should only read. */
-const ESCAPES: Readonly<Record<string, (args: readonly string[]) => boolean>> = {
-  ...READERS,
-  tar: withoutOptions({
-    long: [
-      "checkpoint-action",
-      "to-command",
-      "use-compress-program",
-      "rsh-command",
-      "rmt-command",
-      "info-script",
-      "new-volume-script",
-    ],
-    short: "IF",
-  }),
-  zip: withoutOptions({ long: ["unzip-command"], short: "T" }),
-  split: withoutOptions({ long: ["filter"], short: "" }),
-  rsync: withoutOptions({ long: ["rsh", "rsync-path"], short: "e" }),
-  scp: withoutOptions({ long: [], short: "SoF" }),
-  wget: withoutOptions({ long: ["execute", "use-askpass", "config"], short: "e" }),
-  curl: withoutOptions({ long: ["config"], short: "K" }),
-  npm: withoutOptions({
-    long: ["script-shell", "node-options", "userconfig", "globalconfig", "call"],
-    short: "c",
-  }),
-  cargo: withoutOptions({ long: ["config", "manifest-path"], short: "ZC" }),
-};
-
-const ESCAPE_WORDS: Readonly<Record<string, RegExp>> = {
-  find: FIND_ACTIONS,
-  make: /^(?:-[a-zA-Z]*[fCIE]|--(?:file|makefile|directory|include-dir|eval)|[A-Za-z_][A-Za-z0-9_]*[:+?]?=)/,
-  go: /^--?(?:exec|toolexec|vettool|overlay|modfile|C)(?:=|$)/,
-  gcc: /^(?:-wrapper|-B|-fplugin|-specs|--specs|@)/,
-  "g++": /^(?:-wrapper|-B|-fplugin|-specs|--specs|@)/,
-  cc: /^(?:-wrapper|-B|-fplugin|-specs|--specs|@)/,
-  clang: /^(?:-B|-fplugin|-Xclang|-load|--config|@)/,
-};
 
 /** Commands of git that run what they are given, or change what others run. */
 const GIT_RUNNERS: ReadonlySet<string> = new Set(
@@ -149,15 +144,4 @@ function isEnoughForGit(fixed: readonly string[], rest: readonly string[]): bool
   if (GIT_RUNNERS.has(command)) return rest.length === 0;
   const escape = Object.hasOwn(GIT_ESCAPES, command) ? GIT_ESCAPES[command] : undefined;
   return noGitEscape(rest) && !(escape !== undefined && rest.some((word) => escape.test(word)));
-}
-
-const PLAIN_SED_OPTION = /^-[nErsuz]+$/;
-/** Printing, deleting, and substitution without flags that write or run; one command. */
-const PLAIN_SED_SCRIPT =
-  /^(?:(?:\d+|\$)(?:,(?:\d+|\$))?)?(?:[pdq]|s([/|#,])(?:(?!\1)[^\\\n])*\1(?:(?!\1)[^\\\n])*\1[gpiI0-9]*)$/;
-
-function isPlainSed(args: readonly string[]): boolean {
-  const words = args.filter((argument) => !PLAIN_SED_OPTION.test(argument));
-  const [script = "", ...files] = words;
-  return PLAIN_SED_SCRIPT.test(script) && files.every((file) => !file.startsWith("-"));
 }

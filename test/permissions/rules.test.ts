@@ -204,6 +204,14 @@ describe("what an answer can be remembered for", () => {
     ["tsc --noEmit", ["tsc", "--noEmit"]],
     ["pytest", ["pytest"]],
     ["make test 2>&1", ["make", "test"]],
+    ["npm test 2>&1 | tail -20", ["npm", "test"]],
+    ["cd sub && npm test", ["npm", "test"]],
+    ["python -m pytest", ["python", "-m", "pytest"]],
+    ["python3 -m pytest -x tests", ["python3", "-m", "pytest"]],
+    ["pytest -q tests/a.py", ["pytest"]],
+    ["NODE_ENV=test npm test", ["npm", "test"]],
+    ["npx tsc --noEmit", ["npx", "tsc"]],
+    ["poetry run pytest -q", ["poetry", "run", "pytest"]],
   ])("of %j is how it starts", (command, prefix) => {
     expect(offerOf(shellCall(command))).toEqual({ tool: "shell", prefix });
   });
@@ -219,8 +227,31 @@ describe("what an answer can be remembered for", () => {
     "git reset --hard",
     "git config a b",
     "node x.js",
-    "python3 -m pytest",
+    "python3 -m http.server",
     "python3.12 x.py",
+    "make",
+    "make -j4",
+    "pipenv run x",
+    "pdm run x",
+    "conda run x",
+    "swift run x",
+    "dart run x",
+    "mix run x",
+    "zig run x",
+    "bazel run x",
+    "nx run x",
+    "mise exec x",
+    "direnv exec . x",
+    "lerna exec x",
+    "yarn node x.js",
+    "pnpm node x.js",
+    "setarch x86_64 x",
+    "npm explore x",
+    "corepack pnpm x",
+    "rails runner x",
+    "npx x",
+    "git checkout -b x",
+    "git add -A && git commit -m x",
     "bash x.sh",
     "sh",
     "env npm test",
@@ -238,6 +269,16 @@ describe("what an answer can be remembered for", () => {
     "n* test",
   ])("of %j is nothing", (command) => {
     expect(offerOf(shellCall(command))).toBeUndefined();
+  });
+
+  it("is the one command of a line that is not allowed yet", async () => {
+    const policy = createPolicy({ rules: allow("npm test"), workspace: WORKSPACE });
+    const line = shellCall("npm test && git add -A && git commit -m x");
+    expect(policy.decide(line)).not.toHaveProperty("offer");
+    await policy.remember({ tool: "shell", prefix: ["git", "add"] }, "session");
+    expect(policy.decide(line)).toMatchObject({ offer: { tool: "shell", prefix: ["git", "commit"] } });
+    await policy.remember({ tool: "shell", prefix: ["git", "commit"] }, "session");
+    expect(policy.decide(line)).toMatchObject({ decision: "run" });
   });
 
   it("is nothing in manual mode, without isolation and with network", () => {
