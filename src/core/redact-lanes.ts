@@ -12,6 +12,8 @@ export interface Lane {
   read(piece: string, at: number): Span[];
   /** What is read from here on may be the beginning of a literal. */
   readonly undecidedFrom: number;
+  /** Nothing more comes. */
+  end?(): Span[];
 }
 
 const NONE = -1;
@@ -23,7 +25,7 @@ const JSON_ESCAPES = new Map(
 );
 
 /** The state of an automaton, and where in the text each of the last symbols began. */
-class Track {
+export class Track {
   readonly #automaton: LiteralAutomaton;
   readonly #starts: Float64Array;
   #found: Span[] = [];
@@ -55,6 +57,11 @@ class Track {
     const { classes, table, width } = this.#automaton;
     this.#state = table[this.#state * width + (classes[symbol] as number)] as number;
     if (this.#state !== 0) this.#note(start, end);
+  }
+
+  /** What comes next has nothing to do with what came before. */
+  reset(): void {
+    this.#state = 0;
   }
 
   /** What was found since it was last asked for. */

@@ -1,4 +1,5 @@
 /** Keeps secrets that we know (keys, tokens) out of what tools say: out of the model's sight, the screen, the events and the session. */
+import { dumpLane, mayHoldDump } from "./dump-lane.ts";
 import { createLiteralAutomaton, type LiteralAutomaton, type Reading } from "./literal-automaton.ts";
 import { directLane, jsonLane, percentLane, type Lane, type Span } from "./redact-lanes.ts";
 import { toSecretForms } from "./secret-forms.ts";
@@ -26,7 +27,7 @@ const BASE64: Reading = {
   skipped: "\r\n",
 };
 
-/** In either case, on lines of any length, and with spaces or colons between the digits, as `xxd` and `od` print them. */
+/** In either case, on lines of any length, and with spaces or colons between the digits. */
 const HEX: Reading = {
   same: ["A", "B", "C", "D", "E", "F"].map((digit) => [digit, digit.toLowerCase()] as const),
   skipped: "\r\n :",
@@ -40,7 +41,7 @@ export const NO_REDACTION: Redactor = {
 
 /**
  * Puts `[redacted]` in the place of each secret: as it is, in percent-encoding, with the escapes of JSON, in base64 (also of a text
- * around it) and in hexadecimal. A secret of several lines is looked for line by line. Secrets of fewer than 6 characters and common
+ * around it), in hexadecimal, and as `xxd`, `hexdump -C` and `od` print bytes. A secret of several lines is looked for line by line. Secrets of fewer than 6 characters and common
  * words are left alone, and of more than 12,000 characters of secrets the longest ones. Takes time in proportion to the text.
  */
 export function createRedactor(secrets: readonly string[]): Redactor {
@@ -78,6 +79,7 @@ function createLanes({ plain, base64, hex }: Automata, text: string | undefined)
     directLane(hex),
     ...(text === undefined || text.includes("%") ? [percentLane(plain)] : []),
     ...(text === undefined || text.includes("\\") ? [jsonLane(plain)] : []),
+    ...(text === undefined || mayHoldDump(text) ? [dumpLane({ plain, hex })] : []),
   ];
 }
 
@@ -115,6 +117,10 @@ function createStream(lanes: readonly Lane[]): RedactedStream {
       spans.sort((a, b) => a.start - b.start);
       return giveOut(Math.min(given + held.length, ...lanes.map((lane) => lane.undecidedFrom)));
     },
-    end: () => giveOut(given + held.length),
+    end() {
+      spans = [...spans, ...lanes.flatMap((lane) => lane.end?.() ?? [])];
+      spans.sort((a, b) => a.start - b.start);
+      return giveOut(given + held.length);
+    },
   };
 }

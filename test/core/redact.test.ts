@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRedactor, type Redactor } from "../../src/core/redact.ts";
@@ -81,6 +82,50 @@ describe("a known secret", () => {
     expect(other.text(pem)).toBe(redacted);
     expect(other.text(JSON.stringify({ key: pem }))).toBe(JSON.stringify({ key: redacted }));
     for (const line of lines.slice(0, 2)) expect(other.text(`  "${line}" +`)).toBe('  "[redacted]" +');
+  });
+});
+
+describe("a known secret as programs for looking at bytes print it", () => {
+  const LONG = "sk-live-0123456789abcdefGHIJKLMNOPQRSTUV~!";
+  const long = createRedactor([LONG]);
+
+  it.each([
+    "xxd",
+    "xxd -c 40",
+    "xxd -u -g 1",
+    "hexdump -C",
+    "hexdump -c",
+    "od -c",
+    "od -A x -c",
+    "od -b",
+    "od -t x1",
+    "od -A x -t x1z",
+  ])("is replaced in what %s prints, wherever it begins and in any pieces", (command) => {
+    const [program = "", ...options] = command.split(" ");
+    for (const before of ["", "a", "key = '", "0123456789012345", "deadbeef deadbeef deadbe"]) {
+      const input = `${before}${LONG} and more text after it, which stays`;
+      const dump = execFileSync(program, options, { input, encoding: "latin1" });
+      const redacted = long.text(dump);
+      expect(redacted).toContain("[redacted]");
+      // Of neither the numbers nor the characters is more left than comes from the text around.
+      const letters = redacted.replaceAll("[redacted]", "").replaceAll(/[^\x21-\x7e]/g, "");
+      for (const part of ["sk-live", "0123456789abcdefG", "GHIJKL", "TUV~!", hex("sk-live"), hex("TUV~!")])
+        expect(letters.toLowerCase()).not.toContain(part.toLowerCase());
+      expect(inPieces(long, dump.split(""))).toBe(redacted);
+      expect(inPieces(long, dump.match(/[^]{1,7}/g) ?? [])).toBe(redacted);
+      expect(long.text(dump.trimEnd())).toBe(redacted.trimEnd());
+      const other = createRedactor(["no such key here"]);
+      expect(other.text(dump)).toBe(dump);
+    }
+  });
+
+  it("and lines that only begin so are given out with their end", () => {
+    const stream = long.stream();
+    expect(stream.push("1234567 files\n123")).toBe("1234567 files\n123");
+    expect(stream.push("4567 more")).toBe("4567 ");
+    expect(stream.push("\n")).toBe("more\n");
+    expect(stream.push("deadbeef: ")).toBe("deadbeef: ");
+    expect(stream.push("x".repeat(2_000))).toBe("x".repeat(2_000));
   });
 });
 
