@@ -93,12 +93,15 @@ function lookForRepositories(root: string, workspace: Watched): void {
   workspace.known = new Map(now.map((each) => [each.path, each]));
 }
 
-/** Files that editors obey, and what leads the root's own repository elsewhere. Returns the second look. */
+/** `AGENTS.md` is ordinary documentation too, which commands such as `git checkout` replace: it is watched and not pinned. */
+const WATCHED_FILES: readonly string[] = [...OBEYED_FILES, "AGENTS.md"];
+
+/** Files that editors or the agent obey, and what leads the root's own repository elsewhere. Returns the second look. */
 function lookAtPlaces(root: string): () => string[] {
-  const before = OBEYED_FILES.map((path) => toState(look(`${root}/${path}`)));
+  const before = WATCHED_FILES.map((path) => toState(look(`${root}/${path}`)));
   const folders = findCommonFolders(root);
   return () => {
-    const files = OBEYED_FILES.flatMap((path, index) => {
+    const files = WATCHED_FILES.flatMap((path, index) => {
       const state = toState(look(`${root}/${path}`));
       return state === before[index] || state === "" ? [] : [tellOfFile(path, before[index] === "")];
     });
@@ -158,7 +161,10 @@ function toState(stats: Stats | undefined): string {
 }
 
 function tellOfFile(path: string, isNew: boolean): string {
-  return `The command ${isNew ? "made" : "changed"} \`${path}\`, which editors and shells obey. Look at it before you open the folder.`;
+  const what = `The command ${isNew ? "made" : "changed"} \`${path}\``;
+  return path.endsWith(".md")
+    ? `${what}, with which every conversation here starts. Look at it before you start one.`
+    : `${what}, which editors and shells obey. Look at it before you open the folder.`;
 }
 
 function disarm(root: string, { path, kind }: Repository): string[] {

@@ -35,10 +35,15 @@ export function toPinKey(pins: readonly Pin[]): string {
   return JSON.stringify(rows.filter(([path]) => path !== "."));
 }
 
-/** Files that editors and shells run or take orders from when the workspace is opened. Only those that are there can be pinned. */
+/**
+ * Files that editors and shells run or take orders from when the workspace is opened, and the agent's own memory. Only those that are
+ * there can be pinned.
+ */
 export const OBEYED_FILES: readonly string[] = [
   ".envrc",
   ".idea",
+  ".lmagent.md",
+  ".soul.md",
   ".vscode/launch.json",
   ".vscode/settings.json",
   ".vscode/tasks.json",

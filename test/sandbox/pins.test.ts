@@ -76,9 +76,12 @@ describe("pins", () => {
 
   it("hold files that editors obey, with the folders above them", () => {
     for (const path of [".envrc", ".vscode/tasks.json", ".vscode/other.json", ".idea/x.xml"]) put(path);
+    for (const path of [".lmagent.md", ".soul.md", "AGENTS.md"]) put(path);
     expect(describePins().slice(1)).toEqual([
       "read file .envrc",
       "read folder .idea",
+      "read file .lmagent.md",
+      "read file .soul.md",
       "write folder .vscode",
       "read file .vscode/tasks.json",
     ]);
@@ -204,6 +207,21 @@ function guarded(body: () => void): string[] {
 }
 
 describe("what a command leaves", () => {
+  it("is told when every later conversation starts with it", () => {
+    put("AGENTS.md", "of the user");
+    const said = guarded(() => {
+      put("AGENTS.md", "of the user, and more");
+      put(".lmagent.md");
+      put(".soul.md");
+      put("docs/AGENTS.md");
+    });
+    expect(said).toEqual([
+      "The command made `.lmagent.md`, with which every conversation here starts. Look at it before you start one.",
+      "The command made `.soul.md`, with which every conversation here starts. Look at it before you start one.",
+      "The command changed `AGENTS.md`, with which every conversation here starts. Look at it before you start one.",
+    ]);
+  });
+
   it("is nothing to tell of when it is ordinary", () => {
     putRepository("of-user/.git", "[core]\n\tpager = less\n");
     put(".envrc", "of the user");
