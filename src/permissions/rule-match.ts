@@ -4,14 +4,17 @@ import { parseShellLine, type ShellLine } from "../core/shell-line.ts";
 import { findsCommand } from "../core/shell-search.ts";
 import { isLiteral, matchesPath, matchesText, toRootRelative } from "./pattern.ts";
 import type { Rule } from "./rule.ts";
-import { FILES, fitsTool } from "./rule-tools.ts";
+import { FILES, fitsTool, isAboutFiles, isAboutReading } from "./rule-tools.ts";
 import { coversLine } from "./shell-cover.ts";
+import { namesFile, toNamedFiles, type NamedFiles } from "./shell-paths.ts";
 
 /** What of a call rules look at. */
 export interface RuleTarget {
   tool: string;
   /** For `shell`. */
   line?: ShellLine;
+  /** For `shell`: what may be files. */
+  named?: NamedFiles;
   /** Files that the call is about, as names from the workspace's root; `undefined` stands for one that leads out of it. */
   paths?: readonly (string | undefined)[];
   /** Of a tool whose text can change. */
@@ -31,11 +34,16 @@ export function toTarget({ tool, input, preview }: PermissionCall, root: string)
   const line = preview.command ?? (typeof command === "string" ? command : "");
   return {
     tool,
-    ...(tool === "shell" ? { line: parseShellLine(line) } : {}),
+    ...(tool === "shell" ? toShellTarget(line, root) : {}),
     ...(files.length > 0 ? { paths: files } : {}),
     ...(preview.version === undefined ? {} : { version: preview.version }),
     texts: textsOf(input, MAX_LEVELS),
   };
+}
+
+function toShellTarget(command: string, root: string): Pick<RuleTarget, "line" | "named"> {
+  const line = parseShellLine(command);
+  return { line, named: toNamedFiles(line, root) };
 }
 
 function textsOf(value: unknown, levels: number): string[] {
@@ -45,7 +53,8 @@ function textsOf(value: unknown, levels: number): string[] {
 }
 
 /** For rules that ask or deny: whether anything in the call fits. */
-export function firesOn(rule: Rule, { tool, line, paths, texts }: RuleTarget): boolean {
+export function firesOn(rule: Rule, { tool, line, named, paths, texts }: RuleTarget): boolean {
+  if (named !== undefined && firesOnNamed(rule, named)) return true;
   if (!fitsTool(rule.tool, tool)) return false;
   const { prefix, pattern } = rule;
   if (prefix !== undefined && line !== undefined && hasWords(line, prefix)) return true;
@@ -56,6 +65,12 @@ export function firesOn(rule: Rule, { tool, line, paths, texts }: RuleTarget): b
     about.some((path) => matchesPath(pattern, path, loose)) ||
     texts.some((text) => matchesText(pattern, text, loose) || matchesPath(pattern, text, loose))
   );
+}
+
+/** Whether a rule about files means one that is named in a command. What is only about changes lets commands read. */
+function firesOnNamed({ tool, pattern }: Rule, { all, changed }: NamedFiles): boolean {
+  if (pattern === undefined || !isAboutFiles(tool)) return false;
+  return namesFile(pattern, isAboutReading(tool) ? all : changed);
 }
 
 /** The words in this order, anywhere in the line. */
