@@ -46,7 +46,8 @@ export function createOutputPipes(): OutputPipes {
         const pair = openPair(kept, owner, release);
         if (pair !== undefined) return pair;
       }
-      const made = await makePipes();
+      const [made, ...others] = await makePipes();
+      for (const each of others) release(each, true);
       return made && openPair(made, owner, release);
     },
     close() {
@@ -56,16 +57,27 @@ export function createOutputPipes(): OutputPipes {
   };
 }
 
-async function makePipes(): Promise<Kept | undefined> {
-  if (process.platform !== "linux") return undefined;
+/** For a command and the sandbox that waits for the next one. Made at once, so that an agent that is killed later leaves no folder. */
+const MADE_AT_ONCE = 2;
+
+/** Empty where the system gives no such pipes. */
+async function makePipes(): Promise<Kept[]> {
+  if (process.platform !== "linux") return [];
   let folder: string | undefined;
+  const made: Kept[] = [];
   try {
     folder = await mkdtemp(join(tmpdir(), "lmagent-pipes-"));
-    const paths = [join(folder, "out"), join(folder, "err")] as const;
-    await promisify(execFile)("/usr/bin/mkfifo", ["-m", "600", ...paths], { env: {} });
-    return [openSync(paths[0], READ), openSync(paths[1], READ)];
+    const pairs: [string, string][] = [];
+    for (let count = 0; count < MADE_AT_ONCE; count += 1) {
+      const place = join(folder, String(count));
+      pairs.push([`${place}-out`, `${place}-err`]);
+    }
+    await promisify(execFile)("/usr/bin/mkfifo", ["-m", "600", ...pairs.flat()], { env: {} });
+    for (const [out, err] of pairs) made.push([openSync(out, READ), openSync(err, READ)]);
+    return made;
   } catch {
-    return undefined;
+    for (const each of made) closeAll(each);
+    return [];
   } finally {
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   }

@@ -60,7 +60,7 @@ async function readAgeMs(sandbox: Sandbox, options: SandboxRunOptions = {}): Pro
 }
 
 /** Each has its own pipes and is at another time. */
-const withoutNames = (said: string): string => said.replaceAll(/-pipes-\w+|\d\d:\d\d|pipe:.*/g, "");
+const withoutNames = (said: string): string => said.replaceAll(/-pipes-\S+|\d\d:\d\d|pipe:.*/g, "");
 
 /** More than a new sandbox has behind it when its command starts, less than `waitForSpare` waits. */
 const WAITED_MS = 250;
