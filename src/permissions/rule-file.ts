@@ -1,7 +1,7 @@
 /** Reads the files that hold rules. Those of administrator and user stop the start when they cannot be relied on. */
 import { AgentError, errorMessage } from "../core/errors.ts";
-import { failedExample, invalidRules, parseRules, type Rule, type RuleSource } from "./rule.ts";
-import { findFailedExample } from "./rule-match.ts";
+import { faultyRule, invalidRules, parseRules, type Rule, type RuleSource } from "./rule.ts";
+import { findFault } from "./rule-match.ts";
 import { readRuleText } from "./rule-text.ts";
 
 /** A list of rules has three levels of its own; the rest is for lists of examples written over several lines. */
@@ -16,8 +16,8 @@ export async function readRuleFile(source: RuleSource): Promise<Rule[]> {
   if (text === undefined) return [];
   const rules = parseRules(await parseYaml(text, source), source);
   for (const rule of rules) {
-    const failed = findFailedExample(rule);
-    if (failed !== undefined) throw failedExample(source, rule, failed);
+    const fault = findFault(rule);
+    if (fault !== undefined) throw faultyRule(source, rule, fault);
   }
   return rules;
 }

@@ -114,14 +114,23 @@ function allows({ pattern }: Rule, { paths, texts }: RuleTarget, namedOnly: bool
   return !namedOnly && texts.length > 0 && texts.every((text) => matchesText(pattern, text, strict));
 }
 
-/** What is wrong with the first example that the rule does not treat as it says; `undefined` when all hold. */
-export function findFailedExample(rule: Rule): string | undefined {
+/** What is wrong with a rule: an example that it does not treat as it says, or that it allows nothing. */
+export function findFault(rule: Rule): string | undefined {
   const missed = rule.matchExamples.find((example) => !fitsExample(rule, example));
   if (missed !== undefined) return `does not match its example \`${missed}\``;
   const caught = rule.notMatchExamples.find((example) => fitsExample(rule, example));
-  return caught === undefined
-    ? undefined
-    : `matches \`${caught}\`, which is one of its \`not_match_examples\``;
+  if (caught !== undefined) return `matches \`${caught}\`, which is one of its \`not_match_examples\``;
+  const { prefix = [] } = rule;
+  return allowsNothing(rule)
+    ? `can never allow anything: \`${prefix.join(" ")}\` is asked about whatever follows it, since it runs its arguments, deletes, or needs its command or script in the rule`
+    : undefined;
+}
+
+/** With nothing, a file, or a plain script after it, every start of a command that can be allowed is allowed. */
+function allowsNothing({ decision, layer, prefix }: Rule): boolean {
+  if (prefix === undefined || decision !== "allow" || layer === "workspace") return false;
+  const start = prefix.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  return ["", " x", " -n 1p"].every((end) => !coversLine([prefix], parseShellLine(start + end)));
 }
 
 function fitsExample(rule: Rule, example: string): boolean {

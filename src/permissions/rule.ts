@@ -195,7 +195,7 @@ export function invalidRules({ file }: RuleSource, what: string): AgentError {
   );
 }
 
-export function failedExample({ file }: RuleSource, rule: Rule, what: string): AgentError {
+export function faultyRule({ file }: RuleSource, rule: Rule, what: string): AgentError {
   const number = Number(rule.id.split(":")[1]);
   return new AgentError("config_invalid", `Rule ${number} of \`${file}\` ${what}. ${WAY_OUT}.`, {
     data: { path: file, rule: number },

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { AgentError } from "../../src/core/errors.ts";
@@ -84,6 +84,56 @@ describe("files of rules", () => {
     const { message } = await failure(folder);
     expect(message).toContain(`Rule 2 of \`${join(folder, "home", "permissions.yaml")}\``);
     expect(message).toContain(example);
+  });
+
+  it.each([
+    "find . -delete",
+    "find . -exec rm",
+    "sed -i",
+    "git",
+    "npm",
+    "python3",
+    "bash -c",
+    "sudo npm test",
+    "xargs",
+    "cmake -E",
+  ])("stop the start when a rule allows %j, which no rule can", async (match) => {
+    const file = `rules:\n  - {tool: shell, match: ${match}, decision: allow}\n`;
+    expect((await failure(makeFolder({ "home/permissions.yaml": file }))).message).toContain(
+      "can never allow",
+    );
+    const deny = file.replace("allow", "deny");
+    expect((await load(makeFolder({ "home/permissions.yaml": deny }))).rules).toHaveLength(1);
+  });
+
+  it.each([
+    "find",
+    "sed",
+    "sed -i s/a/b/",
+    "tar",
+    "make",
+    "make -f x.mk",
+    "rg --pre ./x",
+    "git reset --hard",
+    "git checkout",
+    "python3 x.py",
+    "awk '{print}'",
+    "npm run",
+    "uniq",
+    "go test",
+    "cmake --build",
+    "gradle test",
+    "poetry run pytest",
+    "docker ps",
+  ])("may allow %j", async (match) => {
+    const file = `rules:\n  - tool: shell\n    match: ${match}\n    decision: allow\n`;
+    expect((await load(makeFolder({ "home/permissions.yaml": file }))).rules).toHaveLength(1);
+  });
+
+  it("are as the documentation shows them", async () => {
+    const text = readFileSync(new URL("../../docs/permissions.md", import.meta.url), "utf8");
+    const [, example = ""] = /```yaml\n([^]*?)```/.exec(text) ?? [];
+    expect((await load(makeFolder({ "home/permissions.yaml": example }))).rules).toHaveLength(4);
   });
 
   it.each([
