@@ -9,8 +9,8 @@ interface DiffLine {
 }
 
 /** The lines of a unified diff, made safe and coloured. */
-export function toDiffLines(diff: string, style: Style, toSafe = toTerminalText): string[] {
-  return parseDiff(toSafe(diff)).map(({ kind, text }) => toDiffPaint(kind, style)(text));
+export function toDiffLines(diff: string, style: Style): string[] {
+  return parseDiff(toTerminalText(diff)).map(({ kind, text }) => toDiffPaint(kind, style)(text));
 }
 
 /** Added and removed lines: `+3 −1`. */

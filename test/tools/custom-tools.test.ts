@@ -389,3 +389,15 @@ function pause(durationMs: number): Promise<void> {
     setTimeout(resolve, durationMs);
   });
 }
+
+it("says with each call which text would run", async () => {
+  await using place = await openPlace("process");
+  const versionOf = async (text: string): Promise<string | undefined> => {
+    await using tool = openTool(text, place.sandbox);
+    return (await tool.preview({ what: "x" })).version;
+  };
+  const one = await versionOf("export default () => 1;");
+  expect(one).toMatch(/^[0-9a-f]{64}$/);
+  expect(await versionOf("export default () => 1;")).toBe(one);
+  expect(await versionOf("export default () => 2;")).not.toBe(one);
+});
