@@ -8,6 +8,7 @@ import { programName } from "./shell-runners.ts";
  */
 export function findsCommand(words: readonly string[], wanted: readonly string[]): boolean {
   const [program = "", second] = wanted;
+  const joined = second === undefined ? undefined : `${program.toLowerCase()}-${second}`;
   /** By count of wanted words that were found: whether that is so, and whether a value of an option may follow. */
   const reached: (Reached | undefined)[] = [];
   for (const word of words) {
@@ -18,7 +19,7 @@ export function findsCommand(words: readonly string[], wanted: readonly string[]
       reached[count] = stay(state, word, wanted[count]!);
     }
     if (fitsProgram(word, program)) reached[1] = "found";
-    else if (second !== undefined && programName(word) === `${program.toLowerCase()}-${second}`)
+    else if (joined !== undefined && word.length >= joined.length && programName(word) === joined)
       reached[2] = "found";
     if (reached[wanted.length] !== undefined) return true;
   }
@@ -44,5 +45,9 @@ export function mayTakeValue(word: string): boolean {
 }
 
 function fitsProgram(word: string, program: string): boolean {
-  return word === program || (!program.includes("/") && programName(word) === program.toLowerCase());
+  if (word === program) return true;
+  // Most words are too short, and this is asked about every one of them for every rule.
+  return (
+    word.length >= program.length && !program.includes("/") && programName(word) === program.toLowerCase()
+  );
 }
