@@ -2,7 +2,7 @@
  * What a command may leave in a workspace for other programs to obey. What is there when a command starts is pinned by the sandbox; this
  * looks at what it made anew: a repository is disarmed, and files that editors obey are told of.
  */
-import { lstatSync, type Stats } from "node:fs";
+import { lstatSync, statSync, type Stats } from "node:fs";
 import { resolve } from "node:path";
 import { SANDBOX_ROOT, type SandboxResult } from "../core/sandbox.ts";
 import { openFolder, openFolderBelow } from "./folder-handle.ts";
@@ -98,11 +98,11 @@ const WATCHED_FILES: readonly string[] = [...OBEYED_FILES, "AGENTS.md"];
 
 /** Files that editors or the agent obey, and what leads the root's own repository elsewhere. Returns the second look. */
 function lookAtPlaces(root: string): () => string[] {
-  const before = WATCHED_FILES.map((path) => toState(look(`${root}/${path}`)));
+  const before = WATCHED_FILES.map((path) => stateOf(`${root}/${path}`));
   const folders = findCommonFolders(root);
   return () => {
     const files = WATCHED_FILES.flatMap((path, index) => {
-      const state = toState(look(`${root}/${path}`));
+      const state = stateOf(`${root}/${path}`);
       return state === before[index] || state === "" ? [] : [tellOfFile(path, before[index] === "")];
     });
     const leading = findCommonFolders(root).filter((path) => !folders.includes(path));
@@ -146,16 +146,21 @@ export function withWarnings(result: SandboxResult, warnings: readonly string[])
   return { ...result, warnings: [...(result.warnings ?? []), ...warnings] };
 }
 
-function look(path: string): Stats | undefined {
+function look(path: string, see: typeof lstatSync = lstatSync): Stats | undefined {
   try {
-    return lstatSync(path, { throwIfNoEntry: false });
+    return see(path, { throwIfNoEntry: false });
   } catch {
     // Such as a file where a folder would have to be.
     return undefined;
   }
 }
 
-/** Different when a file was written or replaced; empty when it is not there. */
+/** Different when a file, or what it is a link to, was written or replaced; empty when it is not there. */
+function stateOf(path: string): string {
+  const stats = look(path);
+  return stats?.isSymbolicLink() ? `${toState(stats)} ${toState(look(path, statSync))}` : toState(stats);
+}
+
 function toState(stats: Stats | undefined): string {
   return stats === undefined ? "" : `${stats.ino} ${stats.size} ${stats.mtimeMs} ${stats.ctimeMs}`;
 }

@@ -207,6 +207,15 @@ function guarded(body: () => void): string[] {
 }
 
 describe("what a command leaves", () => {
+  it("is told also of a file that such a name is a link to", () => {
+    put("CLAUDE.md", "of the user");
+    symlinkSync("CLAUDE.md", join(root, "AGENTS.md"));
+    expect(guarded(() => put("CLAUDE.md", "of the user, and more"))).toEqual([
+      expect.stringContaining("The command changed `AGENTS.md`"),
+    ]);
+    expect(guarded(() => put("other.md"))).toEqual([]);
+  });
+
   it("is told when every later conversation starts with it", () => {
     put("AGENTS.md", "of the user");
     const said = guarded(() => {
