@@ -22,16 +22,6 @@ import type { TodoList } from "./todo-list.ts";
 import { createTodoUpdateTool } from "./todo-update.ts";
 import { createWriteTool } from "./write.ts";
 
-export {
-  createCustomTool,
-  CUSTOM_PREFIX,
-  parseDeclaration,
-  readDeclaration,
-  type CustomTool,
-  type CustomToolOptions,
-  type ToolDeclaration,
-  type ToolSource,
-} from "./custom/index.ts";
 export { isHarmlessCommand } from "../core/harmless-command.ts";
 export { createTodoList, type TodoList } from "./todo-list.ts";
 
