@@ -82,6 +82,8 @@ export function watchGit(): (word: string) => string | undefined {
 
 function describe(command: string, word?: string): string {
   if (command === "push") return "`git push` hands work to others";
+  if (command === "checkout" && word?.startsWith("-") === false)
+    return `\`git checkout ${word.slice(0, 40)}\` throws work away if that is a file; \`git switch\` takes branches only`;
   return `\`git ${command}${word === undefined ? "" : ` ${word.slice(0, 40)}`}\` throws work away`;
 }
 

@@ -97,6 +97,13 @@ describe("a line that is risky", () => {
   );
 });
 
+describe("a name after git checkout", () => {
+  it("is told to be no risk where it can only be a branch", () => {
+    expect(riskOf("git checkout main")).toContain("`git switch` takes branches only");
+    expect(riskOf("git checkout -f main")).not.toContain("switch");
+  });
+});
+
 describe("words of a command", () => {
   it("are found wherever options and their values stand between them", () => {
     const option = fc.constantFrom(["-x"], ["--long=value"], ["-C", "push"], ["--name", "value"], []);
