@@ -29,6 +29,21 @@ async function inspectOver(workspace: string): Promise<ContainerInspectInfo> {
   return engine.getContainer(names[0]!.slice(1)).inspect();
 }
 
+describe.skipIf(typeof found === "string")("repositories below the root", () => {
+  it("keep their settings and hooks, whoever made them", async () => {
+    await using box = await openBox(docker);
+    execFileSync("git", ["init", "-q", `${box.workspace}/theirs`]);
+    execFileSync("chown", ["-R", `--reference=${box.workspace}`, `${box.workspace}/theirs`]);
+    await box.run("git init -q ours");
+    for (const name of ["theirs", "ours"]) {
+      const set = await box.run(`git -C ${name} config core.fsmonitor /workspace/x`);
+      expect(set.exitCode, name).not.toBe(0);
+      expect((await box.run(`echo x > ${name}/.git/hooks/pre-commit`)).exitCode, name).not.toBe(0);
+      expect((await box.run(`cd ${name} && git commit -q --allow-empty -m x`)).exitCode, name).toBe(0);
+    }
+  });
+});
+
 /** The limit that holds inside, in both versions of control groups. */
 const READ_LIMIT =
   "cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes";

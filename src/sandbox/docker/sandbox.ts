@@ -10,7 +10,7 @@ import {
   type SandboxRunOptions,
 } from "../../core/sandbox.ts";
 import { toCleanEnvironment } from "../environment.ts";
-import { guardWorkspace, withWarnings } from "../git-guard.ts";
+import { runGuarded, startGuarded, withWarnings } from "../git-guard.ts";
 import { MAX_PROCESSES, toProgram, toRunLimits } from "../run-limits.ts";
 import { openWorkspaceRoot, toWorkingFolder, type WorkspaceRoot } from "../workspace-root.ts";
 import type { ExecEnd, ExecRequest } from "./executor.ts";
@@ -68,7 +68,9 @@ class DockerSandbox implements Sandbox {
     const started = performance.now();
     if (leave === undefined) return toAborted(started);
     try {
-      return await this.#runNow(request, { ...options, signal, started });
+      return await runGuarded(this.#root.path, ({ repositories }) =>
+        this.#runNow(request, { ...options, signal, started, repositories }),
+      );
     } finally {
       leave();
     }
@@ -82,10 +84,12 @@ class DockerSandbox implements Sandbox {
     const { memoryMb } = toRunLimits(options);
     this.#throwIfClosed();
     const { image } = await this.#workplace.connect();
-    const { finish } = guardWorkspace(this.#root.path);
-    const container = await this.#workplace.openApart(randomBytes(6).toString("hex"), memoryMb);
+    const slot = randomBytes(6).toString("hex");
     const { signal } = options;
-    const service = await startService(container, { ...request, signal, finish, shell: image.shell });
+    const service = await startGuarded(this.#root.path, async ({ repositories, finish }) => {
+      const container = await this.#workplace.openApart({ slot, memoryMb, repositories });
+      return startService(container, { ...request, signal, finish, shell: image.shell });
+    });
     this.#services.add(service);
     void service.ended.then(() => this.#services.delete(service));
     if (this.#closing.signal.aborted) await service[Symbol.asyncDispose]();
@@ -122,17 +126,15 @@ class DockerSandbox implements Sandbox {
 
   async #runNow(
     request: ExecRequest,
-    options: SandboxRunOptions & { signal: AbortSignal; started: number },
+    options: SandboxRunOptions & { signal: AbortSignal; started: number; repositories: readonly string[] },
   ): Promise<SandboxResult> {
     const { timeoutMs, memoryMb } = toRunLimits(options);
-    const place = await this.#workplace.enter();
+    const place = await this.#workplace.enter(options.repositories);
     if (options.signal.aborted) return toAborted(options.started);
     await this.#setMemory(place, memoryMb);
-    const workspace = guardWorkspace(this.#root.path);
     using guard = guardCommand(place.container, { timeoutMs, signal: options.signal });
     const end = await Promise.race([place.executor.exec(request), guard.failed]).catch((thrown: unknown) => {
       this.#abandon();
-      workspace.finish();
       throw thrown;
     });
     // It may have ended by itself just then; its runner has not.
@@ -146,7 +148,7 @@ class DockerSandbox implements Sandbox {
     if (end.type === "no_folder") throw toMissingFolder(request.cwd);
     const durationMs = performance.now() - options.started;
     const result = { ...toCode(end, stopped), ...(stopped === undefined ? {} : { stopped }), durationMs };
-    return withWarnings(result, [...toWarnings(end), ...workspace.finish()]);
+    return withWarnings(result, toWarnings(end));
   }
 
   async #setMemory(place: Place, memoryMb: number): Promise<void> {

@@ -56,11 +56,12 @@ export class Workplace {
 
   /**
    * A container as it has to be now, with a way in. One that was made of anything else, or that has ended, is removed and made
-   * again. Throws `AgentError` `sandbox_unavailable`, `workspace_invalid`.
+   * again. `repositories`: where in the workspace there are some, as `guardWorkspace` finds them. Throws `AgentError`
+   * `sandbox_unavailable`, `workspace_invalid`.
    */
-  async enter(): Promise<Place> {
+  async enter(repositories: readonly string[]): Promise<Place> {
     const state = await this.connect();
-    const plan = this.#toPlan(state);
+    const plan = this.#toPlan(state, repositories);
     const specification = this.#toSpecification(plan);
     const place = this.#place;
     const isRight = place?.container.hash === specification.hash && place.container.events.isOpen();
@@ -94,11 +95,16 @@ export class Workplace {
   }
 
   /** A container of its own, made in the same way. Its owner has to remove it. */
-  async openApart(slot: string, memoryMb: number): Promise<SandboxContainer> {
+  async openApart(options: {
+    slot: string;
+    memoryMb: number;
+    repositories: readonly string[];
+  }): Promise<SandboxContainer> {
+    const { slot, memoryMb, repositories } = options;
     const state = await this.connect();
-    const plan = { ...this.#toPlan(state), memoryMb };
-    const options = { specification: toSpecification(plan), workspace: plan.workspace, slot };
-    const { container, executor } = await openPlace(state, plan, options);
+    const plan = { ...this.#toPlan(state, repositories), memoryMb };
+    const apart = { specification: toSpecification(plan), workspace: plan.workspace, slot };
+    const { container, executor } = await openPlace(state, plan, apart);
     executor.close();
     return container;
   }
@@ -115,7 +121,7 @@ export class Workplace {
     return undefined;
   }
 
-  #toPlan({ image, facts }: EngineState): ContainerPlan {
+  #toPlan({ image, facts }: EngineState, repositories: readonly string[]): ContainerPlan {
     const { root, network } = this.#options;
     const { uid, gid } = root.check();
     const { dev, ino } = statSync(root.path);
@@ -123,7 +129,7 @@ export class Workplace {
       workspace: root.path,
       user: { uid, gid },
       root: { dev, ino },
-      pins: readPins(root.path),
+      pins: readPins(root.path, repositories),
       image,
       network,
       facts,
