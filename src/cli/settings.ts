@@ -49,6 +49,8 @@ export interface SettingFlags {
   maxIterations?: string;
   maxTime?: string;
   sandbox?: string;
+  /** What `sandbox run` calls it. */
+  backend?: string;
   network?: string;
   allowUnsandboxed?: boolean;
 }
@@ -127,7 +129,8 @@ type SandboxSettings = Pick<
 
 /** What other programs set and read too is a fact of the environment and never taken from a file of ours. */
 function toSandboxSettings(flags: SettingFlags, env: NodeJS.ProcessEnv, find: Find): SandboxSettings {
-  const sandbox = find(flags.sandbox, "sandbox", "LMAGENT_SANDBOX");
+  const sandboxFlag = flags.backend === undefined ? "sandbox" : "backend";
+  const sandbox = find(flags[sandboxFlag], sandboxFlag, "LMAGENT_SANDBOX");
   const network = find(flags.network, "network", "LMAGENT_NETWORK");
   const image = find(undefined, "", "LMAGENT_SANDBOX_IMAGE");
   const dockerHost = env["DOCKER_HOST"];

@@ -111,7 +111,7 @@ describe("lmagent sandbox run", () => {
     [["--timeout", ""], /`--timeout` is ``/],
     [["--memory", "-64"], /`--memory` is `-64`.*from 64 to 2048/],
     [["--memory", "much"], /`--memory` is `much`/],
-    [["--backend", "chroot"], /`--sandbox` is `chroot`|chroot.*docker, bubblewrap, seatbelt, process/],
+    [["--backend", "chroot"], /`--backend` is `chroot`.*docker, bubblewrap, seatbelt, process/],
     [["--network", "host"], /`--network` is `host`.*none, bridge/],
   ])("refuses %j before anything runs", async (flags, message) => {
     using place = createTestedPlace();

@@ -11,7 +11,6 @@ import { readSettings, type Settings } from "../settings.ts";
 import { toChooseOptions, toLabel } from "../workspace-sandbox.ts";
 
 export interface SandboxFlags extends TaskFlags {
-  backend?: string;
   timeout?: string;
   memory?: string;
 }
@@ -80,12 +79,7 @@ function printRow(name: string, text: string): void {
 }
 
 function readSandboxSettings(flags: SandboxFlags): Promise<Settings> {
-  const { backend } = flags;
-  return readSettings(
-    { ...flags, ...(backend === undefined ? {} : { sandbox: backend }) },
-    process.env,
-    process.cwd(),
-  );
+  return readSettings(flags, process.env, process.cwd());
 }
 
 /** Ctrl-C ends what runs, in order. */
