@@ -2,13 +2,13 @@
  * What a command may leave in a workspace for other programs to obey. What is there when a command starts is pinned by the sandbox; this
  * looks at what it made anew: a repository is disarmed, and files that editors obey are told of.
  */
-import { lstatSync, statSync, type Stats } from "node:fs";
 import { resolve } from "node:path";
 import { SANDBOX_ROOT, type SandboxResult } from "../core/sandbox.ts";
 import { openFolder, openFolderBelow } from "./folder-handle.ts";
 import { disarmRepository, takeAway } from "./git-disarm.ts";
-import { OBEYED_FILES, readSmallFile } from "./pins.ts";
+import { readSmallFile } from "./pins.ts";
 import { createRepositoryIndex, type Repository, type RepositoryIndex } from "./repository-index.ts";
+import { lookAtFiles } from "./watched-files.ts";
 
 /** What can be told of one command; more would be noise. */
 const MAX_WARNINGS = 8;
@@ -93,20 +93,13 @@ function lookForRepositories(root: string, workspace: Watched): void {
   workspace.known = new Map(now.map((each) => [each.path, each]));
 }
 
-/** `AGENTS.md` is ordinary documentation too, which commands such as `git checkout` replace: it is watched and not pinned. */
-const WATCHED_FILES: readonly string[] = [...OBEYED_FILES, "AGENTS.md"];
-
-/** Files that editors or the agent obey, and what leads the root's own repository elsewhere. Returns the second look. */
+/** Files that other programs obey, and what leads the root's own repository elsewhere. Returns the second look. */
 function lookAtPlaces(root: string): () => string[] {
-  const before = WATCHED_FILES.map((path) => stateOf(`${root}/${path}`));
+  const lookAgain = lookAtFiles(root);
   const folders = findCommonFolders(root);
   return () => {
-    const files = WATCHED_FILES.flatMap((path, index) => {
-      const state = stateOf(`${root}/${path}`);
-      return state === before[index] || state === "" ? [] : [tellOfFile(path, before[index] === "")];
-    });
     const leading = findCommonFolders(root).filter((path) => !folders.includes(path));
-    return [...files, ...leading.flatMap((path) => removeCommonFolder(root, path))];
+    return [...lookAgain(), ...leading.flatMap((path) => removeCommonFolder(root, path))];
   };
 }
 
@@ -144,32 +137,6 @@ export async function startGuarded<T>(
 export function withWarnings(result: SandboxResult, warnings: readonly string[]): SandboxResult {
   if (warnings.length === 0) return result;
   return { ...result, warnings: [...(result.warnings ?? []), ...warnings] };
-}
-
-function look(path: string, see: typeof lstatSync = lstatSync): Stats | undefined {
-  try {
-    return see(path, { throwIfNoEntry: false });
-  } catch {
-    // Such as a file where a folder would have to be.
-    return undefined;
-  }
-}
-
-/** Different when a file, or what it is a link to, was written or replaced; empty when it is not there. */
-function stateOf(path: string): string {
-  const stats = look(path);
-  return stats?.isSymbolicLink() ? `${toState(stats)} ${toState(look(path, statSync))}` : toState(stats);
-}
-
-function toState(stats: Stats | undefined): string {
-  return stats === undefined ? "" : `${stats.ino} ${stats.size} ${stats.mtimeMs} ${stats.ctimeMs}`;
-}
-
-function tellOfFile(path: string, isNew: boolean): string {
-  const what = `The command ${isNew ? "made" : "changed"} \`${path}\``;
-  return path.endsWith(".md")
-    ? `${what}, with which every conversation here starts. Look at it before you start one.`
-    : `${what}, which editors and shells obey. Look at it before you open the folder.`;
 }
 
 function disarm(root: string, { path, kind }: Repository): string[] {

@@ -212,6 +212,7 @@ describe("what a command leaves", () => {
     symlinkSync("CLAUDE.md", join(root, "AGENTS.md"));
     expect(guarded(() => put("CLAUDE.md", "of the user, and more"))).toEqual([
       expect.stringContaining("The command changed `AGENTS.md`"),
+      expect.stringContaining("`CLAUDE.md`"),
     ]);
     expect(guarded(() => put("other.md"))).toEqual([]);
   });
@@ -229,6 +230,39 @@ describe("what a command leaves", () => {
       "The command made `.soul.md`, with which every conversation here starts. Look at it before you start one.",
       "The command changed `AGENTS.md`, with which every conversation here starts. Look at it before you start one.",
     ]);
+  });
+
+  it("is told when package managers, editors, git hooks, servers or other agents obey it", () => {
+    put(".npmrc", "of the user");
+    put(".github/workflows/test.yml");
+    put(".husky/_/pre-commit");
+    put(".zed/tasks.json");
+    expect(guarded(() => put("src/.npmrc"))).toEqual([]);
+    const said = guarded(() => {
+      put(".npmrc", "of the user, and more");
+      put(".mcp.json");
+      put(".cursor/mcp.json");
+      put(".vscode/mcp.json");
+      put(".github/workflows/test.yml", "on: push");
+      put(".husky/_/pre-commit", "evil");
+    });
+    expect(said.length).toBe(1);
+    expect([...said[0]!.matchAll(/`([^`]+)`/g)].map(([, name]) => name).toSorted()).toEqual([
+      ".cursor",
+      ".github/workflows",
+      ".husky",
+      ".mcp.json",
+      ".npmrc",
+      ".vscode/mcp.json",
+    ]);
+  });
+
+  it("is told in one line however many such files there are", () => {
+    const said = guarded(() => {
+      for (const path of [".npmrc", ".yarnrc", ".yarnrc.yml", ".mcp.json", ".bazelrc", ".gdbinit"]) put(path);
+      for (const path of [".exrc", ".vimrc", ".pdbrc", ".devcontainer/x/devcontainer.json"]) put(path);
+    });
+    expect(said).toEqual([expect.stringContaining(" and 2 more, which")]);
   });
 
   it("is nothing to tell of when it is ordinary", () => {
