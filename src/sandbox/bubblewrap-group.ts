@@ -17,7 +17,7 @@ function putInGroup(plan: ChildPlan): { plan: ChildPlan; remove: () => void } {
   });
   if (group === undefined) return { plan, remove: () => {} };
   const verdict = (): Verdict | undefined => group.verdict();
-  const entering = plan.user.uid === 0 ? group.toEntering(plan.argv) : undefined;
+  const entering = plan.user.uid === undefined ? undefined : group.toEntering(plan.argv, plan.user.uid);
   const own =
     entering === undefined
       ? { ...plan, verdict, onSpawn: (pid: number) => group.enter(pid) }
@@ -25,9 +25,15 @@ function putInGroup(plan: ChildPlan): { plan: ChildPlan; remove: () => void } {
   return { plan: own, remove: () => group.remove() };
 }
 
-/** Entering a group may take a while, so only those commands are put in one for which nothing else limits their processes. */
+/**
+ * Root makes groups and has its commands enter them at once, whoever they run as. Others would have theirs moved, which may take a while,
+ * and mostly cannot make any.
+ */
+const isOfRoot = ({ user }: ChildPlan): boolean => user.uid !== undefined;
+
+/** Runs it in a group where this process is root. */
 export async function superviseInGroup(plan: ChildPlan, options: SandboxRunOptions): Promise<ChildEnd> {
-  if (plan.maxProcesses === undefined) return supervise(plan, options);
+  if (!isOfRoot(plan)) return supervise(plan, options);
   const group = putInGroup(plan);
   try {
     return await supervise(group.plan, options);
@@ -38,7 +44,7 @@ export async function superviseInGroup(plan: ChildPlan, options: SandboxRunOptio
 
 /** Like `superviseInGroup`, for a command that is not known yet. */
 export async function prestartInGroup(plan: ChildPlan, before: string): Promise<PrestartedChild> {
-  const group = plan.maxProcesses === undefined ? { plan, remove: () => {} } : putInGroup(plan);
+  const group = isOfRoot(plan) ? putInGroup(plan) : { plan, remove: () => {} };
   try {
     const child = await prestart(group.plan, before);
     return {

@@ -4,7 +4,15 @@
  * Moving another process into a group waits for the kernel for some 5 to 20 ms, in which no process of the machine can start or end. A
  * thread that moves itself does not (`cgroup_procs_write_start` in the kernel's cgroup.c), which version 1 has a file for.
  */
-import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Verdict } from "./watch-tree.ts";
@@ -12,8 +20,11 @@ import type { Verdict } from "./watch-tree.ts";
 interface ControlGroup {
   /** Resolves when the process is in the group, with all that it starts from then on; also when that was not possible. */
   enter(pid: number): Promise<void>;
-  /** The program as one that enters the group first and at once, in its place; `undefined` where only `enter` can. For root. */
-  toEntering(argv: readonly string[]): string[] | undefined;
+  /**
+   * The program as one that enters the group first and at once, in its place; `undefined` where only `enter` can. For root, which then
+   * starts it as the user with this id.
+   */
+  toEntering(argv: readonly string[], uid: number): string[] | undefined;
   /** `memory` when the kernel has ended a process of the group for it. */
   verdict(): Verdict | undefined;
   /** Call it when the processes are gone. */
@@ -68,16 +79,33 @@ export function createControlGroup(
     async enter(pid) {
       await Promise.allSettled(folders.map((folder) => writeFile(`${folder}/cgroup.procs`, String(pid))));
     },
-    toEntering: (argv) =>
-      home.ownFile === undefined
-        ? undefined
-        : ["/bin/sh", "-c", ENTER, "sh", ...folders.map((each) => `${each}/${home.ownFile}`), "", ...argv],
+    toEntering(argv, uid) {
+      const { ownFile } = home;
+      if (ownFile === undefined || !folders.every((folder) => letEnter(folder, ownFile, uid)))
+        return undefined;
+      return ["/bin/sh", "-c", ENTER, "sh", ...folders.map((each) => `${each}/${ownFile}`), "", ...argv];
+    },
     verdict() {
       const count = /^oom_kill (\d+)$/m.exec(read(`${folders[0]}/${home.events}`))?.[1];
       return Number(count ?? 0) > 0 ? "memory" : undefined;
     },
     remove: () => removeSoon(folders, REMOVE_TRIES),
   };
+}
+
+/**
+ * Lets a user put processes of its own into the group, not out of it: that takes the right to write to another group, and to see it. The
+ * folder's name is given to nobody, and goes with the group.
+ */
+function letEnter(folder: string, ownFile: string, uid: number): boolean {
+  if (uid === 0) return true;
+  try {
+    chmodSync(folder, 0o711);
+    chownSync(`${folder}/${ownFile}`, uid, -1);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function findHome(base: string, processFolder: string): GroupHome | undefined {

@@ -1,5 +1,7 @@
 import { execFileSync } from "node:child_process";
 import {
+  chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -60,7 +62,7 @@ describe("a control group of version 2", () => {
     expect(group?.verdict()).toBeUndefined();
     writeFileSync(join(root, "cgroup/user.slice", name!, "memory.events"), "max 3\noom 1\noom_kill 1\n");
     expect(group?.verdict()).toBe("memory");
-    expect(group?.toEntering(["true"])).toBeUndefined();
+    expect(group?.toEntering(["true"], 0)).toBeUndefined();
   });
 
   it("is not made where the limits are not granted", () => {
@@ -103,7 +105,7 @@ describe("a control group of version 1", () => {
   it("is entered by the program itself, with its arguments as they are", () => {
     put("proc/self/cgroup", "8:pids:/\n4:memory:/\n");
     for (const name of ["memory", "pids"]) mkdirSync(join(root, "cgroup", name), { recursive: true });
-    const [shell, ...args] = open()!.toEntering(["/usr/bin/printf", "<%s>", "", "a 'b'\n"])!;
+    const [shell, ...args] = open()!.toEntering(["/usr/bin/printf", "<%s>", "", "a 'b'\n"], 0)!;
     expect(execFileSync(shell!, args, { encoding: "utf8" })).toBe("<><a 'b'\n>");
     for (const name of ["memory", "pids"])
       expect(readFileSync(join(root, "cgroup", name, groupsIn(name)[0]!, "tasks"), "utf8")).toBe("0\n");
@@ -142,7 +144,40 @@ print("survived", flush=True)`;
   });
 });
 
+/** No user of this machine; only its number matters. */
+const OWNER = 54_322;
+
 describe("a command of root", () => {
+  it("over the workspace of a user is held to its memory also where no process has it mapped", async ({
+    skip,
+  }) => {
+    skip(process.getuid?.() !== 0, "only root runs commands as somebody else");
+    const bwrapPath = findTrustedBinary("bwrap", root) ?? "/usr/bin/bwrap";
+    chmodSync(root, 0o755);
+    chownSync(root, OWNER, OWNER);
+    skip(
+      !(await probeBubblewrap({ workspaceRoot: root, bwrapPath })).usable,
+      "bubblewrap does not work here",
+    );
+    const probe = createControlGroup(LIMITS);
+    skip(probe === undefined, "no control group can be made here");
+    probe?.remove();
+    await using sandbox = createBubblewrapSandbox({ workspaceRoot: root, bwrapPath });
+    const hog = `import os
+for index in range(4):
+    os.posix_fallocate(os.memfd_create("held"), 0, 100 << 20)
+print("survived", flush=True)`;
+    // In a new sandbox, and in one that waited.
+    for (let count = 0; count < 3; count += 1) {
+      let said = "";
+      const { stopped } = await sandbox.run(["python3", "-c", hog], {
+        memoryMb: 128,
+        onOutput: (chunk) => (said += Buffer.from(chunk).toString()),
+      });
+      expect([stopped, said]).toEqual(["memory", ""]);
+    }
+  });
+
   it("is in a group of its own from the start, whether its sandbox is new or waited", async ({ skip }) => {
     skip(process.getuid?.() !== 0, "only for root nothing else limits processes");
     const bwrapPath = findTrustedBinary("bwrap", root) ?? "/usr/bin/bwrap";
