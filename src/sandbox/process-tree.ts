@@ -71,6 +71,12 @@ export function hasInEnvironment(pid: number, assignment: string): boolean {
   return `\0${read(`/proc/${pid}/environ`)}`.includes(`\0${assignment}\0`);
 }
 
+/** Whether a process has exactly this limit on resident memory: proc(5), `/proc/pid/limits`, which everybody may read. */
+export function hasResidentLimit(pid: number, bytes: number): boolean {
+  const limit = /^Max resident set +\d+ +(\d+) /m.exec(read(`/proc/${pid}/limits`))?.[1];
+  return limit === String(bytes);
+}
+
 /**
  * Memory that ends with these processes, in bytes. A quick sum counts what parent and child share twice, so a sum over `limit` is
  * counted again with shared parts split, where the system lets us.

@@ -7,14 +7,20 @@ import type { Sandbox, SandboxResult, SandboxRunOptions } from "../core/sandbox.
 import { createDeathWatch } from "./death-watch.ts";
 import { GIT_SETTINGS, toCleanEnvironment } from "./environment.ts";
 import { createOutputPipes } from "./output-pipes.ts";
-import { hasInEnvironment, readProcesses, readProcessIds, type ProcessRow } from "./process-tree.ts";
-import { MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
+import {
+  hasInEnvironment,
+  hasResidentLimit,
+  readProcesses,
+  readProcessIds,
+  type ProcessRow,
+} from "./process-tree.ts";
+import { createLimitMark, MAX_PROCESSES, toLimitedCommand, toRunLimits } from "./run-limits.ts";
 import { runGuarded, startGuarded, withWarnings } from "./git-guard.ts";
 import { supervise, superviseProgram, withoutReport, type ChildEnd, type ChildPlan } from "./supervise.ts";
 import { createUnderWay } from "./under-way.ts";
 import { openWorkspaceRoot, toWorkingFolder, type RunAs, type WorkspaceRoot } from "./workspace-root.ts";
 
-/** Marks every process of a command, also one that has left its session and lost its parent. */
+/** Marks every process of a command, for the death watch and where no limit can. */
 const MARK = "LMAGENT_COMMAND";
 
 /** How long what is left of a command is looked for, and how often. */
@@ -107,17 +113,29 @@ function toPlan(
   const mark = `${family}.${randomUUID()}`;
   // What runs already is none of ours.
   const strangers = new Set(readProcessIds());
-  const everyone = (pid: number): number[] => findMembers(readProcesses(strangers), pid, `${MARK}=${mark}`);
+  const limitMark = createLimitMark();
+  const isMarked = (pid: number): boolean => hasResidentLimit(pid, limitMark.kilobytes * 1_024);
+  const everyone = (pid: number): number[] => {
+    const rows = readProcesses(strangers);
+    const below = findBelow(rows, pid, isMarked);
+    const isOurs = (each: number): boolean => below.has(each) || hasInEnvironment(each, `${MARK}=${mark}`);
+    return rows.map((row) => row.pid).filter(isOurs);
+  };
   return {
     backend: "process",
-    argv: toLimitedCommand(command, { memoryMb: limits.memoryMb }),
+    argv: toLimitedCommand(command, { memoryMb: limits.memoryMb, mark: limitMark }),
     env: { ...toCleanEnvironment({ home, toolchains, added: env }), [MARK]: mark },
     cwd: join(root.path, toWorkingFolder(root.path, cwd)),
     user: user.spawn,
     ...limits,
     maxProcesses: MAX_PROCESSES,
-    members: (pid, most) => [...findBelow(readProcesses(strangers, most * LOOK_SHARE), pid)],
-    kill: (pid) => void killAll(pid, everyone),
+    members: (pid, most) => [...findBelow(readProcesses(strangers, most * LOOK_SHARE), pid, isMarked)],
+    kill: (pid) => {
+      // Those that have left are found by their parents, which the end of the group takes away.
+      const before = everyone(pid);
+      killAll(pid, everyone);
+      before.forEach(kill);
+    },
     sweep: (pid) => sweep(pid, everyone),
   };
 }
@@ -148,19 +166,17 @@ function kill(pid: number): void {
   }
 }
 
-function findMembers(rows: readonly ProcessRow[], pid: number, assignment: string): number[] {
-  const below = findBelow(rows, pid);
-  return rows.map((row) => row.pid).filter((each) => below.has(each) || hasInEnvironment(each, assignment));
-}
-
-/** Processes of the command's session and all that descend from them. */
-function findBelow(rows: readonly ProcessRow[], pid: number): Set<number> {
-  const found = new Set<number>();
-  const isBelow = ({ session, parent, pid: own }: ProcessRow): boolean =>
-    own === pid || session === pid || found.has(parent);
+/** Processes of the command's session, those with its mark, and all that descend from them. */
+function findBelow(
+  rows: readonly ProcessRow[],
+  pid: number,
+  isMarked: (pid: number) => boolean,
+): Set<number> {
+  const isOwn = (row: ProcessRow): boolean => row.pid === pid || row.session === pid || isMarked(row.pid);
+  const found = new Set(rows.filter(isOwn).map((row) => row.pid));
   for (let before = -1; before < found.size;) {
     before = found.size;
-    for (const row of rows) if (isBelow(row)) found.add(row.pid);
+    for (const row of rows) if (found.has(row.parent)) found.add(row.pid);
   }
   return found;
 }

@@ -1,4 +1,5 @@
 /** Limits that hold for every command, and the way they are put on it. */
+import { randomInt } from "node:crypto";
 import { AgentError } from "../core/errors.ts";
 import { SANDBOX_LIMITS, type SandboxRunOptions } from "../core/sandbox.ts";
 
@@ -25,16 +26,32 @@ function clamp(value: unknown, limits: { default: number; min: number; max: numb
 export interface CommandLimits {
   memoryMb: number;
   processes?: number;
+  /** A mark for all that the command starts, as `createLimitMark` gives it. */
+  mark?: LimitMark;
+}
+
+/**
+ * The limit on resident memory, which Linux no longer obeys but still hands down to every child: getrlimit(2), `RLIMIT_RSS`. Unlike the
+ * environment, session and parent nothing ordinary changes it, so it tells whose a process is.
+ */
+export interface LimitMark {
+  kilobytes: number;
+}
+
+/** Each one is different, and far more memory than there is. */
+export function createLimitMark(): LimitMark {
+  return { kilobytes: 2 ** 41 + randomInt(2 ** 41) };
 }
 
 /** What a shell does first; it ends with `;` and fails nowhere. */
-export function toLimitLine({ memoryMb, processes }: CommandLimits): string {
+export function toLimitLine({ memoryMb, processes, mark }: CommandLimits): string {
   const limits = [
     "ulimit -c 0",
     `ulimit -f ${MAX_FILE_BYTES / 512}`,
     `ulimit -n ${MAX_OPEN_FILES}`,
     `ulimit -d ${memoryMb * 2 * 1_024}`,
     // The letter differs between shells: `u` in bash, `p` in dash and busybox.
+    ...(mark === undefined ? [] : [`ulimit -m ${mark.kilobytes}`]),
     ...(processes === undefined ? [] : [`ulimit -u ${processes} || ulimit -p ${processes}`]),
   ];
   return `{ ${limits.join("; ")}; :; } 2>/dev/null;`;
