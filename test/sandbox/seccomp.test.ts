@@ -209,6 +209,17 @@ describe.each(ARCHITECTURES)("the filter for %s", (arch) => {
     ]);
   });
 
+  it("lets programs change their own limits and read those of others", () => {
+    const [limit, garbage, pid] = [0x7fff_0000_1000n, 2n ** 40n, 4_321];
+    const own = [ask("prlimit64", 0, 7, limit, 0), ask("prlimit64", garbage, 7, limit, limit)];
+    expect([...own, ask("prlimit64", pid, 7, 0, limit)]).toEqual(["allow", "allow", "allow"]);
+    // The kernel takes the low half of the process id, and the whole of the pointer.
+    for (const pointer of [1, 0x1000, limit, 2n ** 32n, 2n ** 63n]) {
+      const verdicts = [pid, 1, -1, garbage + 1n].map((each) => ask("prlimit64", each, 7, pointer, 0));
+      expect(verdicts).toEqual(["EPERM", "EPERM", "EPERM", "EPERM"]);
+    }
+  });
+
   it("leaves the usual personalities", () => {
     expect([0, 8, 0xffff_ffff].map((each) => ask("personality", each))).toEqual(["allow", "allow", "allow"]);
     expect([0x40_000, 0x40_0000, 4].map((each) => ask("personality", each))).toEqual([
@@ -245,8 +256,9 @@ function askProfile(arch: SeccompArch, name: string, args: readonly (number | bi
     ({ names, args: tests = [] }) =>
       names.includes(name) &&
       tests.every(
-        ({ index, value, valueTwo }) =>
-          (BigInt.asUintN(64, BigInt(args[index] ?? 0)) & BigInt(value)) === BigInt(valueTwo),
+        ({ index, value, valueTwo, op }) =>
+          (BigInt.asUintN(64, BigInt(args[index] ?? 0)) & (op === "SCMP_CMP_EQ" ? ~0n : BigInt(value))) ===
+          BigInt(op === "SCMP_CMP_EQ" ? value : valueTwo),
       ),
   );
   if (rule?.action === "SCMP_ACT_ALLOW") return "allow";
@@ -272,6 +284,8 @@ describe.each(ARCHITECTURES)("the profile of Docker for %s", (arch) => {
       0x541c,
       0x1000_0011,
       2n ** 32n + 0x5412n,
+      2n ** 32n,
+      2n ** 63n,
     ];
     const pairs = values.flatMap((first) => values.map((second) => [first, second, second, first]));
     const conditional = new Set(

@@ -67,7 +67,17 @@ function toWay(tests: Way): Instruction[] {
   );
 }
 
-function toTest({ argument, mask, equals }: ArgumentTest, skip: number): Instruction[] {
+function toTest(test: ArgumentTest, skip: number): Instruction[] {
+  if ("nullPointer" in test) {
+    const at = ARGUMENTS_AT + 8 * test.nullPointer;
+    return [
+      [LOAD, 0, 0, at],
+      [JUMP_EQUAL, 0, skip + 2, 0],
+      [LOAD, 0, 0, at + 4],
+      [JUMP_EQUAL, 0, skip, 0],
+    ];
+  }
+  const { argument, mask, equals } = test;
   return [
     [LOAD, 0, 0, ARGUMENTS_AT + 8 * argument],
     [AND, 0, 0, mask >>> 0],

@@ -1,5 +1,5 @@
 /** The policy as a profile for Docker, in the form of its `profiles/seccomp`, given inline as `seccomp=<JSON>`. */
-import { CONDITIONAL, ENOSYS, EPERM, MISSING, REFUSED, type Way } from "./policy.ts";
+import { CONDITIONAL, ENOSYS, EPERM, MISSING, REFUSED, type ArgumentTest, type Way } from "./policy.ts";
 import { readSyscallTable, type SeccompArch } from "./syscalls.ts";
 
 export interface DockerSeccompProfile {
@@ -17,12 +17,12 @@ interface DockerSeccompRule {
   args?: readonly DockerSeccompArgument[];
 }
 
-/** Holds when the argument and `value`, taken together bit by bit, are `valueTwo`. */
+/** Holds when the argument and `value`, taken together bit by bit, are `valueTwo`; or when it is `value`, in all of its 64 bits. */
 interface DockerSeccompArgument {
   index: number;
   value: number;
   valueTwo: number;
-  op: "SCMP_CMP_MASKED_EQ";
+  op: "SCMP_CMP_MASKED_EQ" | "SCMP_CMP_EQ";
 }
 
 const ARCHITECTURE = { x64: "SCMP_ARCH_X86_64", arm64: "SCMP_ARCH_AARCH64" } as const;
@@ -47,11 +47,12 @@ function toRule(name: string, way: Way): DockerSeccompRule {
   return {
     names: [name],
     action: "SCMP_ACT_ALLOW",
-    args: way.map(({ argument, mask, equals }) => ({
-      index: argument,
-      value: mask >>> 0,
-      valueTwo: equals >>> 0,
-      op: "SCMP_CMP_MASKED_EQ",
-    })),
+    args: way.map(toArgument),
   };
+}
+
+function toArgument(test: ArgumentTest): DockerSeccompArgument {
+  if ("nullPointer" in test) return { index: test.nullPointer, value: 0, valueTwo: 0, op: "SCMP_CMP_EQ" };
+  const { argument, mask, equals } = test;
+  return { index: argument, value: mask >>> 0, valueTwo: equals >>> 0, op: "SCMP_CMP_MASKED_EQ" };
 }

@@ -9,11 +9,18 @@ export const EPERM = 1;
 export const ENOSYS = 38;
 
 /** Holds when the low 32 bits of the argument, masked, equal the value: the kernel looks at no others of these arguments. */
-export interface ArgumentTest {
+export interface MaskTest {
   argument: number;
   mask: number;
   equals: number;
 }
+
+/** Holds when the argument is a null pointer: all of its 64 bits. */
+export interface NullTest {
+  nullPointer: number;
+}
+
+export type ArgumentTest = MaskTest | NullTest;
 
 /** A call is let through when every test of one of the ways holds. */
 export type Way = readonly ArgumentTest[];
@@ -79,13 +86,15 @@ export const CONDITIONAL: Readonly<Record<string, readonly Way[]>> = {
   mknodat: makesNoDevice(2),
   ioctl: isNeither(1, TYPING),
   personality: PERSONALITIES.map((value) => [is(0, value)]),
+  // One's own limits, and to read those of others: what runs the next command may be a process of the same user.
+  prlimit64: [[is(0, 0)], [{ nullPointer: 2 }]],
 };
 
-function is(argument: number, equals: number): ArgumentTest {
+function is(argument: number, equals: number): MaskTest {
   return { argument, mask: WHOLE, equals };
 }
 
-function isClear(argument: number, mask: number): ArgumentTest {
+function isClear(argument: number, mask: number): MaskTest {
   return { argument, mask, equals: 0 };
 }
 
