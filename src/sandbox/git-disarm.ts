@@ -27,19 +27,23 @@ const HARMLESS: ReadonlySet<string> = new Set(
 
 const MAX_NAMED = 5;
 
-/** Says what was taken out; empty when there was nothing to take. */
-export function disarmRepository(git: FolderHandle, where: string): string[] {
+/** Says what was taken out; empty when there was nothing to take. `did`: what the command did to the repository. */
+export function disarmRepository(
+  git: FolderHandle,
+  where: string,
+  did: "made" | "changed" = "made",
+): string[] {
   const said: string[] = [];
   const attempt = (what: string, body: () => string[]): void => {
     try {
       said.push(...body());
     } catch (thrown) {
       said.push(
-        `The command made the repository \`${where}\`, whose ${what} could not be made harmless (${errorMessage(thrown)}). Do not use git there before you have looked.`,
+        `The command ${did} the repository \`${where}\`, whose ${what} could not be made harmless (${errorMessage(thrown)}). Do not use git there before you have looked.`,
       );
     }
   };
-  attempt("configuration", () => cleanConfig(git, where));
+  attempt("configuration", () => cleanConfig(git, { where, did }));
   attempt("hooks", () => disarmHooks(git, where));
   attempt("common folder", () =>
     git.stat("commondir") === undefined ? [] : [takeAway(git, { where, name: "commondir" })],
@@ -55,7 +59,7 @@ export function takeAway(git: FolderHandle, { where, name }: { where: string; na
   return `The command made \`${where}/${name}\`, which sends git elsewhere. It was renamed to \`${where}/${aside}\`.`;
 }
 
-function cleanConfig(git: FolderHandle, where: string): string[] {
+function cleanConfig(git: FolderHandle, { where, did }: { where: string; did: string }): string[] {
   const found = git.stat("config");
   if (found === undefined) return [];
   const settings = readGitConfig(git);
@@ -73,11 +77,11 @@ function cleanConfig(git: FolderHandle, where: string): string[] {
   renameSync(git.at(fresh), git.at("config"));
   if (settings === undefined)
     return [
-      `The command made the repository \`${where}\`, whose configuration cannot be read. It was renamed to \`${where}/config.removed\`.`,
+      `The command ${did} the repository \`${where}\`, whose configuration cannot be read. It was renamed to \`${where}/config.removed\`.`,
     ];
   if (removed.length === 0) return [];
   return [
-    `The command made the repository \`${where}\`, whose configuration can start programs. Taken out: ${listNames(removed.map(toName))}. The original is \`${where}/config.removed\`.`,
+    `The command ${did} the repository \`${where}\`, whose configuration can start programs. Taken out: ${listNames(removed.map(toName))}. The original is \`${where}/config.removed\`.`,
   ];
 }
 

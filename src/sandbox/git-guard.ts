@@ -4,10 +4,16 @@
  */
 import { resolve } from "node:path";
 import { SANDBOX_ROOT, type SandboxResult } from "../core/sandbox.ts";
-import { openFolder, openFolderBelow } from "./folder-handle.ts";
+import { openFolder, openFolderBelow, type FolderHandle } from "./folder-handle.ts";
 import { disarmRepository, takeAway } from "./git-disarm.ts";
-import { readSmallFile } from "./pins.ts";
-import { createRepositoryIndex, type Repository, type RepositoryIndex } from "./repository-index.ts";
+import { lookAtLoose } from "./loose-repositories.ts";
+import { MAX_REPOSITORIES, readSmallFile } from "./pins.ts";
+import {
+  MAX_FOLDERS,
+  createRepositoryIndex,
+  type Repository,
+  type RepositoryIndex,
+} from "./repository-index.ts";
 import { lookAtFiles } from "./watched-files.ts";
 
 /** What can be told of one command; more would be noise. */
@@ -40,6 +46,8 @@ interface Watched {
   count: number;
   /** Found while another command ended or began. */
   pending: string[];
+  /** Bounds that the user knows of. */
+  told: Set<string>;
 }
 
 /** By workspace, since several sandboxes may work in one: what another's command makes is not the user's. */
@@ -53,11 +61,12 @@ export function guardWorkspace(root: string): GuardedCommand {
   const own: Running = {};
   workspace.running.add(own);
   workspace.count += 1;
-  const lookAgain = lookAtPlaces(root);
+  const repositories = [...workspace.known.values()].flatMap(({ path, kind }) =>
+    kind === "folder" && path !== ".git" ? [path] : [],
+  );
+  const lookAgain = lookAtPlaces(root, repositories);
   return {
-    repositories: [...workspace.known.values()].flatMap(({ path, kind }) =>
-      kind === "folder" && path !== ".git" ? [path] : [],
-    ),
+    repositories,
     order: workspace.count,
     pinned(key) {
       own.pinKey = key;
@@ -66,7 +75,8 @@ export function guardWorkspace(root: string): GuardedCommand {
     finish() {
       lookForRepositories(root, workspace);
       workspace.running.delete(own);
-      return [...lookAgain(), ...workspace.pending.splice(0)].slice(0, MAX_WARNINGS).map(toPlainText);
+      const found = [...lookAgain(), ...workspace.pending.splice(0)].map(toPlainText);
+      return [...shorten(found), ...tellBounds(workspace, repositories.length)];
     },
   };
 }
@@ -80,6 +90,7 @@ function watch(root: string): Watched {
     running: new Set(),
     count: 0,
     pending: [],
+    told: new Set(),
   };
   watched.set(root, workspace);
   return workspace;
@@ -93,13 +104,38 @@ function lookForRepositories(root: string, workspace: Watched): void {
   workspace.known = new Map(now.map((each) => [each.path, each]));
 }
 
+function shorten(found: readonly string[]): string[] {
+  if (found.length <= MAX_WARNINGS) return [...found];
+  const shown = found.slice(0, MAX_WARNINGS - 1);
+  return [
+    ...shown,
+    `The command left ${found.length - shown.length} more places of this kind that are not named here.`,
+  ];
+}
+
+/** What is not looked at or not held, once for each workspace. */
+function tellBounds({ index, told }: Watched, count: number): string[] {
+  const bounds: Record<string, boolean> = {
+    [`The workspace has more folders than the ${MAX_FOLDERS.toLocaleString("en")} that are searched for git repositories, or some lie very deep. A repository that a command makes in one of the others is not made harmless: look at its configuration before you use git there.`]:
+      index.isPartial(),
+    [`The workspace has more than ${MAX_REPOSITORIES} git repositories. Commands can change the configuration and hooks of the others; what can start programs is taken out again after each command.`]:
+      count > MAX_REPOSITORIES,
+  };
+  return Object.keys(bounds).filter((text) => {
+    const isNew = bounds[text] === true && !told.has(text);
+    if (isNew) told.add(text);
+    return isNew;
+  });
+}
+
 /** Files that other programs obey, and what leads the root's own repository elsewhere. Returns the second look. */
-function lookAtPlaces(root: string): () => string[] {
+function lookAtPlaces(root: string, repositories: readonly string[]): () => string[] {
   const lookAgain = lookAtFiles(root);
+  const lookAtOthers = lookAtLoose(root, repositories);
   const folders = findCommonFolders(root);
   return () => {
     const leading = findCommonFolders(root).filter((path) => !folders.includes(path));
-    return [...lookAgain(), ...leading.flatMap((path) => removeCommonFolder(root, path))];
+    return [...lookAgain(), ...lookAtOthers(), ...leading.flatMap((path) => removeCommonFolder(root, path))];
   };
 }
 
@@ -142,7 +178,7 @@ export function withWarnings(result: SandboxResult, warnings: readonly string[])
 function disarm(root: string, { path, kind }: Repository): string[] {
   using folder = openFolderBelow(root, kind === "pointer" ? toParent(path) : path);
   if (folder === undefined) return [];
-  if (kind === "folder") return disarmRepository(folder, path);
+  if (kind === "folder") return isUsualWorktree(folder, path) ? [] : disarmRepository(folder, path);
   if (leadsHome(readSmallFile(folder, ".git"), toParent(path))) return [];
   return [
     `The command made \`${path}\` as a link or a file, which sends git elsewhere. Look at it before you use git there.`,
@@ -159,6 +195,15 @@ function leadsHome(text: string | undefined, folder: string): boolean {
   return (
     target !== undefined &&
     /^\/workspace\/\.git\/(worktrees|modules)\/./.test(resolve(SANDBOX_ROOT, folder, target))
+  );
+}
+
+/** It takes everything from the repository it lies in, which is looked at itself. */
+function isUsualWorktree(git: FolderHandle, path: string): boolean {
+  return (
+    /(^|\/)\.git\/worktrees\/[^/]+$/.test(path) &&
+    git.stat("config.worktree") === undefined &&
+    readSmallFile(git, "commondir")?.trim() === "../.."
   );
 }
 

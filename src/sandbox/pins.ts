@@ -51,7 +51,7 @@ export const OBEYED_FILES: readonly string[] = [
 
 const MAX_CONFIG_BYTES = 256 * 1_024;
 const MAX_MODULES = 32;
-const MAX_REPOSITORIES = 32;
+export const MAX_REPOSITORIES = 32;
 const MAX_MODULE_DEPTH = 4;
 
 /**
@@ -164,9 +164,14 @@ function addRepository(
   using git = openFolderBelow(folder.at("."), path);
   // A file that leads to a repository elsewhere.
   if (git === undefined) return pins.add(path);
+  const within = path === "." ? "" : `${path}/`;
+  // Git takes the configuration and the hooks of such a folder from another one.
+  if (git.stat("commondir") !== undefined) {
+    for (const name of ["commondir", "config.worktree"]) pins.add(`${within}${name}`);
+    return;
+  }
   ensureGitPlaces(git);
   const settings = readGitConfig(git) ?? [];
-  const within = path === "." ? "" : `${path}/`;
   for (const name of ["config", "hooks", ...toWorktreeConfig(settings, git)]) pins.add(`${within}${name}`);
   for (const included of toIncluded(settings, { root, path })) pins.add(included);
   if (path !== ".git") return;
