@@ -117,7 +117,7 @@ function createBase({ bwrapPath, toolchains, network, root }: RunnerOptions): Ba
         user,
         repositories: wanted.guarded.repositories,
         cwd: wanted.cwd,
-        environment: toCleanEnvironment({ home: "/tmp", toolchains, added: wanted.added }),
+        environment: toCleanEnvironment({ home: "/tmp", toolchains, network, added: wanted.added }),
         mark: [MARK, mark],
         program,
       });

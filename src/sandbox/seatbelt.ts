@@ -120,7 +120,7 @@ function toPlan(
   return {
     backend: "seatbelt",
     argv: [sandboxExecPath, ...toSeatbeltArguments(profile), ...program],
-    env: toCleanEnvironment({ home, toolchains, added: wanted.env }),
+    env: toCleanEnvironment({ home, toolchains, network, added: wanted.env }),
     ...limits,
     ...toOversight(tree, limits.memoryMb),
     onSpawn: (pid) => watch.add(pid),

@@ -46,12 +46,25 @@ export const KERNEL_CASES: readonly SandboxCase[] = [
         said.filter(([, outcome]) => !REFUSED.test(outcome)),
         [],
       );
+      assert.equal((await run(["python3", "-c", LIMITS_OF_OTHERS])).stdout, "read refused own\n");
     },
   },
   { title: "lets no program of another user's rights be used", check: checkBorrowedRights },
   { title: "makes no device that the machine would obey", check: checkDevices },
   { title: "answers after a command that turned against what runs it", check: checkRebellion },
 ];
+
+const LIMITS_OF_OTHERS = `import os, resource
+what, said = resource.RLIMIT_NOFILE, []
+other = os.fork()
+if other == 0: os.execvp("sleep", ["sleep", "5"])
+if resource.prlimit(other, what)[0] > 1: said.append("read")
+try: resource.prlimit(other, what, (1, 1))
+except PermissionError: said.append("refused")
+resource.setrlimit(what, (100, 100))
+if resource.getrlimit(what) == (100, 100): said.append("own")
+os.kill(other, 9)
+print(*said)`;
 
 async function checkBorrowedRights({ run }: SandboxBox): Promise<void> {
   const own = (await run("id -u")).stdout;

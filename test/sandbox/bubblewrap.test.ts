@@ -116,6 +116,17 @@ print("tried")`;
     );
   });
 
+  it("is told at once by package managers that there is no network, and not where there is one", async ({
+    skip,
+  }) => {
+    skip((await run("command -v npm")).exitCode !== 0, "there is no npm among the system's programs");
+    const { exitCode, said, durationMs } = await run("npm install left-pad");
+    expect([exitCode, said]).toEqual([1, expect.stringContaining("ENOTCACHED")]);
+    expect(durationMs).toBeLessThan(25_000);
+    const shown = await run('echo "<$npm_config_offline$PIP_RETRIES>"', { network: "bridge" });
+    expect(shown.said).toBe("<>\n");
+  });
+
   it("has an environment that no other user can read in the list of processes", async () => {
     const secret = `secret-${Date.now()}`;
     await using sandbox = createBubblewrapSandbox({ workspaceRoot, bwrapPath });

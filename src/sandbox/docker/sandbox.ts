@@ -119,7 +119,12 @@ class DockerSandbox implements Sandbox {
     return {
       program,
       cwd: folder === "." ? SANDBOX_ROOT : `${SANDBOX_ROOT}/${folder}`,
-      environment: toCleanEnvironment({ home: "/tmp", toolchains: [], added: env }),
+      environment: toCleanEnvironment({
+        home: "/tmp",
+        toolchains: [],
+        network: this.network,
+        added: env,
+      }),
       onOutput,
     };
   }

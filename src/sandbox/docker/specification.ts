@@ -71,7 +71,7 @@ export function toSpecification(plan: ContainerPlan): ContainerSpecification {
     User: owner,
     WorkingDir: SANDBOX_ROOT,
     Hostname: "sandbox",
-    Env: toEnvironment(image),
+    Env: toEnvironment(image, plan.network),
     Tty: false,
     OpenStdin: true,
     StdinOnce: true,
@@ -101,8 +101,8 @@ export function toContainerName(workspace: string, slot: string | number): strin
 }
 
 /** A variable without a value takes away that of the image. */
-function toEnvironment(image: SandboxImage): string[] {
-  const clean = toCleanEnvironment({ home: "/tmp", toolchains: [] });
+function toEnvironment(image: SandboxImage, network: SandboxNetwork): string[] {
+  const clean = toCleanEnvironment({ home: "/tmp", toolchains: [], network });
   const removed = image.environment.filter((name) => !(name in clean));
   return [...Object.entries(clean).map(([name, value]) => `${name}=${value}`), ...removed];
 }
