@@ -131,10 +131,11 @@ function toPlan(
     maxProcesses: MAX_PROCESSES,
     members: (pid, most) => [...findBelow(readProcesses(strangers, most * LOOK_SHARE), pid, isMarked)],
     kill: (pid) => {
-      // Those that have left are found by their parents, which the end of the group takes away.
+      // Those that have left are also found by their parents, which the end of the group takes away.
+      send(-pid, "SIGSTOP");
       const before = everyone(pid);
       killAll(pid, everyone);
-      before.forEach(kill);
+      before.forEach((each) => send(each, "SIGKILL"));
     },
     sweep: (pid) => sweep(pid, everyone),
   };
@@ -142,9 +143,9 @@ function toPlan(
 
 /** The whole group at once first: it cannot outrun that. Then whatever has left the group. Returns how many those were. */
 function killAll(pid: number, members: (pid: number) => readonly number[]): number {
-  kill(-pid);
+  send(-pid, "SIGKILL");
   const left = members(pid);
-  for (const each of left) kill(each);
+  for (const each of left) send(each, "SIGKILL");
   return left.length;
 }
 
@@ -158,9 +159,9 @@ async function sweep(pid: number, members: (pid: number) => readonly number[]): 
   }
 }
 
-function kill(pid: number): void {
+function send(pid: number, signal: "SIGKILL" | "SIGSTOP"): void {
   try {
-    process.kill(pid, "SIGKILL");
+    process.kill(pid, signal);
   } catch {
     // Already gone.
   }
