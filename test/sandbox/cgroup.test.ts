@@ -8,6 +8,7 @@ import {
   readdirSync,
   realpathSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,6 +30,9 @@ function put(path: string, text: string): void {
   mkdirSync(dirname(join(root, path)), { recursive: true });
   writeFileSync(join(root, path), text);
 }
+
+/** No user of this machine; only its number matters. */
+const OWNER = 54_322;
 
 const LIMITS = { memoryBytes: 64 * 1_024 * 1_024, processes: 130 };
 const open = () =>
@@ -111,6 +115,22 @@ describe("a control group of version 1", () => {
       expect(readFileSync(join(root, "cgroup", name, groupsIn(name)[0]!, "tasks"), "utf8")).toBe("0\n");
   });
 
+  it.runIf(process.getuid?.() === 0)("can be entered and not be listed by the user it is for", () => {
+    put("proc/self/cgroup", "8:pids:/\n4:memory:/\n");
+    for (const name of ["memory", "pids"]) mkdirSync(join(root, "cgroup", name), { recursive: true });
+    const group = open()!;
+    // Without the file, as it would be on a system that has none.
+    expect(group.toEntering(["true"], OWNER)).toBeUndefined();
+    const folders = ["memory", "pids"].map((name) => join(root, "cgroup", name, groupsIn(name)[0]!));
+    for (const folder of folders)
+      for (const file of ["tasks", "cgroup.procs"]) writeFileSync(join(folder, file), "");
+    expect(group.toEntering(["true"], OWNER)?.at(-1)).toBe("true");
+    for (const folder of folders) {
+      const owners = ["tasks", "cgroup.procs", "."].map((file) => statSync(join(folder, file)).uid);
+      expect([owners, statSync(folder).mode & 0o777]).toEqual([[OWNER, 0, 0], 0o711]);
+    }
+  });
+
   it("is left when one of both cannot be made", () => {
     put("proc/self/cgroup", "8:pids:/\n4:memory:/\n");
     mkdirSync(join(root, "cgroup/memory"), { recursive: true });
@@ -143,9 +163,6 @@ print("survived", flush=True)`;
     expect([stopped, said]).toEqual(["memory", ""]);
   });
 });
-
-/** No user of this machine; only its number matters. */
-const OWNER = 54_322;
 
 describe("a command of root", () => {
   it("over the workspace of a user is held to its memory also where no process has it mapped", async ({
