@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { errorMessage } from "../core/errors.ts";
 import { openFolder, type FolderHandle } from "./folder-handle.ts";
 import { toGitConfig, type GitSetting } from "./git-config.ts";
-import { readGitConfig } from "./pins.ts";
+import { readGitConfig } from "./git-files.ts";
 
 /** By what is set, in lower case; `*` stands for any subsection. Everything else can start a program or change what git reads. */
 const HARMLESS: ReadonlySet<string> = new Set(

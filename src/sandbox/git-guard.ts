@@ -7,7 +7,8 @@ import { SANDBOX_ROOT, type SandboxResult } from "../core/sandbox.ts";
 import { openFolder, openFolderBelow, type FolderHandle } from "./folder-handle.ts";
 import { disarmRepository, takeAway } from "./git-disarm.ts";
 import { lookAtLoose } from "./loose-repositories.ts";
-import { MAX_REPOSITORIES, readSmallFile } from "./pins.ts";
+import { readSmallFile } from "./git-files.ts";
+import { MAX_REPOSITORIES } from "./pins.ts";
 import {
   MAX_FOLDERS,
   createRepositoryIndex,

@@ -2,21 +2,13 @@
  * Places in the workspace that other programs obey: our own state, git's configuration and hooks, tasks of editors. A sandbox mounts
  * each again on itself, read-only, and the folders above it too, so that none can be moved away and replaced.
  */
-import {
-  chownSync,
-  closeSync,
-  constants,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  writeFileSync,
-} from "node:fs";
-import { relative, resolve } from "node:path";
+import { chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { AgentError, errorMessage } from "../core/errors.ts";
 import { STATE_FOLDER } from "../core/workspace.ts";
 import { openFolder, openFolderBelow, type FolderHandle } from "./folder-handle.ts";
-import { parseGitConfig, type GitSetting } from "./git-config.ts";
+import { type GitSetting } from "./git-config.ts";
+import { readGitConfig } from "./git-files.ts";
+import { findRedirects } from "./git-redirects.ts";
 
 export interface Pin {
   /** Relative to the root of the workspace, with `/`. No part of it is a link. */
@@ -49,7 +41,6 @@ export const OBEYED_FILES: readonly string[] = [
   ".vscode/tasks.json",
 ];
 
-const MAX_CONFIG_BYTES = 256 * 1_024;
 const MAX_MODULES = 32;
 export const MAX_REPOSITORIES = 32;
 const MAX_MODULE_DEPTH = 4;
@@ -109,7 +100,11 @@ class PinList {
     } finally {
       for (const each of open) each[Symbol.dispose]();
     }
-    for (const pin of parents) if (!this.found.some((other) => other.path === pin.path)) this.found.push(pin);
+    for (const pin of parents) {
+      const known = this.found.find((other) => other.path === pin.path);
+      if (known === undefined) this.found.push(pin);
+      else if (pin.access === "read") known.access = "read";
+    }
   }
 }
 
@@ -173,7 +168,7 @@ function addRepository(
   ensureGitPlaces(git);
   const settings = readGitConfig(git) ?? [];
   for (const name of ["config", "hooks", ...toWorktreeConfig(settings, git)]) pins.add(`${within}${name}`);
-  for (const included of toIncluded(settings, { root, path })) pins.add(included);
+  for (const { target } of findRedirects(root, path)) if (target !== undefined) pins.add(target);
   if (path !== ".git") return;
   const modules: string[] = [];
   using stored = openFolder(git.at("modules"));
@@ -198,29 +193,6 @@ function makeEmptyFile(folder: FolderHandle, name: string): void {
   giveToOwner(folder, name);
 }
 
-/** The settings in a `config`; `undefined` when it is no file of moderate size or is not in git's format. */
-export function readGitConfig(git: FolderHandle, name = "config"): GitSetting[] | undefined {
-  const text = readSmallFile(git, name);
-  return text === undefined ? undefined : parseGitConfig(text);
-}
-
-/** `undefined` when it is no regular file, or larger than such files are. */
-export function readSmallFile(folder: FolderHandle, name: string): string | undefined {
-  if (!folder.stat(name)?.isFile()) return undefined;
-  let descriptor: number | undefined;
-  try {
-    descriptor = openSync(folder.at(name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    const stats = fstatSync(descriptor);
-    if (!stats.isFile() || stats.size > MAX_CONFIG_BYTES) return undefined;
-    const buffer = Buffer.alloc(stats.size);
-    return buffer.toString("utf8", 0, readSync(descriptor, buffer));
-  } catch {
-    return undefined;
-  } finally {
-    if (descriptor !== undefined) closeSync(descriptor);
-  }
-}
-
 /** A second file of settings, obeyed when `extensions.worktreeConfig` is on. */
 function toWorktreeConfig(settings: readonly GitSetting[], git: FolderHandle): string[] {
   const isOn = settings.some(
@@ -233,22 +205,6 @@ function toWorktreeConfig(settings: readonly GitSetting[], git: FolderHandle): s
     // As above.
   }
   return ["config.worktree"];
-}
-
-/** Files of the workspace that the configuration draws in. Others are out of the reach of commands. */
-function toIncluded(
-  settings: readonly GitSetting[],
-  { root, path: git }: { root: string; path: string },
-): string[] {
-  return settings
-    .flatMap(({ section, key, value }) =>
-      (section === "include" || section === "includeif") && key === "path" && value !== undefined
-        ? [value]
-        : [],
-    )
-    .map((path) => relative(root, resolve(root, git, path)))
-    .filter((path) => path !== "" && !/^\.\.(\/|$)/.test(path))
-    .slice(0, MAX_MODULES);
 }
 
 interface ModuleSearch {

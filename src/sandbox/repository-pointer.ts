@@ -1,8 +1,7 @@
 /** Where files that send git elsewhere lead to: `.git` as a file or a link, and `commondir` (gitrepository-layout(5)). */
-import { realpathSync } from "node:fs";
-import { dirname, relative, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { openFolderBelow } from "./folder-handle.ts";
-import { readSmallFile } from "./pins.ts";
+import { readSmallFile, toRealPath } from "./git-files.ts";
 
 /** The folder, when it lies in the workspace. `path` and what is returned are relative to its root, and the latter has no links in it. */
 export function findTargets(root: string, path: string): string[] {
@@ -15,22 +14,11 @@ export function findTargets(root: string, path: string): string[] {
   const text = stats.isSymbolicLink() ? name : toTarget(name, readSmallFile(folder, name));
   if (text === undefined) return [];
   // Work trees of the root's own repository are looked at where that one is.
-  return toRealPath(root, resolve(root, above, text)).filter(
-    (target) => !target.startsWith(".git/worktrees/"),
-  );
+  const target = toRealPath(root, resolve(root, above, text));
+  return target === undefined || target.startsWith(".git/worktrees/") ? [] : [target];
 }
 
 function toTarget(name: string, text: string | undefined): string | undefined {
   const target = text?.replace(/[\r\n]+$/, "");
   return name === ".git" ? /^gitdir: (.+)$/s.exec(target ?? "")?.[1] : target;
-}
-
-/** Relative to the root; empty when it is missing, outside, or the root itself. */
-export function toRealPath(root: string, path: string): string[] {
-  try {
-    const real = relative(realpathSync(root), realpathSync(path));
-    return real === "" || /^\.\.(\/|$)/.test(real) ? [] : [real];
-  } catch {
-    return [];
-  }
 }

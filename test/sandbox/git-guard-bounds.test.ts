@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { guardWorkspace } from "../../src/sandbox/git-guard.ts";
 import { readPins } from "../../src/sandbox/pins.ts";
@@ -74,6 +74,11 @@ describe("what a command leaves where it is hard to see or to hold", () => {
     expect(statSync(join(root, loose[1]!, "hooks/pre-commit")).mode & 0o111).toBe(0);
     expect(readFileSync(join(root, loose[2]!, "config"), "utf8")).toContain("less");
     expect(guarded(() => put("other"))).toEqual([]);
+    put(`${loose[2]}/config`, "[core]\n\thooksPath = own\n");
+    put(`${dirname(loose[2]!)}/own/pre-commit`, "of the user", 0o755);
+    expect(guarded(() => put(`${dirname(loose[2]!)}/own/pre-commit`, "evil", 0o755))).toEqual([
+      expect.stringContaining("core.hookspath"),
+    ]);
   });
 
   it.each([
@@ -94,6 +99,28 @@ describe("what a command leaves where it is hard to see or to hold", () => {
     expect(said.length).toBe(1);
     if (name === "config") expect(readFileSync(join(root, ".git/config"), "utf8")).toBe("");
     else expect(statSync(join(root, ".git/hooks/pre-commit")).mode & 0o111).toBe(0);
+  });
+
+  it.each([
+    ["[core]\n\thooksPath = way/hooks\n", "core.hookspath"],
+    ["[core]\n\thooksPath = later\n", "core.hookspath"],
+    ["[include]\n\tpath = ../way/settings\n", "include.path"],
+    ["[include]\n\tpath = ../later\n", "include.path"],
+  ])("is disarmed where git reads through a link or what was missing: %j", (config, name) => {
+    putRepository(".git", config);
+    put("good/settings", "");
+    put("good/hooks/pre-commit");
+    symlinkSync("good", join(root, "way"));
+    expect(guarded(() => put("other"))).toEqual([]);
+    const said = guarded(() => {
+      put("evil/settings", EVIL);
+      put("evil/hooks/pre-commit", "", 0o755);
+      rmSync(join(root, "way"));
+      symlinkSync("evil", join(root, "way"));
+      put("later", EVIL);
+    });
+    expect(said).toEqual([expect.stringContaining(name)]);
+    expect(readFileSync(join(root, ".git/config"), "utf8")).toBe("");
   });
 
   it("is told once where there are too many folders to search, or too deep ones", () => {

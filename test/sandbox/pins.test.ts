@@ -70,6 +70,52 @@ describe("pins", () => {
     expect(pins.filter((pin) => pin.includes("outside"))).toEqual([]);
   });
 
+  it("hold folders of hooks that the configuration names, also in a file that it draws in", () => {
+    putRepository(".git", "[core]\n\thooksPath = .husky/_\n[include]\n\tpath = ../shared/settings\n");
+    put("shared/settings", "[include]\n\tpath = more\n");
+    put("shared/more", "[core]\n\thookspath = .githooks\n");
+    put(".husky/_/pre-commit");
+    put(".githooks/config");
+    putRepository(
+      "sub/.git",
+      `[core]\n\thooksPath = ${root}/sub/hooks\n[include]\n\tpath = ../../.githooks/config\n`,
+    );
+    put("sub/hooks/pre-commit");
+    expect(describePins(["sub/.git"])).toEqual(
+      expect.arrayContaining([
+        "write folder .husky",
+        "read folder .husky/_",
+        "read file shared/settings",
+        "read file shared/more",
+        "read folder .githooks",
+        "read folder sub/hooks",
+      ]),
+    );
+  });
+
+  it("hold what links in the place of configuration and hooks lead to", () => {
+    putRepository(".git");
+    put("shared/config", "[core]\n\thooksPath = .githooks\n");
+    put("shared/hooks/pre-commit");
+    put(".githooks/pre-commit");
+    rmSync(join(root, ".git/config"));
+    symlinkSync("../shared/config", join(root, ".git/config"));
+    symlinkSync("../shared/hooks", join(root, ".git/hooks"));
+    expect(describePins()).toEqual(
+      expect.arrayContaining([
+        "read file shared/config",
+        "read folder shared/hooks",
+        "read folder .githooks",
+      ]),
+    );
+  });
+
+  it("hold the folder of a repository's hooks also when something in it was held before", () => {
+    putRepository(".git", "[include]\n\tpath = ../both/settings\n[core]\n\thooksPath = both\n");
+    put("both/settings");
+    expect(describePins()).toEqual(expect.arrayContaining(["read folder both", "read file both/settings"]));
+  });
+
   it("hold repositories of submodules, also with a path for a name, and further ones", () => {
     putRepository(".git");
     putRepository(".git/modules/plain");
