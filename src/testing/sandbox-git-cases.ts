@@ -13,6 +13,7 @@ export const GIT_CASES: readonly SandboxCase[] = [
   { title: "keeps settings and hooks of a repository from being planted", check: checkPlanting },
   { title: "runs the hooks of a repository only inside", check: checkHooks },
   { title: "keeps protecting a repository whose settings the user changed", check: checkChangedByUser },
+  { title: "keeps hooks in a folder that the settings name from being planted", check: checkNamedHooks },
   { title: "defuses a repository that a command made, and says so", check: checkNewRepositories },
 ];
 
@@ -171,6 +172,23 @@ async function checkChangedByUser(box: SandboxBox): Promise<void> {
   assert.deepEqual(ranOutside(box), []);
 }
 
+async function checkNamedHooks(box: SandboxBox): Promise<void> {
+  const { run, put, outside, workspace } = box;
+  await makeRepository(box);
+  await mkdir(`${workspace}/.husky/_`, { recursive: true });
+  await put(".husky/_/pre-commit", "#!/bin/sh\n", 0o755);
+  await put(".git/config", "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\thooksPath = .husky/_\n");
+  const plant = `printf '#!/bin/sh\\ntouch ${outside}/canary-named\\n' > .husky/_/pre-commit; chmod 755 .husky/_/pre-commit`;
+  for (const attack of [
+    plant,
+    `mv .husky moved; mkdir -p .husky/_; ${plant}`,
+    `rm -rf .husky; mkdir -p .husky/_; ${plant}`,
+  ])
+    await run(attack);
+  await runUserGit(box);
+  assert.deepEqual(ranOutside(box), []);
+}
+
 async function checkNewRepositories(box: SandboxBox): Promise<void> {
   const { run, outside, workspace } = box;
   const evil = (name: string, file: string): string =>
@@ -181,6 +199,8 @@ async function checkNewRepositories(box: SandboxBox): Promise<void> {
     fresh: `git init -q fresh && cd fresh && echo x > tracked && git add . && git ${IDENTITY} commit -q -m x; cd ..; ${evil("fresh", "fresh/.git/config")}; ${plant("fresh")}`,
     "deep/below/it": `git init -q deep/below/it; ${evil("deep", "deep/below/it/.git/config")}`,
     byfile: `mkdir byfile; git init -q hidden; mv hidden/.git hidden/repository; ${evil("byfile", "hidden/repository/config")}; echo 'gitdir: ../hidden/repository' > byfile/.git`,
+    node_modules: `git init -q node_modules; ${evil("node_modules", "node_modules/.git/config")}`,
+    unsearched: `mkdir unsearched; git init -q node_modules/x; ${evil("unsearched", "node_modules/x/.git/config")}; echo 'gitdir: ../node_modules/x/.git' > unsearched/.git`,
     bylink: `mkdir bylink; git init -q linked; mv linked/.git linked/repository; ${evil("bylink", "linked/repository/config")}; ln -s ../linked/repository bylink/.git`,
     bare: `git init -q --bare bare; ${evil("bare", "bare/config")}; printf '[core]\\n\\tbare = false\\n\\tworktree = /\\n' >> bare/config`,
     ".": `git init -q . && ${evil("root", ".git/config")}; mkdir -p evil-hooks`,
