@@ -43,7 +43,7 @@ describe.runIf(process.platform === "linux")("a process that has left its comman
   it("is ended with a program that stays", async () => {
     await using sandbox = createProcessSandbox({ workspaceRoot });
     const sleep = uniqueSleep();
-    const program = await sandbox.start(`(env -i setsid ${sleep} &)\ncat`);
+    const program = await sandbox.start(["/bin/sh", "-c", `(env -i setsid ${sleep} &)\ncat`]);
     await waitForCommand(sleep);
     await program[Symbol.asyncDispose]();
     expect(await countCommands(sleep)).toBe(0);

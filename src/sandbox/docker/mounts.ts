@@ -3,7 +3,7 @@ import { SANDBOX_ROOT } from "../../core/sandbox.ts";
 import type { Executor } from "./executor.ts";
 import type { ContainerPlan } from "./specification.ts";
 
-/** A path of one folder and 40 pins at most fits many times. */
+/** The identity of one folder and of every pin there may be fits many times. */
 const MAX_ANSWER_BYTES = 64 * 1_024;
 
 /**
