@@ -4,17 +4,10 @@
  * Moving another process into a group waits for the kernel for some 5 to 20 ms, in which no process of the machine can start or end. A
  * thread that moves itself does not (`cgroup_procs_write_start` in the kernel's cgroup.c), which version 1 has a file for.
  */
-import {
-  chmodSync,
-  chownSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  rmdirSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, chownSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { listNames, readStart, readText } from "./proc-files.ts";
 import type { Verdict } from "./watch-tree.ts";
 
 interface ControlGroup {
@@ -65,7 +58,7 @@ export function createControlGroup(
   if (home === undefined) return undefined;
   removeStale(home, processFolder);
   next += 1;
-  const name = `${PREFIX}${process.pid}-${readStart(processFolder, process.pid)}-${next}`;
+  const name = `${PREFIX}${process.pid}-${readStart(process.pid, processFolder)}-${next}`;
   const folders = home.folders.map((folder) => `${folder}/${name}`);
   try {
     for (const folder of folders) mkdirSync(folder);
@@ -86,7 +79,7 @@ export function createControlGroup(
       return ["/bin/sh", "-c", ENTER, "sh", ...folders.map((each) => `${each}/${ownFile}`), "", ...argv];
     },
     verdict() {
-      const count = /^oom_kill (\d+)$/m.exec(read(`${folders[0]}/${home.events}`))?.[1];
+      const count = /^oom_kill (\d+)$/m.exec(readText(`${folders[0]}/${home.events}`))?.[1];
       return Number(count ?? 0) > 0 ? "memory" : undefined;
     },
     remove: () => removeSoon(folders, REMOVE_TRIES),
@@ -109,7 +102,7 @@ function letEnter(folder: string, ownFile: string, uid: number): boolean {
 }
 
 function findHome(base: string, processFolder: string): GroupHome | undefined {
-  const lines = read(`${processFolder}/self/cgroup`).split("\n");
+  const lines = readText(`${processFolder}/self/cgroup`).split("\n");
   const pathOf = (controller: string): string | undefined =>
     lines.map((line) => line.split(":")).find(([, names]) => names?.split(",").includes(controller))?.[2];
   const [memory, pids, unified] = [pathOf("memory"), pathOf("pids"), pathOf("")];
@@ -118,7 +111,7 @@ function findHome(base: string, processFolder: string): GroupHome | undefined {
   if (unified === undefined) return undefined;
   // A group with processes of its own cannot have groups with limits below it, so ours are made beside it.
   const folder = `${base}${trim(dirname(unified))}`;
-  const granted = read(`${folder}/cgroup.subtree_control`).trim().split(" ");
+  const granted = readText(`${folder}/cgroup.subtree_control`).trim().split(" ");
   return granted.includes("memory") && granted.includes("pids")
     ? { ...VERSION_2, folders: [folder] }
     : undefined;
@@ -160,18 +153,12 @@ function writeLimit(path: string, value: string, optional = false): void {
 /** Groups of agents that were killed. Removing one with processes in it fails, so nothing alive is touched. */
 function removeStale({ folders }: GroupHome, processFolder: string): void {
   for (const folder of folders) {
-    for (const name of list(folder)) {
+    for (const name of listNames(folder)) {
       const [, pid, start] = /^lmagent-(\d+)-(\d+)-\d+$/.exec(name) ?? [];
-      if (pid !== undefined && readStart(processFolder, Number(pid)) !== start)
+      if (pid !== undefined && readStart(Number(pid), processFolder) !== start)
         tryToRemove(`${folder}/${name}`);
     }
   }
-}
-
-/** When a process started, in ticks since the machine did: proc(5), field 22 of `stat`. A number may be used again, this pair not. */
-function readStart(processFolder: string, pid: number): string {
-  const stat = read(`${processFolder}/${pid}/stat`);
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
 }
 
 /** The kernel may hold on to a group for a moment after its last process. */
@@ -186,21 +173,5 @@ function tryToRemove(folder: string): boolean {
     return true;
   } catch (thrown) {
     return (thrown as NodeJS.ErrnoException).code === "ENOENT";
-  }
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, "latin1");
-  } catch {
-    return "";
-  }
-}
-
-function list(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch {
-    return [];
   }
 }

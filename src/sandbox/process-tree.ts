@@ -2,7 +2,8 @@
  * What Linux tells about running processes, read synchronously from `/proc` because it is quick there and must not interleave with
  * processes being made. Elsewhere every list is empty and every size zero.
  */
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
+import { listNames, readText } from "./proc-files.ts";
 
 /** `pid` and the processes below it: all of them, or a few more than `most`, since a storm grows as quickly as it is read. */
 export function readTree(pid: number, most = Infinity): number[] {
@@ -14,7 +15,9 @@ export function readTree(pid: number, most = Infinity): number[] {
 
 export function readChildren(pid: number): number[] {
   if (!listsChildren()) return readProcesses().flatMap((row) => (row.parent === pid ? [row.pid] : []));
-  return list(`/proc/${pid}/task`).flatMap((thread) => toPids(read(`/proc/${pid}/task/${thread}/children`)));
+  return listNames(`/proc/${pid}/task`).flatMap((thread) =>
+    toPids(readText(`/proc/${pid}/task/${thread}/children`)),
+  );
 }
 
 let childrenListed: boolean | undefined;
@@ -37,13 +40,13 @@ export interface ProcessRow {
 
 /** How many tasks (processes and threads) the machine has: proc(5), `/proc/loadavg`. */
 export function countTasks(): number | undefined {
-  const count = /\/(\d+) /.exec(read("/proc/loadavg"))?.[1];
+  const count = /\/(\d+) /.exec(readText("/proc/loadavg"))?.[1];
   return count === undefined ? undefined : Number(count);
 }
 
 /** Ids of every process that can be seen. */
 export function readProcessIds(): number[] {
-  return list("/proc")
+  return listNames("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number);
 }
@@ -55,7 +58,7 @@ export function readProcesses(except?: ReadonlySet<number>, most = Infinity): Pr
 }
 
 function readRow(pid: number): ProcessRow[] {
-  const stat = read(`/proc/${pid}/stat`);
+  const stat = readText(`/proc/${pid}/stat`);
   // The name in parentheses may hold anything, closing parentheses too.
   const [state, parent, , session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   if (state === undefined || state === "" || state === "Z") return [];
@@ -68,12 +71,12 @@ export function isRunning(pid: number): boolean {
 
 /** Whether a process was started with this `NAME=value` in its environment. False where we may not look. */
 export function hasInEnvironment(pid: number, assignment: string): boolean {
-  return `\0${read(`/proc/${pid}/environ`)}`.includes(`\0${assignment}\0`);
+  return `\0${readText(`/proc/${pid}/environ`)}`.includes(`\0${assignment}\0`);
 }
 
 /** Whether a process has exactly this limit on resident memory: proc(5), `/proc/pid/limits`, which everybody may read. */
 export function hasResidentLimit(pid: number, bytes: number): boolean {
-  const limit = /^Max resident set +\d+ +(\d+) /m.exec(read(`/proc/${pid}/limits`))?.[1];
+  const limit = /^Max resident set +\d+ +(\d+) /m.exec(readText(`/proc/${pid}/limits`))?.[1];
   return limit === String(bytes);
 }
 
@@ -87,12 +90,12 @@ export function measureMemory(pids: readonly number[], limit: number): number {
 }
 
 function readOwnMemory(pid: number): number {
-  const status = read(`/proc/${pid}/status`);
+  const status = readText(`/proc/${pid}/status`);
   return sumFields(status, /^(?:RssAnon|RssShmem|VmSwap):\s+(\d+) kB/gm);
 }
 
 function readSplitMemory(pid: number): number | undefined {
-  const rollup = read(`/proc/${pid}/smaps_rollup`);
+  const rollup = readText(`/proc/${pid}/smaps_rollup`);
   return rollup === "" ? undefined : sumFields(rollup, /^(?:Pss_Anon|Pss_Shmem|SwapPss):\s+(\d+) kB/gm);
 }
 
@@ -102,20 +105,4 @@ function sumFields(text: string, field: RegExp): number {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, each) => total + each, 0);
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, "latin1");
-  } catch {
-    return "";
-  }
-}
-
-function list(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch {
-    return [];
-  }
 }

@@ -2,8 +2,9 @@
  * Files at the root of a workspace that the agent, editors, package managers and other programs obey. What a command writes to them
  * is told, since whoever uses those programs next should look first.
  */
-import { lstatSync, readdirSync, statSync, type Stats } from "node:fs";
+import { lstatSync, statSync, type Stats } from "node:fs";
 import { OBEYED_FILES } from "./pins.ts";
+import { listNames } from "./proc-files.ts";
 
 /** `AGENTS.md` is ordinary documentation too, which commands such as `git checkout` replace: it is watched and not pinned. */
 const TOLD_ONE_BY_ONE: readonly string[] = [...OBEYED_FILES, "AGENTS.md"];
@@ -59,7 +60,7 @@ function stateOf(path: string): string {
 
 /** Without the times of the folders: files that come and go leave nothing to be obeyed. */
 function toFolderState(path: string, budget: { left: number }, depth: number): string {
-  const names = list(path).toSorted();
+  const names = listNames(path).toSorted();
   const parts = [`folder ${names.length}`];
   for (const name of names) {
     if (budget.left === 0) break;
@@ -70,14 +71,6 @@ function toFolderState(path: string, budget: { left: number }, depth: number): s
     parts.push(`${JSON.stringify(name)} ${state}`);
   }
   return `(${parts.join(" ")})`;
-}
-
-function list(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch {
-    return [];
-  }
 }
 
 function look(path: string, see: typeof lstatSync = lstatSync): Stats | undefined {

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Sandbox } from "../../src/core/sandbox.ts";
 import { createBubblewrapSandbox, findTrustedBinary, probeBubblewrap } from "../../src/sandbox/index.ts";
 import { createControlGroup } from "../../src/sandbox/cgroup.ts";
 import { uniqueSleep } from "../../src/testing/running-commands.ts";
@@ -139,17 +140,20 @@ describe("a control group of version 1", () => {
   });
 });
 
+/** A sandbox whose commands are in control groups; the test is skipped where there can be none. */
+async function openInGroup(skip: (condition: boolean, note: string) => void): Promise<Sandbox> {
+  const bwrapPath = findTrustedBinary("bwrap", root) ?? "/usr/bin/bwrap";
+  const { usable } = await probeBubblewrap({ workspaceRoot: root, bwrapPath });
+  skip(!usable, "bubblewrap does not work here");
+  const probe = createControlGroup(LIMITS);
+  skip(probe === undefined, "no control group can be made here");
+  probe?.remove();
+  return createBubblewrapSandbox({ workspaceRoot: root, bwrapPath });
+}
+
 describe("a program that stays", () => {
   it("is held to its memory also where no process has it mapped", async ({ skip }) => {
-    const bwrapPath = findTrustedBinary("bwrap", root) ?? "/usr/bin/bwrap";
-    skip(
-      !(await probeBubblewrap({ workspaceRoot: root, bwrapPath })).usable,
-      "bubblewrap does not work here",
-    );
-    const probe = createControlGroup(LIMITS);
-    skip(probe === undefined, "no control group can be made here");
-    probe?.remove();
-    await using sandbox = createBubblewrapSandbox({ workspaceRoot: root, bwrapPath });
+    await using sandbox = await openInGroup(skip);
     const hog = `import os
 held = os.memfd_create("held")
 for _ in range(100): os.write(held, bytes(4 << 20))
@@ -169,17 +173,9 @@ describe("a command of root", () => {
     skip,
   }) => {
     skip(process.getuid?.() !== 0, "only root runs commands as somebody else");
-    const bwrapPath = findTrustedBinary("bwrap", root) ?? "/usr/bin/bwrap";
     chmodSync(root, 0o755);
     chownSync(root, OWNER, OWNER);
-    skip(
-      !(await probeBubblewrap({ workspaceRoot: root, bwrapPath })).usable,
-      "bubblewrap does not work here",
-    );
-    const probe = createControlGroup(LIMITS);
-    skip(probe === undefined, "no control group can be made here");
-    probe?.remove();
-    await using sandbox = createBubblewrapSandbox({ workspaceRoot: root, bwrapPath });
+    await using sandbox = await openInGroup(skip);
     const hog = `import os
 for index in range(4):
     os.posix_fallocate(os.memfd_create("held"), 0, 100 << 20)
@@ -197,15 +193,7 @@ print("survived", flush=True)`;
 
   it("is in a group of its own from the start, whether its sandbox is new or waited", async ({ skip }) => {
     skip(process.getuid?.() !== 0, "only for root nothing else limits processes");
-    const bwrapPath = findTrustedBinary("bwrap", root) ?? "/usr/bin/bwrap";
-    skip(
-      !(await probeBubblewrap({ workspaceRoot: root, bwrapPath })).usable,
-      "bubblewrap does not work here",
-    );
-    const probe = createControlGroup(LIMITS);
-    skip(probe === undefined, "no control group can be made here");
-    probe?.remove();
-    await using sandbox = createBubblewrapSandbox({ workspaceRoot: root, bwrapPath });
+    await using sandbox = await openInGroup(skip);
     const groups: string[] = [];
     for (let count = 0; count < 3; count += 1) {
       const sleep = uniqueSleep();

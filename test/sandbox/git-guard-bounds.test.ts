@@ -82,12 +82,12 @@ describe("what a command leaves where it is hard to see or to hold", () => {
   });
 
   it.each([
-    ["config", "../shared/config"],
-    ["hooks", "../shared/hooks"],
+    ["config", "../common/config"],
+    ["hooks", "../common/hooks"],
   ])("is disarmed where the user has a link in the place of %s", (name, target) => {
     putRepository(".git");
-    put("shared/config", "[core]\n");
-    mkdirSync(join(root, "shared/hooks"));
+    put("common/config", "[core]\n");
+    mkdirSync(join(root, "common/hooks"));
     rmSync(join(root, ".git", name), { force: true });
     symlinkSync(target, join(root, ".git", name));
     expect(guarded(() => put(".git/objects/x"))).toEqual([]);

@@ -56,14 +56,14 @@ describe("pins", () => {
   it("hold settings that the configuration draws in, and those of one work tree", () => {
     putRepository(
       ".git",
-      "[include]\n\tpath = ../shared/settings\n[include]\n\tpath = ../../outside\n[extensions]\n\tworktreeConfig\n",
+      "[include]\n\tpath = ../common/settings\n[include]\n\tpath = ../../outside\n[extensions]\n\tworktreeConfig\n",
     );
-    put("shared/settings");
+    put("common/settings");
     const pins = describePins();
     expect(pins).toEqual(
       expect.arrayContaining([
-        "write folder shared",
-        "read file shared/settings",
+        "write folder common",
+        "read file common/settings",
         "read file .git/config.worktree",
       ]),
     );
@@ -71,9 +71,9 @@ describe("pins", () => {
   });
 
   it("hold folders of hooks that the configuration names, also in a file that it draws in", () => {
-    putRepository(".git", "[core]\n\thooksPath = .husky/_\n[include]\n\tpath = ../shared/settings\n");
-    put("shared/settings", "[include]\n\tpath = more\n");
-    put("shared/more", "[core]\n\thookspath = .githooks\n");
+    putRepository(".git", "[core]\n\thooksPath = .husky/_\n[include]\n\tpath = ../common/settings\n");
+    put("common/settings", "[include]\n\tpath = more\n");
+    put("common/more", "[core]\n\thookspath = .githooks\n");
     put(".husky/_/pre-commit");
     put(".githooks/config");
     putRepository(
@@ -85,8 +85,8 @@ describe("pins", () => {
       expect.arrayContaining([
         "write folder .husky",
         "read folder .husky/_",
-        "read file shared/settings",
-        "read file shared/more",
+        "read file common/settings",
+        "read file common/more",
         "read folder .githooks",
         "read folder sub/hooks",
       ]),
@@ -95,16 +95,16 @@ describe("pins", () => {
 
   it("hold what links in the place of configuration and hooks lead to", () => {
     putRepository(".git");
-    put("shared/config", "[core]\n\thooksPath = .githooks\n");
-    put("shared/hooks/pre-commit");
+    put("common/config", "[core]\n\thooksPath = .githooks\n");
+    put("common/hooks/pre-commit");
     put(".githooks/pre-commit");
     rmSync(join(root, ".git/config"));
-    symlinkSync("../shared/config", join(root, ".git/config"));
-    symlinkSync("../shared/hooks", join(root, ".git/hooks"));
+    symlinkSync("../common/config", join(root, ".git/config"));
+    symlinkSync("../common/hooks", join(root, ".git/hooks"));
     expect(describePins()).toEqual(
       expect.arrayContaining([
-        "read file shared/config",
-        "read folder shared/hooks",
+        "read file common/config",
+        "read folder common/hooks",
         "read folder .githooks",
       ]),
     );

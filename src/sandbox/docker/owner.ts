@@ -1,6 +1,7 @@
 /** Who a container belongs to, so that those of agents that were killed can be told from those in use. */
-import { readFileSync, readlinkSync } from "node:fs";
+import { readlinkSync } from "node:fs";
 import { hostname } from "node:os";
+import { readStart, readText } from "../proc-files.ts";
 
 export interface Owner {
   /** The start of the machine, where it can be told; else its name. */
@@ -14,7 +15,7 @@ export interface Owner {
 
 export function readOwner(): Owner {
   return {
-    boot: read("/proc/sys/kernel/random/boot_id").trim() || hostname(),
+    boot: readText("/proc/sys/kernel/random/boot_id").trim() || hostname(),
     namespace: readNamespace(),
     pid: process.pid,
     started: readStart(process.pid),
@@ -57,23 +58,9 @@ export function mayBeAlive(owner: Owner, here: Owner): boolean {
   }
 }
 
-/** Field 22 of proc_pid_stat(5); the name before it may hold anything. Empty for a process that is not there. */
-export function readStart(pid: number): string {
-  const stat = read(`/proc/${pid}/stat`);
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-}
-
 function readNamespace(): string {
   try {
     return readlinkSync("/proc/self/ns/pid");
-  } catch {
-    return "";
-  }
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, "latin1");
   } catch {
     return "";
   }

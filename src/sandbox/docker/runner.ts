@@ -2,6 +2,7 @@
  * A shell that stays in the container and runs one command after the other, told to over its input. A process of its own for each
  * command would cost many times as much.
  */
+import { readStart } from "../proc-files.ts";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
@@ -10,7 +11,6 @@ import { createDemultiplexer, type OutputStream } from "./demultiplexer.ts";
 import { createMarkerScanner, type MarkerScanner } from "./end-marker.ts";
 import { toEngineError, WORK_MS } from "./engine.ts";
 import type { ExecEnd, ExecRequest, Executor } from "./executor.ts";
-import { readStart } from "./owner.ts";
 import { BEGUN, ENDED, NO_FOLDER, READY, toGreeting, toRunnerLine } from "./scripts.ts";
 
 /** How long the runner may take to say that it has taken a command. */
