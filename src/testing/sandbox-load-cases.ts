@@ -115,13 +115,14 @@ async function checkForkBomb({ run }: SandboxBox): Promise<void> {
 
 async function checkMemoryHog({ run }: SandboxBox): Promise<void> {
   const limitMb = 128;
-  // It says before each step what it has; nothing stops a step half-way.
+  // It says before each step what it has; nothing stops a step half-way. Slow enough to be seen in time on a busy machine, since memory
+  // is only looked at from time to time where there are no control groups.
   const hog = `import sys, time
 kept = []
 for step in range(128):
     kept.append(bytearray(4 * ${MEGABYTE}))
     print(len(kept) * 4, flush=True)
-    time.sleep(0.003)`;
+    time.sleep(0.02)`;
   const said = await run(["python3", "-c", hog], { memoryMb: limitMb, timeoutMs: 10_000 });
   assert.equal(said.stopped, "memory");
   const reachedMb = Number(said.stdout.trim().split("\n").at(-1));
