@@ -7,7 +7,6 @@ import { redactData, redactResult } from "./call-redaction.ts";
 import { NO_REDACTION, type RedactedStream, type Redactor } from "./redact.ts";
 import { failure } from "./result.ts";
 import { merge } from "./stream.ts";
-import type { Todo } from "./todo.ts";
 import type { ToolEvent, ToolResult } from "./tool.ts";
 
 /** How long an aborted tool may take to stop before its result is written without it. */
@@ -67,8 +66,7 @@ function emitRedacted(event: ToolEvent, { call, redactor, output, emit }: Emissi
     const text = output.push(event.text);
     if (text !== "") emit({ type: "tool_output", callId: call.id, text });
   } else {
-    const todos = redactor === NO_REDACTION ? event.todos : redactData(event.todos, redactor);
-    emit({ type: "todos_changed", todos: todos as readonly Todo[] });
+    emit(redactor === NO_REDACTION ? event : (redactData(event, redactor) as typeof event));
   }
 }
 

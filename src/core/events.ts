@@ -3,8 +3,11 @@
  * session log: flat, serialisable, in pairs. See ARCHITECTURE.md for the order within one prompt.
  */
 import type { ApprovalDecision, ApprovalRequest, PermissionMode } from "./approval.ts";
+import type { Compaction } from "./compaction.ts";
 import type { Message } from "./message.ts";
 import type { FinishReason, ModelInfo, Usage } from "./model.ts";
+import type { Plan } from "./plan.ts";
+import type { TaskState } from "./task-state.ts";
 import type { Todo } from "./todo.ts";
 import type { ToolAccess, ToolResult } from "./tool.ts";
 
@@ -47,13 +50,25 @@ export type WarningCode =
   /** A file of settings, rules, trust or records could not be used or was not heeded. */
   | "settings_ignored"
   /** The workspace brings a tool that the user has not agreed to. */
-  | "tool_not_trusted";
+  | "tool_not_trusted"
+  /** The model thought for longer than its budget of this turn and was stopped. */
+  | "thinking_budget"
+  /** The model wrote the same text again and again and was stopped. */
+  | "text_repeated"
+  /** The model wanted to be done while its plan or task state says that it is not. */
+  | "completion_refused"
+  /** What a call changes could not be recorded, so it cannot be undone. */
+  | "checkpoint_incomplete";
 
 export type AgentEvent =
   | { type: "run_started"; runId: string; sessionId?: string; mode: PermissionMode }
   /** The server was asked what it is and how much fits. */
   | { type: "model_ready"; model: ModelInfo }
-  | { type: "turn_started"; turn: number }
+  /**
+   * Tokens of the request, and how many of them the server has not read yet, as far as is known; `prefillSeconds` from the rate measured so
+   * far, absent before there is one.
+   */
+  | { type: "turn_started"; turn: number; promptTokens?: number; newTokens?: number; prefillSeconds?: number }
   /** A message joined the conversation. What a session log stores; once it is out it is never changed. */
   | { type: "message_added"; message: Message; note?: "steering" | "follow_up" | "nudge" }
   | { type: "prefill_progress"; processed: number; total: number; cached: number }
@@ -73,11 +88,17 @@ export type AgentEvent =
   | { type: "tool_output"; callId: string; text: string }
   | { type: "tool_finished"; callId: string; name: string; result: ToolResult; durationMs: number }
   | { type: "todos_changed"; todos: readonly Todo[] }
+  | { type: "plan_changed"; plan: Plan }
+  | { type: "task_state_changed"; state: TaskState }
+  /** The first change of this request was recorded. */
+  | { type: "checkpoint_made"; id: string }
   | { type: "mode_changed"; mode: PermissionMode }
   /** `usage` is the server's own count of this turn. */
   | { type: "usage"; turn: number; usage: Usage }
-  /** Bytes of earlier prompt that could not be reused, and what broke it. */
-  | { type: "prefix_broken"; why: string; bytes: number }
+  /** The conversation was shortened; what follows is counted in the new one. */
+  | ({ type: "context_compacted" } & Compaction)
+  /** Earlier prompt that could not be reused, what broke it, and what reading it again costs; `seconds` once a rate is known. */
+  | { type: "prefix_broken"; why: string; bytes: number; tokens?: number; seconds?: number }
   | { type: "warning"; code: WarningCode; message: string }
   | { type: "turn_finished"; turn: number; finish: FinishReason; calls: number }
   | {

@@ -10,6 +10,20 @@ export type {
   RememberScope,
 } from "./approval.ts";
 export type { Audit, AuditRecord } from "./audit.ts";
+export type {
+  ChangeRecorder,
+  CheckpointStore,
+  FileChange,
+  FileChangeKind,
+  UndoOutcome,
+} from "./checkpoint.ts";
+export {
+  applyCompaction,
+  type CompactedPart,
+  type Compaction,
+  type CompactionCause,
+  type CompactionMethod,
+} from "./compaction.ts";
 export { defineTool, type ToolDefinition } from "./define-tool.ts";
 export { AgentError, ERROR_CODES, errnoOf, errorMessage } from "./errors.ts";
 export type { AgentErrorOptions, ErrorCode } from "./errors.ts";
@@ -23,6 +37,7 @@ export type {
   AssistantMessage,
   ContentPart,
   Message,
+  OwnNote,
   SystemMessage,
   ToolCall,
   ToolMessage,
@@ -36,6 +51,7 @@ export type {
   ModelProfile,
   ModelReply,
   ModelRequest,
+  ProbeFindings,
   ProposedCall,
   ServerKind,
   ToolSchema,
@@ -44,6 +60,16 @@ export type {
 export type { OutputFile, OutputLog } from "./output-log.ts";
 export { decidePermission, modePolicy, stricterMode, toPermissionMode } from "./permission.ts";
 export type { PermissionCall, PermissionDecision, PermissionPolicy } from "./permission.ts";
+export { PLAN_RISKS, PLAN_STATUSES, PLAN_STEP_STATUSES } from "./plan.ts";
+export type {
+  Plan,
+  PlanDecision,
+  PlanReviewer,
+  PlanRisk,
+  PlanStatus,
+  PlanStep,
+  PlanStepStatus,
+} from "./plan.ts";
 export { toSystemPrompt, type PromptParts } from "./prompt.ts";
 export { createRedactor, NO_REDACTION, type RedactedStream, type Redactor } from "./redact.ts";
 export { redactSandbox } from "./redact-sandbox.ts";
@@ -54,10 +80,13 @@ export type {
   SessionEntry,
   SessionHeader,
   SessionRecord,
+  SessionRequest,
   SessionState,
   SessionStore,
   SessionSummary,
 } from "./session.ts";
+export type { TaskState } from "./task-state.ts";
+export { TokenMeter } from "./token-meter.ts";
 export { TODO_STATUSES, type Todo, type TodoStatus } from "./todo.ts";
 export type {
   CallPreview,

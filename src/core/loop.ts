@@ -12,6 +12,9 @@ import { AgentError, errorMessage } from "./errors.ts";
 import type { AgentEvent, EndReason } from "./events.ts";
 import { ReplyGuard } from "./guard.ts";
 import type { Inbox } from "./inbox.ts";
+import type { ChangeRecorder } from "./checkpoint.ts";
+import type { OutputLog } from "./output-log.ts";
+import type { TokenMeter } from "./token-meter.ts";
 import { messageText, type Message, type UserMessage } from "./message.ts";
 import type { Model, ModelInfo, ModelProfile, ModelReply, ModelRequest, ToolSchema } from "./model.ts";
 import type { PermissionPolicy } from "./permission.ts";
@@ -50,6 +53,18 @@ export interface RunOptions {
   temperature?: number;
   /** KV slot of the server to stay on. */
   slot?: number;
+  /** Where originals go that a compaction leaves out; absent: they are only in the session log. */
+  outputs?: OutputLog;
+  /** Compact at so many tokens of prompt, or earlier where the window is smaller (`SUMMARIZATION_THRESHOLD`). */
+  compactAt?: number;
+  /** Learns bytes per token and rates from the server's counts; keep one per conversation. Default: a new one. */
+  meter?: TokenMeter;
+  /** Records files before they are changed, for undo. */
+  changes?: ChangeRecorder;
+  /** Todos, plan and task state as they are now, word for word, for what a compaction leaves; empty when there are none. */
+  stateNote?: () => string;
+  /** What is still open according to plan or task state, in words for the model; absent or `undefined`: nothing. */
+  completionGate?: () => string | undefined;
   runId?: string;
   sessionId?: string;
   signal?: AbortSignal;

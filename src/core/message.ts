@@ -4,6 +4,9 @@
  */
 export type Message = SystemMessage | UserMessage | AssistantMessage | ToolMessage;
 
+/** Words that are neither the user's nor the model's but ours. They are not sent as such: a server sees an ordinary message. */
+export type OwnNote = "nudge" | "compaction";
+
 export interface SystemMessage {
   role: "system";
   content: string;
@@ -12,6 +15,7 @@ export interface SystemMessage {
 export interface UserMessage {
   role: "user";
   content: string | ContentPart[];
+  note?: OwnNote;
 }
 
 export type ContentPart = { type: "text"; text: string } | { type: "image_url"; image_url: { url: string } };
@@ -22,6 +26,7 @@ export interface AssistantMessage {
   /** Thinking that the server separated; sent back within a run so that templates can keep it. */
   reasoning_content?: string;
   tool_calls?: ToolCall[];
+  note?: OwnNote;
 }
 
 export interface ToolMessage {

@@ -16,8 +16,13 @@ export interface ModelRequest {
   temperature?: number;
   /** Upper bound of tokens to generate; absent means what the window leaves. */
   maxTokens?: number;
-  /** The second chance after unusable calls; absent: the model decides. */
-  toolChoice?: "required";
+  /**
+   * `required` is the second chance after unusable calls: a call is forced in the way this server knows (tool choice, or a JSON schema).
+   * `none`: the tools stay in the prompt, which servers have read already, and none is to be called. Absent: the model decides.
+   */
+  toolChoice?: "required" | "none";
+  /** Most tokens of thinking, for servers that can limit it; the loop stops it in any case. */
+  thinkingTokens?: number;
   /** KV slot to use, on servers that have slots (`id_slot` of llama-server). */
   slot?: number;
 }
@@ -82,6 +87,10 @@ export interface ModelInfo {
   slots?: number;
   vision?: boolean;
   quantization?: string;
+  /** First 16 hexadecimal digits of the SHA-256 of the chat template, where the server shows it. */
+  templateHash?: string;
+  /** What is wrong with the chat template, in words: it drops tools, or refuses a system message. */
+  templateFaults?: readonly string[];
   profile: ModelProfile;
 }
 
@@ -105,6 +114,35 @@ export interface ModelProfile {
   namedPathsOnly?: boolean;
   /** Only these tools are offered; absent: all. */
   tools?: readonly string[];
+  /** Most tokens of thinking in one turn; absent: a share of the window. */
+  thinkingTokens?: number;
+  /** Tokens of the window that the model makes good use of, when fewer than fit. */
+  usableTokens?: number;
+  /** What `lmagent probe` found out; absent: not probed. */
+  probe?: ProbeFindings;
+}
+
+/** What a short test of a model on its server has shown. Every field can be overridden in the configuration. */
+export interface ProbeFindings {
+  /** ISO 8601, UTC. */
+  probedAt: string;
+  /** Calls come as `tool_calls` of the protocol. */
+  nativeCalls?: boolean;
+  /** Two independent calls come in one reply. */
+  parallelCalls?: boolean;
+  /** The form in which calls come when not natively, by the name of its rescue. */
+  textForm?: string;
+  /** Copies the old text of an edit exactly. */
+  exactEdits?: boolean;
+  /** `switchable`: it stops thinking when asked to. */
+  thinking?: "none" | "always" | "switchable";
+  vision?: boolean;
+  /** The server can force a call: by tool choice, by a JSON schema, or not. */
+  forcedCalls?: "tool_choice" | "json_schema" | "none";
+  /** Recalls a word from the far end of a prompt of so many tokens. */
+  usableTokens?: number;
+  prefillTokensPerSecond?: number;
+  decodeTokensPerSecond?: number;
 }
 
 export interface Model {

@@ -4,7 +4,10 @@
  */
 import type { PermissionMode } from "./approval.ts";
 import type { EndReason } from "./events.ts";
+import type { Compaction } from "./compaction.ts";
 import type { Message } from "./message.ts";
+import type { Plan } from "./plan.ts";
+import type { TaskState } from "./task-state.ts";
 import type { Todo } from "./todo.ts";
 
 export interface SessionHeader {
@@ -20,17 +23,35 @@ export interface SessionHeader {
 export type SessionEntry =
   | { type: "message"; message: Message; note?: "steering" | "follow_up" | "nudge" | "interrupted" }
   | { type: "todos"; todos: readonly Todo[] }
+  | { type: "plan"; plan: Plan }
+  | { type: "task_state"; state: TaskState }
+  /** The files before the newest request were recorded under this id (`core/checkpoint.ts`). */
+  | { type: "checkpoint"; checkpoint: string }
+  | ({ type: "compaction" } & Compaction)
+  /** The newest so many requests were taken back: the record follows what came before them. Written by `Session.undo` only. */
+  | { type: "undone"; requests: number }
   | { type: "mode"; mode: PermissionMode }
   | { type: "run_started"; model: string }
   | { type: "run_finished"; reason: EndReason };
 
 export type SessionRecord = SessionEntry & { id: string; parent: string | null; at: string };
 
+export interface SessionRequest {
+  /** First words, at most 200 characters. */
+  text: string;
+  /** Checkpoint of the files before it; absent when it changed none. */
+  checkpoint?: string;
+}
+
 /** Everything needed to go on. */
 export interface SessionState {
   header: SessionHeader;
   messages: readonly Message[];
   todos: readonly Todo[];
+  plan?: Plan;
+  taskState?: TaskState;
+  /** What the user asked for so far, oldest first; steering is part of the request it came in. */
+  requests: readonly SessionRequest[];
   mode?: PermissionMode;
   lastReason?: EndReason;
   /** Calls that were under way when the last writer stopped; each has got a result that says so. */
@@ -56,6 +77,12 @@ export interface Session {
   readonly state: SessionState;
   /** Returns when the record is on disk. Throws `AgentError` `storage_failed`. */
   append(entry: SessionEntry): Promise<void>;
+  /**
+   * Takes back the newest `count` requests with all that followed: the conversation, todos, plan and task state are as before them, also
+   * where a compaction came in between. Returns what there is to go on from. On disk when it returns; the records stay in the log.
+   * Throws `AgentError` `usage` when there are fewer requests, `storage_failed`.
+   */
+  undo(count: number): Promise<SessionState>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 

@@ -1,5 +1,7 @@
 /** The contract of a tool: what the model may call. One tool a file in `src/tools`, made with `defineTool`. */
 import type { CommandPlace } from "./approval.ts";
+import type { Plan } from "./plan.ts";
+import type { TaskState } from "./task-state.ts";
 import type { Todo } from "./todo.ts";
 
 /** A JSON Schema object (https://json-schema.org/draft/2020-12), as sent to the server. */
@@ -29,6 +31,8 @@ export interface ToolFailure {
 export type ToolEvent =
   | { type: "output"; text: string }
   | { type: "todos_changed"; todos: readonly Todo[] }
+  | { type: "plan_changed"; plan: Plan }
+  | { type: "task_state_changed"; state: TaskState }
   /** What the user should know of what the call did, such as making a file that other programs run. */
   | { type: "warning"; message: string };
 
