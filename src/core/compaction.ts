@@ -1,0 +1,42 @@
+/**
+ * What a compaction does to a conversation, as data: it is an event, a record of the session log, and what a resume replays. Nothing
+ * leaves the log; only what is sent next gets shorter.
+ */
+import type { Message } from "./message.ts";
+
+/** In order: messages that stay as they are (`from` to `to`, the second excluded, counted in the conversation before), and new ones. */
+export type CompactedPart = { keep: readonly [from: number, to: number] } | { message: Message };
+
+/** `elided`: old results became one line each. `summarised`: the model wrote down what older turns came to. `folded`: the same by rule. */
+export type CompactionMethod = "elided" | "summarised" | "folded";
+
+/** `threshold`: the window is getting full. `overflow`: the server refused the request as too long. `request`: the user wanted it. */
+export type CompactionCause = "threshold" | "overflow" | "request";
+
+export interface Compaction {
+  cause: CompactionCause;
+  method: CompactionMethod;
+  parts: readonly CompactedPart[];
+  /** Of the whole prompt, by the server's count as far as known. */
+  tokensBefore: number;
+  tokensAfter: number;
+}
+
+/** The conversation after a compaction; `undefined` when the parts do not fit it. */
+export function applyCompaction(
+  messages: readonly Message[],
+  parts: readonly CompactedPart[],
+): Message[] | undefined {
+  const result: Message[] = [];
+  for (const part of parts) {
+    if ("message" in part) {
+      result.push(part.message);
+      continue;
+    }
+    const [from, to] = part.keep;
+    if (!Number.isInteger(from) || !Number.isInteger(to) || from < 0 || to < from || to > messages.length)
+      return undefined;
+    result.push(...messages.slice(from, to));
+  }
+  return result;
+}
