@@ -38,6 +38,14 @@ export interface Settings {
   runtimeDir?: string;
   allowUnsandboxed: boolean;
   todos: boolean;
+  /** Plan first, and change nothing before the user has approved the plan. */
+  plan: boolean;
+  /** A run is not done before its approved plan and the gate of its task state are. */
+  enforcePlan: boolean;
+  /** Tokens of prompt at which the conversation is compacted, where the window does not ask for it earlier. */
+  compactAt: number;
+  /** Keep what is sent to the model server and what comes back. */
+  record: boolean;
 }
 
 /** The flags that have a setting behind them, as the command line gives them: absent when not given. */
@@ -53,6 +61,8 @@ export interface SettingFlags {
   backend?: string;
   network?: string;
   allowUnsandboxed?: boolean;
+  plan?: boolean;
+  record?: boolean;
 }
 
 interface Source {
@@ -119,6 +129,15 @@ export async function readSettings(
         max: 2_000_000,
       }),
     todos: toBoolean(find(undefined, "", "ENABLE_TODO_TRACKING"), true),
+    plan: flags.plan ?? false,
+    enforcePlan: toBoolean(find(undefined, "", "ENABLE_PLAN_ENFORCEMENT"), true),
+    compactAt: toNumber(find(undefined, "", "SUMMARIZATION_THRESHOLD"), {
+      fallback: 80_000,
+      min: 1_000,
+      max: 10_000_000,
+      integer: true,
+    }),
+    record: flags.record ?? false,
   };
 }
 
