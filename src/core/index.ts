@@ -30,8 +30,8 @@ export type { AgentErrorOptions, ErrorCode } from "./errors.ts";
 export { END_REASONS, unreachable } from "./events.ts";
 export type { AgentEvent, AgentEventOf, EndReason, WarningCode } from "./events.ts";
 export { Inbox } from "./inbox.ts";
-export { DEFAULT_LIMITS, run } from "./loop.ts";
-export type { RunLimits, RunOptions, RunResult } from "./loop.ts";
+export { run } from "./loop.ts";
+export { DEFAULT_LIMITS, type RunLimits, type RunOptions, type RunResult } from "./run-options.ts";
 export { messageText } from "./message.ts";
 export type {
   AssistantMessage,

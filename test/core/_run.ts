@@ -2,7 +2,8 @@ import * as z from "zod/mini";
 import type { Approver } from "../../src/core/approval.ts";
 import { defineTool } from "../../src/core/define-tool.ts";
 import type { AgentEvent } from "../../src/core/events.ts";
-import { run, type RunOptions, type RunResult } from "../../src/core/loop.ts";
+import { run } from "../../src/core/loop.ts";
+import type { RunOptions, RunResult } from "../../src/core/run-options.ts";
 import type { Tool, ToolAccess, ToolContext, ToolResult } from "../../src/core/tool.ts";
 
 export const allowAll: Approver = { ask: async ({ digest }) => ({ decision: "allow", digest }) };
