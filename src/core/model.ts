@@ -83,6 +83,8 @@ export interface ModelInfo {
   baseUrl: string;
   /** Tokens that fit now, as loaded; `undefined` when the server does not say. */
   contextTokens?: number;
+  /** Tokens that the model was trained for, when the server says. */
+  trainedTokens?: number;
   /** KV slots of the server, when it says. */
   slots?: number;
   vision?: boolean;
@@ -136,11 +138,15 @@ export interface ProbeFindings {
   exactEdits?: boolean;
   /** `switchable`: it stops thinking when asked to. */
   thinking?: "none" | "always" | "switchable";
+  /** What stops it: `thinkingTokens: 0` in the request, or `/no_think` at the end of the user's message. */
+  thinkingSwitch?: "request" | "text";
   vision?: boolean;
   /** The server can force a call: by tool choice, by a JSON schema, or not. */
   forcedCalls?: "tool_choice" | "json_schema" | "none";
-  /** Recalls a word from the far end of a prompt of so many tokens. */
+  /** Recalls a word from the far end of a prompt of so many tokens; it is a limit only where `recallFailedTokens` says so. */
   usableTokens?: number;
+  /** Did not recall it from the far end of a prompt of so many tokens. */
+  recallFailedTokens?: number;
   prefillTokensPerSecond?: number;
   decodeTokensPerSecond?: number;
 }
