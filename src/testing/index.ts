@@ -13,6 +13,25 @@ export {
 export type { CallStyle, ReplyOptions, ReplyPart, ScriptedCall, ScriptedReply } from "./scripted-replies.ts";
 export { startScriptedServer } from "./scripted-server.ts";
 export type { RecordedRequest, Script, ScriptedServer, ScriptedServerOptions } from "./scripted-server.ts";
+export { startWindowedServer } from "./windowed-server.ts";
+export type {
+  CountedRequest,
+  WindowedAnswer,
+  WindowedScript,
+  WindowedServer,
+  WindowedServerOptions,
+  WindowedTurn,
+} from "./windowed-server.ts";
+export { createPromptCache, renderMessage, renderPrompt } from "./prompt-cache.ts";
+export type {
+  ChatBody,
+  PromptCache,
+  PromptCacheOptions,
+  PromptReading,
+  WireMessage,
+} from "./prompt-cache.ts";
+export { WINDOWED_KINDS } from "./server-kinds.ts";
+export type { WindowedKind } from "./server-kinds.ts";
 export { describeSandbox } from "./sandbox.ts";
 export type { SandboxSubject, TestRunner } from "./sandbox.ts";
 export { describeSessionStore } from "./session-store.ts";
