@@ -1,4 +1,7 @@
 import type { FinishReason, Usage } from "../core/model.ts";
+import type { Json } from "./json.ts";
+import { toObject } from "./json.ts";
+import { readProgress, readUsage } from "./usage.ts";
 
 /** One frame of a reply in our own words; everything that servers spell differently is evened out here. */
 export interface Delta {
@@ -19,8 +22,6 @@ export interface CallDelta {
   /** A piece of text, or the whole as an object. */
   arguments?: unknown;
 }
-
-type Json = Readonly<Record<string, unknown>>;
 
 /** Reads a chunk of a stream (`choices[].delta`) or a whole answer (`choices[].message`). */
 export function toDelta(frame: Json): Delta {
@@ -46,10 +47,6 @@ export function toDelta(frame: Json): Delta {
     ...(usage === undefined ? {} : { usage }),
     ...(progress === undefined ? {} : { progress }),
   };
-}
-
-export function toObject(value: unknown): Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : {};
 }
 
 /** Content is a string, null, or a list of parts (Mistral sends thinking as a part). */
@@ -115,34 +112,4 @@ const FINISHES: Readonly<Record<string, FinishReason>> = {
 function readFinish(reason: unknown): FinishReason | undefined {
   if (typeof reason !== "string" || reason === "") return undefined;
   return FINISHES[reason] ?? "stop";
-}
-
-/** `usage` as of OpenAI, and `timings` of llama-server, which also tells rates. */
-function readUsage(frame: Json): Usage | undefined {
-  const usage = toObject(frame["usage"]);
-  const timings = toObject(frame["timings"]);
-  const cached =
-    count(toObject(usage["prompt_tokens_details"])["cached_tokens"]) ?? count(timings["cache_n"]);
-  const evaluated = count(timings["prompt_n"]);
-  const found: Record<keyof Usage, number | undefined> = {
-    promptTokens:
-      count(usage["prompt_tokens"]) ?? (evaluated === undefined ? undefined : evaluated + (cached ?? 0)),
-    cachedTokens: cached,
-    completionTokens: count(usage["completion_tokens"]) ?? count(timings["predicted_n"]),
-    prefillTokensPerSecond: count(timings["prompt_per_second"]),
-    decodeTokensPerSecond: count(timings["predicted_per_second"]),
-  };
-  const known = Object.entries(found).filter(([, value]) => value !== undefined);
-  return known.length === 0 ? undefined : (Object.fromEntries(known) as Usage);
-}
-
-function readProgress(value: unknown): Delta["progress"] {
-  const { total, processed, cache } = toObject(value);
-  const all = count(total);
-  if (all === undefined) return undefined;
-  return { processed: count(processed) ?? 0, total: all, cached: count(cache) ?? 0 };
-}
-
-function count(value: unknown): number | undefined {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
 }

@@ -4,7 +4,8 @@ import type { ServerUrl } from "./base-url.ts";
 import type { JsonAnswer } from "./fetch-json.ts";
 import { toKeyMessage } from "./failure.ts";
 import { fetchJson } from "./fetch-json.ts";
-import type { Json, ServerAnswers } from "./identify.ts";
+import type { ServerAnswers } from "./identify.ts";
+import type { Json } from "./json.ts";
 import {
   chooseModel,
   identifyServer,

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../core/errors.ts";
 import { AgentError } from "../core/errors.ts";
-import { toObject } from "./completion.ts";
+import { toObject } from "./json.ts";
 import type { OptionalField } from "./request-body.ts";
 import { OPTIONAL_FIELDS } from "./request-body.ts";
 

@@ -1,4 +1,4 @@
-import { toObject } from "./completion.ts";
+import { toObject } from "./json.ts";
 import type { ConnectionFailure, Transport } from "./transport.ts";
 import { toConnectionFailure } from "./transport.ts";
 

@@ -1,5 +1,6 @@
 import type { ModelInfo, ServerKind } from "../core/model.ts";
-import { toObject } from "./completion.ts";
+import type { Json } from "./json.ts";
+import { toObject } from "./json.ts";
 
 /** Answers of the routes by which servers differ; empty where a server does not know the route. */
 export interface ServerAnswers {
@@ -16,8 +17,6 @@ export interface ServerAnswers {
   /** `/health`, where our own server names itself. */
   health: Json;
 }
-
-export type Json = Readonly<Record<string, unknown>>;
 
 export function identifyServer({
   models,

@@ -1,6 +1,6 @@
 import type { ServerKind } from "../core/model.ts";
 import { fetchJson } from "./fetch-json.ts";
-import type { Json } from "./identify.ts";
+import type { Json } from "./json.ts";
 import { listOf } from "./identify.ts";
 import type { Transport } from "./transport.ts";
 

@@ -11,6 +11,7 @@ import { createQuotations } from "./rescue/quotation.ts";
 import { rescueFromText, rescueFromThinking } from "./rescue/rescue.ts";
 import type { ThinkingSegment } from "./thinking.ts";
 import { ThinkingSplitter } from "./thinking.ts";
+import { mergeUsage } from "./usage.ts";
 
 export type ReplyReaderOptions = Omit<CallScope, "complete">;
 
@@ -54,7 +55,7 @@ export class ReplyReader {
     const { text, thinking, calls, progress, finish, usage } = delta;
     this.#begun ||= text !== "" || thinking !== "" || calls.length > 0;
     this.#finish = finish ?? this.#finish;
-    if (usage) this.#usage = { ...this.#usage, ...usage };
+    if (usage) this.#usage = mergeUsage(this.#usage, usage);
     const events: ModelEvent[] = progress ? [{ type: "prefill_progress", ...progress }] : [];
     if (thinking !== "") events.push(this.#takeThinking(thinking));
     if (text !== "") events.push(...this.#splitter.push(text).flatMap((one) => this.#takeSegment(one)));
