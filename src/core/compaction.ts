@@ -4,7 +4,10 @@
  */
 import type { Message } from "./message.ts";
 
-/** In order: messages that stay as they are (`from` to `to`, the second excluded, counted in the conversation before), and new ones. */
+/**
+ * Messages that stay as they are (`from` to `to`, the second excluded, counted in the conversation before), and new ones. What stays keeps
+ * its order and comes once.
+ */
 export type CompactedPart = { keep: readonly [from: number, to: number] } | { message: Message };
 
 /** `elided`: old results became one line each. `summarised`: the model wrote down what older turns came to. `folded`: the same by rule. */
@@ -28,14 +31,16 @@ export function applyCompaction(
   parts: readonly CompactedPart[],
 ): Message[] | undefined {
   const result: Message[] = [];
+  let done = 0;
   for (const part of parts) {
     if ("message" in part) {
       result.push(part.message);
       continue;
     }
     const [from, to] = part.keep;
-    if (!Number.isInteger(from) || !Number.isInteger(to) || from < 0 || to < from || to > messages.length)
+    if (!Number.isInteger(from) || !Number.isInteger(to) || from < done || to < from || to > messages.length)
       return undefined;
+    done = to;
     result.push(...messages.slice(from, to));
   }
   return result;

@@ -28,8 +28,11 @@ export type SessionEntry =
   /** The files before the newest request were recorded under this id (`core/checkpoint.ts`). */
   | { type: "checkpoint"; checkpoint: string }
   | ({ type: "compaction" } & Compaction)
-  /** The newest so many requests were taken back: the record follows what came before them. Written by `Session.undo` only. */
-  | { type: "undone"; requests: number }
+  /**
+   * The newest so many requests were taken back: the record follows what came before them. `reason`: how the run before them ended.
+   * `mode`: as it was last set, since that is the user's own and not taken back. Written by `Session.undo` only.
+   */
+  | { type: "undone"; requests: number; reason?: EndReason; mode?: PermissionMode }
   | { type: "mode"; mode: PermissionMode }
   | { type: "run_started"; model: string }
   | { type: "run_finished"; reason: EndReason };
@@ -64,7 +67,7 @@ export interface SessionSummary {
   updatedAt: string;
   /** First words of the first request, at most 200 characters. */
   task: string;
-  /** Messages in the conversation, the system message left out. */
+  /** Messages of the conversation, those included that were compacted since, the system message left out. */
   messages: number;
   /** `active` while a process writes to it; otherwise how its last run ended, or `interrupted`. */
   status: EndReason | "active" | "interrupted" | "new";
@@ -80,7 +83,7 @@ export interface Session {
   /**
    * Takes back the newest `count` requests with all that followed: the conversation, todos, plan and task state are as before them, also
    * where a compaction came in between. Returns what there is to go on from. On disk when it returns; the records stay in the log.
-   * Throws `AgentError` `usage` when there are fewer requests, `storage_failed`.
+   * Throws `AgentError` `usage` when there are fewer requests, `storage_failed`, `session_corrupt` when the log was damaged meanwhile.
    */
   undo(count: number): Promise<SessionState>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -60,6 +60,13 @@ export class LogWriter {
     });
   }
 
+  /** Resolves when all that was appended is on disk, and the file is as this writer left it. Throws `storage_failed`. */
+  async settle(): Promise<void> {
+    await this.#draining;
+    if (this.#refusal !== undefined) throw this.#refusal;
+    await this.#requireUnchanged();
+  }
+
   async close(): Promise<void> {
     await this.#draining;
     this.#refusal ??= new AgentError(

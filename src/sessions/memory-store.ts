@@ -2,12 +2,13 @@
 import { AgentError } from "../core/errors.ts";
 import { messageText } from "../core/message.ts";
 import type { Session, SessionEntry, SessionHeader, SessionStore, SessionSummary } from "../core/session.ts";
-import { countMessages, toBranch, toOpenState } from "./conversation.ts";
-import { byNewest, toStatus, toTask } from "./overview.ts";
-import { RecordChain } from "./record-chain.ts";
+import { toBranch, toOpenState, toRepairEntries } from "./conversation.ts";
+import { byNewest, saysHowRunWent, toStatus, toTask } from "./overview.ts";
+import { RecordChain, type RecordPlace } from "./record-chain.ts";
 import { isKnownRecord } from "./record.ts";
 import type { StoredRecord } from "./record.ts";
 import { createSessionId, findSessionId } from "./session-id.ts";
+import { toUndo } from "./undo.ts";
 
 export interface MemorySessionStoreOptions {
   /** Written into each header. */
@@ -67,25 +68,32 @@ async function startMemorySession(entry: Entry, now: () => number): Promise<Sess
   const { header, records } = entry;
   if (entry.open) throw toLockedError(header.id);
   entry.open = true;
-  const { state, repairs } = toOpenState(header, structuredClone(toBranch(header.id, records)));
-  const chain = new RecordChain(now, records, countMessages(state.messages) - repairs.length);
+  const { state, repairs, count } = toOpenState(header, structuredClone(toBranch(header.id, records)));
+  const chain = new RecordChain(now, records, count);
   let closed = false;
+  const append = (added: SessionEntry, place?: RecordPlace) => {
+    if (closed) throw new AgentError("storage_failed", `Session \`${header.id}\` was closed. Open it again.`);
+    const record = structuredClone(chain.prepare(added, place));
+    chain.commit(record);
+    records.push(record);
+  };
   const session: Session = {
     id: header.id,
     state,
-    append: async (added: SessionEntry) => {
-      if (closed)
-        throw new AgentError("storage_failed", `Session \`${header.id}\` was closed. Open it again.`);
-      const record = structuredClone(chain.prepare(added));
-      chain.commit(record);
-      records.push(record);
+    append: async (added) => append(added),
+    undo: async (requests) => {
+      const branch = structuredClone(toBranch(header.id, records));
+      const { entry: undone, place, open } = toUndo(header, branch, requests);
+      append(undone, place);
+      for (const repair of toRepairEntries(open.repairs)) append(repair);
+      return open.state;
     },
     [Symbol.asyncDispose]: async () => {
       if (!closed) entry.open = false;
       closed = true;
     },
   };
-  for (const message of repairs) await session.append({ type: "message", message, note: "interrupted" });
+  for (const repair of toRepairEntries(repairs)) append(repair);
   return session;
 }
 
@@ -95,9 +103,9 @@ function toLockedError(id: string): AgentError {
 }
 
 function summarize({ header, records, open }: Entry): SessionSummary {
-  const known = records.filter(isKnownRecord);
+  const known = toBranch(header.id, records).filter(isKnownRecord);
   const request = known.find((record) => record.type === "message" && record.message.role === "user");
-  const run = known.findLast(({ type }) => type === "run_started" || type === "run_finished");
+  const run = known.findLast(({ type }) => saysHowRunWent(type));
   const last = records.at(-1);
   return {
     id: header.id,

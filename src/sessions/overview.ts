@@ -19,9 +19,16 @@ export function toTask(text: string): string {
   return task;
 }
 
+/** `undone` stands in for the run before what was taken back. */
+export function saysHowRunWent(type: string): boolean {
+  return type === "run_started" || type === "run_finished" || type === "undone";
+}
+
 /** `run` is the last record that says how a run went, if any. */
 export function toStatus(run: StoredRecord | undefined, messages: number): SessionSummary["status"] {
-  if (run !== undefined && isKnownRecord(run) && run.type === "run_finished") return run.reason;
+  const known = run !== undefined && isKnownRecord(run) ? run : undefined;
+  const reason = known?.type === "run_finished" || known?.type === "undone" ? known.reason : undefined;
+  if (reason !== undefined) return reason;
   return messages === 0 ? "new" : "interrupted";
 }
 

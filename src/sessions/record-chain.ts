@@ -1,6 +1,13 @@
 import type { SessionEntry } from "../core/session.ts";
-import { countMessages } from "./conversation.ts";
 import type { StoredRecord } from "./record.ts";
+
+/** Where a record goes. */
+export interface RecordPlace {
+  /** The record before it; null: none. */
+  parent: string | null;
+  /** Messages up to there. */
+  count: number;
+}
 
 /** Numbers the records of one open session: each follows the one before it. */
 export class RecordChain {
@@ -9,7 +16,7 @@ export class RecordChain {
   #next: number;
   #count: number;
 
-  /** `stored` are all records of the file; new ones follow the last of them. `count`: messages of the conversation so far. */
+  /** `stored` are all records of the file; new ones follow the last of them. `count`: messages so far. */
   constructor(now: () => number, stored: readonly StoredRecord[], count: number) {
     this.#now = now;
     this.#last = stored.at(-1)?.id ?? null;
@@ -18,12 +25,15 @@ export class RecordChain {
     this.#count = count;
   }
 
-  /** The record that `entry` would become; nothing changes before `commit`. */
-  prepare(entry: SessionEntry): StoredRecord {
-    const count = this.#count + (entry.type === "message" ? countMessages([entry.message]) : 0);
+  /** The record that `entry` would become, behind the last one or elsewhere; nothing changes before `commit`. */
+  prepare(
+    entry: SessionEntry,
+    place: RecordPlace = { parent: this.#last, count: this.#count },
+  ): StoredRecord {
+    const count = place.count + (entry.type === "message" && entry.message.role !== "system" ? 1 : 0);
     return {
       id: String(this.#next),
-      parent: this.#last,
+      parent: place.parent,
       at: new Date(this.#now()).toISOString(),
       count,
       ...entry,

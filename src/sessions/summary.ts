@@ -8,13 +8,15 @@ import type { SessionSummary } from "../core/session.ts";
 import { LOG_LIMITS, openLogFile, readLines } from "./read-log.ts";
 import { isKnownRecord, parseHeader, parseRecord } from "./record.ts";
 import type { StoredRecord } from "./record.ts";
-import { byNewest, toStatus, toTask } from "./overview.ts";
+import { byNewest, saysHowRunWent, toStatus, toTask } from "./overview.ts";
 import { isSessionId, toCreatedAt } from "./session-id.ts";
 import { readLocks } from "./session-lock.ts";
 import type { StateFolder } from "./state-folder.ts";
 
 /** How far into a file the first request is looked for. */
 const HEAD_BYTES = 4 * 1024 * 1024;
+/** How far it is looked for whether that request was taken back. */
+const CORRECTED_BYTES = 256 * 1024;
 const TAIL_BYTES = 64 * 1024;
 const AT_ONCE = 4;
 
@@ -64,23 +66,50 @@ async function summarize(folder: StateFolder, id: string): Promise<SessionSummar
   }
 }
 
-async function readHead(file: FileHandle, id: string): Promise<{ createdAt: string; task: string }> {
+interface Head {
+  createdAt: string;
+  task: string;
+}
+
+async function readHead(file: FileHandle, id: string): Promise<Head> {
   let createdAt: string | undefined;
+  const task = new FirstTask();
   for await (const line of readLines(file, HEAD_BYTES)) {
-    const text = line.bytes.toString();
-    if (createdAt === undefined) {
-      const header = parseHeader(text);
-      if (!header.ok && line.terminated) throw new Error("its first line is not the header of a session");
-      createdAt = header.ok ? header.value.createdAt : toCreatedAt(id);
+    if (task.found && line.end > CORRECTED_BYTES) break;
+    if (createdAt !== undefined) {
+      task.add(line.bytes);
       continue;
     }
-    const parsed = parseRecord(text);
-    const record = parsed.ok && isKnownRecord(parsed.value) ? parsed.value : undefined;
-    if (record?.type === "message" && record.message.role === "user") {
-      return { createdAt, task: toTask(messageText(record.message)) };
-    }
+    const header = parseHeader(line.bytes.toString());
+    if (!header.ok && line.terminated) throw new Error("its first line is not the header of a session");
+    createdAt = header.ok ? header.value.createdAt : toCreatedAt(id);
   }
-  return { createdAt: createdAt ?? toCreatedAt(id), task: "" };
+  return { createdAt: createdAt ?? toCreatedAt(id), task: task.text };
+}
+
+/** The first request, unless it was taken back. */
+class FirstTask {
+  readonly #before = new Set<string | null>([null]);
+  #task: string | undefined;
+
+  get found(): boolean {
+    return this.#task !== undefined;
+  }
+
+  get text(): string {
+    return this.#task ?? "";
+  }
+
+  add(line: Buffer): void {
+    if (this.found && !line.includes('"type":"undone"')) return;
+    const parsed = parseRecord(line.toString());
+    const record = parsed.ok && isKnownRecord(parsed.value) ? parsed.value : undefined;
+    if (record?.type === "undone" && this.#before.has(record.parent)) this.#task = undefined;
+    if (this.found || record === undefined) return;
+    if (record.type === "message" && record.message.role === "user")
+      this.#task = toTask(messageText(record.message));
+    else this.#before.add(record.id);
+  }
 }
 
 interface Tail {
@@ -110,7 +139,7 @@ function toTail(text: string, startsInside: boolean): Tail {
     const parsed = parseRecord(line);
     if (!parsed.ok) continue;
     tail.last ??= parsed.value;
-    if (parsed.value.type !== "run_started" && parsed.value.type !== "run_finished") continue;
+    if (!saysHowRunWent(parsed.value.type)) continue;
     tail.run = parsed.value;
     break;
   }
