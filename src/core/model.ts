@@ -51,6 +51,8 @@ export interface ModelReply {
   thinking: string;
   calls: readonly ProposedCall[];
   finish: FinishReason;
+  /** With finish `cut`: what the server itself said when it broke off, in one line. */
+  failure?: string;
 }
 
 /** Token counts and rates as the server itself reports them; absent where it does not. */

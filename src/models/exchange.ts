@@ -4,11 +4,12 @@ import type { ModelEvent } from "../core/model.ts";
 import type { Redactor } from "../core/redact.ts";
 import { toDelta } from "./completion.ts";
 import type { ServerError } from "./failure.ts";
-import { isContextOverflow, parseServerError, toAgentError, toLine } from "./failure.ts";
+import { isRetryable, parseServerError, toAgentError, toLine } from "./failure.ts";
 import type { LinkedAbort } from "./fetch-json.ts";
 import { linkAbort, readText } from "./fetch-json.ts";
 import type { Frame } from "./frames.ts";
 import { readFrames } from "./frames.ts";
+import { isContextOverflow } from "./overflow.ts";
 import type { ReplyReader } from "./reply-reader.ts";
 import type { Transport, TransportResponse } from "./transport.ts";
 import { ConnectionFailure } from "./transport.ts";
@@ -47,7 +48,7 @@ const REUSE_MS = 5;
 
 /**
  * One request and its reply. Throws `ServerRefusal` or `ConnectionFailure` before the reply has begun, an `AgentError` when
- * it cannot be used, and the signal's reason. A connection lost later ends the reply with finish `cut`.
+ * it cannot be used, and the signal's reason. A connection lost later, or a failure that may pass, ends the reply with finish `cut`.
  */
 export async function* exchange(options: ExchangeOptions): AsyncGenerator<ModelEvent> {
   const { reader, signal } = options;
@@ -109,7 +110,7 @@ async function* readReply(
       const frame = next.value;
       if (frame.type === "done") return "done";
       const delta = frame.type === "json" ? toDelta(frame.value) : undefined;
-      if (frame.type === "json" && isError(frame.value)) throwServerError(frame.value, options);
+      if (frame.type === "json" && isError(frame.value)) return breakOff(frame.value, options);
       if (!delta?.recognized) garbage ??= frame.type === "json" ? JSON.stringify(frame.value) : frame.text;
       if (delta) yield* reader.take(delta);
     }
@@ -137,15 +138,24 @@ function isError(value: Readonly<Record<string, unknown>>): boolean {
   );
 }
 
-function throwServerError(
+/**
+ * The server failed inside the stream. What another try may help against leaves what came so far as a reply that was cut; before
+ * the first part it is a refusal, and anything that would come again is thrown.
+ */
+function breakOff(
   value: Readonly<Record<string, unknown>>,
   { reader, url, model, headers, redactor }: ExchangeOptions,
-): never {
-  const error = parseServerError(200, redactData(value, redactor) as typeof value);
-  if (!reader.begun && !isContextOverflow(error))
-    throw new ServerRefusal(error.status < 400 ? { ...error, status: 500 } : error);
-  const hasKey = "authorization" in headers;
-  throw toAgentError(error.status < 400 ? { ...error, status: 500 } : error, { url, model, hasKey });
+): "lost" {
+  const said = parseServerError(200, redactData(value, redactor) as typeof value);
+  const error = said.status < 400 ? { ...said, status: 500 } : said;
+  if (!isContextOverflow(error)) {
+    if (!reader.begun) throw new ServerRefusal(error);
+    if (isRetryable(error)) {
+      reader.noteFailure(toLine(error.message));
+      return "lost";
+    }
+  }
+  throw toAgentError(error, { url, model, hasKey: "authorization" in headers });
 }
 
 function toProtocolError(text: string, url: string): AgentError {

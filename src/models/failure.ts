@@ -1,6 +1,7 @@
 import type { ErrorCode } from "../core/errors.ts";
 import { AgentError } from "../core/errors.ts";
 import { toObject } from "./json.ts";
+import { isContextOverflow, overflowCounts } from "./overflow.ts";
 import type { OptionalField } from "./request-body.ts";
 import { OPTIONAL_FIELDS } from "./request-body.ts";
 
@@ -30,7 +31,7 @@ export function parseServerError(
       status,
       message: toLine(text, READ_CHARS) || `HTTP status ${status}`,
       kind: "",
-      ...countsIn(text),
+      ...overflowCounts(text),
     };
   }
   const inner = document["error"] ?? document["detail"] ?? document;
@@ -47,17 +48,10 @@ export function parseServerError(
       .filter((part) => typeof part === "string")
       .join(" ")
       .toLowerCase(),
-    ...countsIn(message),
+    ...overflowCounts(message),
     ...(prompt === undefined ? {} : { promptTokens: prompt }),
     ...(context === undefined ? {} : { contextTokens: context }),
   };
-}
-
-const OVERFLOW =
-  /exceed_context_size|context_length_exceeded|context[_ ]?(?:size|length|window)[^.]{0,40}exceed|exceed\w*[^.]{0,60}context|maximum context length|context length (?:of|is) only|n_keep.{0,20}n_ctx|maximum model length|prompt is too long|prompt too long|context the overflows|greater than the context length|larger than the (?:max|context)|too many tokens/i;
-
-export function isContextOverflow({ message, kind }: ServerError): boolean {
-  return OVERFLOW.test(kind) || OVERFLOW.test(message);
 }
 
 /** A server that says so becomes ready by itself. */
@@ -163,34 +157,6 @@ function parseJson(text: string): Readonly<Record<string, unknown>> | undefined 
   } catch {
     return undefined;
   }
-}
-
-/** Counts inside the words; each server has its own sentence. */
-function countsIn(message: string): { promptTokens?: number; contextTokens?: number } {
-  const context = firstCount(message, [
-    /maximum (?:context|model) length (?:is|of) (\d+)/i,
-    /context length (?:is )?(?:of )?only (\d+)/i,
-    /context size \((\d+)/i,
-    /n_ctx[^\d]{0,4}(\d+)/i,
-    /> (\d+) maximum/i,
-  ]);
-  const prompt = firstCount(message, [
-    /(?:requested|resulted in|passed) (\d+)/i,
-    /request \((\d+) tokens\)/i,
-    /n_keep[^\d]{0,4}(\d+)/i,
-    /the first (\d+) tokens/i,
-    /too long: (\d+)/i,
-    /prompt \(length (\d+)/i,
-  ]);
-  return { ...(prompt ? { promptTokens: prompt } : {}), ...(context ? { contextTokens: context } : {}) };
-}
-
-function firstCount(text: string, patterns: readonly RegExp[]): number | undefined {
-  for (const pattern of patterns) {
-    const found = pattern.exec(text)?.[1];
-    if (found !== undefined) return Number(found);
-  }
-  return undefined;
 }
 
 function toCount(value: unknown): number | undefined {

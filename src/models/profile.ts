@@ -37,7 +37,14 @@ const PRACTICE_PROFILE: ModelProfile = {
   ],
 };
 
-export const PROFILES: readonly ProfileRule[] = [{ pattern: /^lmagent-practice/, profile: PRACTICE_PROFILE }];
+const PRACTICE_NAME = /^lmagent-practice/;
+
+export const PROFILES: readonly ProfileRule[] = [{ pattern: PRACTICE_NAME, profile: PRACTICE_PROFILE }];
+
+/** What can be known about the model that ships with the package is known. */
+export function isPracticeModel(modelId: string): boolean {
+  return PRACTICE_NAME.test(modelId);
+}
 
 /** The first profile whose pattern fits. */
 export function findProfile(modelId: string, profiles: readonly ProfileRule[] = PROFILES): ModelProfile {

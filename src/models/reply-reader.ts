@@ -33,6 +33,7 @@ export class ReplyReader {
   #begun = false;
   #finish: FinishReason | undefined;
   #usage: Usage | undefined;
+  #failure: string | undefined;
 
   constructor(options: ReplyReaderOptions) {
     this.#options = options;
@@ -48,6 +49,12 @@ export class ReplyReader {
   /** The server has given a reason for the end. */
   get finished(): boolean {
     return this.#finish !== undefined;
+  }
+
+  /** What the server said when it broke off; nothing that came so far is complete then, whatever reason for the end it gave. */
+  noteFailure(words: string): void {
+    this.#failure = words;
+    this.#finish = undefined;
   }
 
   /** Takes one frame and returns what to show for it. */
@@ -112,7 +119,13 @@ export class ReplyReader {
     if (calls.length === 0 && text === "" && scope.complete) {
       calls.push(...rescueFromThinking(thinking, scope).map((call) => toRescuedCall(call, scope)));
     }
-    return { text, thinking, calls, finish: toFinish(finish, calls) };
+    return {
+      text,
+      thinking,
+      calls,
+      finish: toFinish(finish, calls),
+      ...(this.#failure === undefined ? {} : { failure: this.#failure }),
+    };
   }
 }
 

@@ -381,11 +381,33 @@ describe("a reply that breaks off", () => {
     });
   });
 
-  it("with an error of the server in its middle is that error", async () => {
-    const reply = streamReply([toChunk({ content: "some" }), { error: { message: "model crashed" } }]);
+  it("with a failure of the server in its middle keeps what came, and what the server said", async () => {
+    const reply = streamReply([
+      toChunk({ content: "some" }),
+      toChunk({
+        tool_calls: [{ index: 0, id: "a", function: { name: "shell", arguments: '{"command": "ls"}' } }],
+      }),
+      toChunk({}, { finish: "tool_calls" }),
+      { error: { message: "model\ncrashed" } },
+    ]);
+    const { reply: made } = await runModel(createModel(await start([reply])));
+    expect(made).toMatchObject({
+      text: "some",
+      finish: "cut",
+      failure: "model crashed",
+      calls: [{ arguments: undefined, problem: expect.stringMatching(/cut off/) }],
+    });
+    expect(server?.chats).toHaveLength(1);
+  });
+
+  it("with a refusal for good in its middle is that error", async () => {
+    const reply = streamReply([
+      toChunk({ content: "some" }),
+      { error: { message: "Failed to parse grammar", code: 400 } },
+    ]);
     await expect(runModel(createModel(await start([reply])))).rejects.toMatchObject({
-      code: "model_unavailable",
-      message: expect.stringMatching(/model crashed/),
+      code: "model_rejected",
+      message: expect.stringMatching(/parse grammar/),
     });
   });
 });
