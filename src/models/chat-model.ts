@@ -1,6 +1,6 @@
 import { AgentError } from "../core/errors.ts";
 import { messageText } from "../core/message.ts";
-import type { Model, ModelEvent, ModelInfo, ModelRequest } from "../core/model.ts";
+import type { Model, ModelEvent, ModelInfo, ModelProfile, ModelRequest } from "../core/model.ts";
 import { createRedactor, type Redactor } from "../core/redact.ts";
 import type { ServerUrl } from "./base-url.ts";
 import { parseBaseUrl } from "./base-url.ts";
@@ -13,8 +13,10 @@ import { isContextOverflow } from "./overflow.ts";
 import type { ProfileRule } from "./profile.ts";
 import { findProfile, PROFILES } from "./profile.ts";
 import { ReplyReader } from "./reply-reader.ts";
-import type { OptionalField } from "./request-body.ts";
+import type { CallForce } from "./forced-call.ts";
+import { chooseForce } from "./forced-call.ts";
 import { toRequestBody } from "./request-body.ts";
+import type { OptionalField } from "./request-fields.ts";
 import { createRetryPolicy, sleep } from "./retry.ts";
 import { shareTask } from "./share-task.ts";
 import type { Transport } from "./transport.ts";
@@ -58,6 +60,8 @@ class ChatModel implements Model {
   readonly #redactor: Redactor;
   /** Fields that this server has refused; they are not sent again. */
   readonly #refused = new Set<OptionalField>();
+  /** Ways to force a call that this server refused, or took and did not follow. */
+  readonly #failedForces = new Set<CallForce>();
   /** The screen, the loop and the first request ask at about the same time. */
   readonly #describing = shareTask((signal) => this.#describe(signal));
   #info: ModelInfo | undefined;
@@ -98,9 +102,10 @@ class ChatModel implements Model {
     const model = this.#options.id ?? (await this.describe({ signal })).id;
     const policy = createRetryPolicy(this.#options);
     for (;;) {
-      const body = this.#toBody(request, model);
+      const force = this.#chooseForce(request, model);
+      const body = this.#toBody(request, { model, force });
       try {
-        yield* this.#exchange(request, { model, body, signal });
+        yield* this.#watchForce(this.#exchange(request, { model, body, force, signal }), force);
         return;
       } catch (thrown) {
         signal.throwIfAborted();
@@ -113,21 +118,44 @@ class ChatModel implements Model {
     }
   }
 
-  #toBody(request: ModelRequest, model: string): string {
-    const profile = this.#info?.profile ?? findProfile(model, this.#options.profiles ?? PROFILES);
+  #profileOf(model: string): ModelProfile {
+    return this.#info?.profile ?? findProfile(model, this.#options.profiles ?? PROFILES);
+  }
+
+  #chooseForce({ toolChoice, tools }: ModelRequest, model: string): CallForce | undefined {
+    if (toolChoice !== "required" || tools.length === 0) return undefined;
+    const failed = new Set(this.#failedForces);
+    if (this.#refused.has("tool_choice")) failed.add("tool_choice");
+    if (this.#refused.has("response_format")) failed.add("json_schema");
+    const found = this.#profileOf(model).probe?.forcedCalls;
+    return chooseForce({ server: this.#info?.server, found, failed });
+  }
+
+  /** A whole reply without a call shows that this way forces nothing here. */
+  async *#watchForce(
+    events: AsyncGenerator<ModelEvent>,
+    force: CallForce | undefined,
+  ): AsyncGenerator<ModelEvent> {
+    for await (const event of events) {
+      if (event.type === "finished" && event.reply.finish === "stop" && force !== undefined)
+        this.#failedForces.add(force);
+      yield event;
+    }
+  }
+
+  #toBody(request: ModelRequest, { model, force }: { model: string; force: CallForce | undefined }): string {
+    const profile = this.#profileOf(model);
     return toRequestBody(request, {
       model,
       server: this.#info?.server,
       temperature: request.temperature ?? profile.temperature,
       maxTokens: request.maxTokens ?? profile.maxTokens,
+      force,
       refused: this.#refused,
     });
   }
 
-  #exchange(
-    request: ModelRequest,
-    { model, body, signal }: { model: string; body: string; signal: AbortSignal },
-  ): AsyncGenerator<ModelEvent> {
+  #exchange(request: ModelRequest, { model, body, force, signal }: Attempt): AsyncGenerator<ModelEvent> {
     const { transport, silenceMs, newId = randomId } = this.#options;
     const usedIds = new Set(
       request.messages.flatMap((message) =>
@@ -141,7 +169,13 @@ class ChatModel implements Model {
       model,
       redactor: this.#redactor,
       transport,
-      reader: new ReplyReader({ tools: request.tools, usedIds, newId, sources: toSources(request) }),
+      reader: new ReplyReader({
+        tools: request.tools,
+        usedIds,
+        newId,
+        sources: toSources(request),
+        schemaCall: force === "json_schema",
+      }),
       silenceMs,
       signal,
     });
@@ -184,6 +218,13 @@ class ChatModel implements Model {
     });
     return "value" in answer ? listOf(answer.value, "data").map((model) => String(model["id"])) : [];
   }
+}
+
+interface Attempt {
+  model: string;
+  body: string;
+  force: CallForce | undefined;
+  signal: AbortSignal;
 }
 
 /** What the model may quote: words of others, while a call in the system prompt is an instruction. */

@@ -2,8 +2,8 @@ import type { ErrorCode } from "../core/errors.ts";
 import { AgentError } from "../core/errors.ts";
 import { toObject } from "./json.ts";
 import { isContextOverflow, overflowCounts } from "./overflow.ts";
-import type { OptionalField } from "./request-body.ts";
-import { OPTIONAL_FIELDS } from "./request-body.ts";
+import type { OptionalField } from "./request-fields.ts";
+import { OPTIONAL_FIELDS } from "./request-fields.ts";
 
 /** What a server said instead of a reply: a status of 400 or more, or an error inside a stream (status 200). */
 export interface ServerError {
@@ -72,14 +72,24 @@ export function isRetryable(error: ServerError): boolean {
   return status >= 500 && status !== 501 && status !== 505 && !PERMANENT.test(message);
 }
 
+/** Complaints that do not name the field by its own name. */
+const COMPLAINTS: readonly (readonly [OptionalField, RegExp])[] = [
+  ["tool_choice", /tool.?choice/i],
+  ["response_format", /response.?format|json.?schema|structured.?output|guided|grammar/i],
+  ["reasoning_effort", /reasoning|does not support thinking/i],
+  ["thinking_token_budget", /reasoning.?(?:config|parser)|thinking.?(?:token|budget)/i],
+  ["chat_template_kwargs", /template.?kwargs|enable_thinking/i],
+];
+
 /** The optional field of `body` that a server complains about, if it does. */
 export function findRefusedField({ status, message }: ServerError, body: string): OptionalField | undefined {
-  if (status !== 400 && status !== 422) return undefined;
-  const mentioned = OPTIONAL_FIELDS.filter(
-    (field) => message.includes(field) && body.includes(`"${field}":`),
-  );
+  const isSent = (field: OptionalField): boolean => body.includes(`"${field}":`);
+  const complains = status === 400 || status === 422;
+  const named = OPTIONAL_FIELDS.filter((field) => complains && message.includes(field) && isSent(field));
   // "Use `max_completion_tokens` and not `max_tokens`": of those that we sent, the first one named.
-  return mentioned.sort((one, other) => message.indexOf(one) - message.indexOf(other))[0];
+  const [first] = named.sort((one, other) => message.indexOf(one) - message.indexOf(other));
+  if (first !== undefined || !(complains || status === 500 || status === 501)) return first;
+  return COMPLAINTS.find(([field, words]) => isSent(field) && words.test(message))?.[0];
 }
 
 /** The server does not have the model that was asked for. */

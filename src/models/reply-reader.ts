@@ -11,9 +11,13 @@ import { createQuotations } from "./rescue/quotation.ts";
 import { rescueFromText, rescueFromThinking } from "./rescue/rescue.ts";
 import type { ThinkingSegment } from "./thinking.ts";
 import { ThinkingSplitter } from "./thinking.ts";
+import { readForcedCall, readForcedName } from "./forced-call.ts";
 import { mergeUsage } from "./usage.ts";
 
-export type ReplyReaderOptions = Omit<CallScope, "complete">;
+export interface ReplyReaderOptions extends Omit<CallScope, "complete"> {
+  /** The text is a call, held to `toCallFormat`: nothing of it is for the user. */
+  schemaCall?: boolean;
+}
 
 /** A held-back call shorter than this is not worth a sign of life. */
 const SHOWN_CALL_CHARS = 80;
@@ -99,6 +103,9 @@ export class ReplyReader {
       return [];
     }
     this.#text += segment.text;
+    if (this.#options.schemaCall) {
+      return [{ type: "call_progress", name: readForcedName(this.#text), bytes: this.#text.length }];
+    }
     const ready = this.#gate.push(segment.text);
     this.#shown += ready;
     if (ready !== "") return [{ type: "text_delta", text: ready }];
@@ -113,8 +120,8 @@ export class ReplyReader {
       quotations: createQuotations(this.#options.sources ?? []),
     };
     const native = this.#assembler.end().map((call) => toProposedCall(call, scope));
-    const { text, calls: written } = rescueFromText(this.#text.trim(), scope);
-    const calls = [...native, ...toNewCalls(written, native, scope)];
+    const { text, calls: written } = this.#readWritten(native, scope);
+    const calls = [...native, ...written];
     const thinking = this.#thinking.trim();
     if (calls.length === 0 && text === "" && scope.complete) {
       calls.push(...rescueFromThinking(thinking, scope).map((call) => toRescuedCall(call, scope)));
@@ -126,6 +133,13 @@ export class ReplyReader {
       finish: toFinish(finish, calls),
       ...(this.#failure === undefined ? {} : { failure: this.#failure }),
     };
+  }
+
+  #readWritten(native: readonly ProposedCall[], scope: CallScope): { text: string; calls: ProposedCall[] } {
+    const forced = this.#options.schemaCall ? readForcedCall(this.#text, scope) : undefined;
+    if (forced) return { text: "", calls: native.length > 0 ? [] : [forced] };
+    const { text, calls } = rescueFromText(this.#text.trim(), scope);
+    return { text, calls: toNewCalls(calls, native, scope) };
   }
 }
 

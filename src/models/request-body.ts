@@ -1,51 +1,23 @@
 import type { ContentPart, Message } from "../core/message.ts";
-import type { ModelRequest, ServerKind } from "../core/model.ts";
+import type { ModelRequest } from "../core/model.ts";
+import type { OptionalField, RequestFieldOptions } from "./request-fields.ts";
+import { toOptionalFields } from "./request-fields.ts";
 
-/** Fields that a server may refuse and that a reply can do without. `reasoning_content` is one of messages. */
-export const OPTIONAL_FIELDS = [
-  "stream_options",
-  "temperature",
-  "max_tokens",
-  "max_completion_tokens",
-  "tool_choice",
-  "cache_prompt",
-  "return_progress",
-  "id_slot",
-  "reasoning_content",
-] as const;
-
-export type OptionalField = (typeof OPTIONAL_FIELDS)[number];
-
-export interface RequestBodyOptions {
+export interface RequestBodyOptions extends RequestFieldOptions {
   model: string;
-  server: ServerKind | undefined;
-  temperature: number | undefined;
-  maxTokens: number | undefined;
-  /** Refused by this server before. */
-  refused: ReadonlySet<OptionalField>;
 }
 
 /**
  * The text of a request. Messages come last and everything before them stays the same, so that the text of one request is
- * the beginning of the next one's: what a server has read, it need not read again.
+ * the beginning of the next one's: what a server has read, it need not read again. What one request alone asks for (a forced call, none,
+ * no thinking) stands in fields that are not part of the prompt.
  */
 export function toRequestBody(request: ModelRequest, options: RequestBodyOptions): string {
-  const { model, server, temperature, maxTokens, refused } = options;
-  const slots = server === "llama-server" || server === "lmagent";
-  const optional: Partial<Record<OptionalField, unknown>> = {
-    stream_options: { include_usage: true },
-    temperature,
-    max_tokens: maxTokens,
-    // The newer name, only for servers that insist on it.
-    ...(refused.has("max_tokens") ? { max_completion_tokens: maxTokens } : {}),
-    tool_choice: request.tools.length > 0 ? request.toolChoice : undefined,
-    ...(slots ? { cache_prompt: true, return_progress: true, id_slot: request.slot } : {}),
-  };
-  for (const field of refused) delete optional[field];
+  const { model, refused } = options;
   const body = JSON.stringify({
     model,
     stream: true,
-    ...optional,
+    ...toOptionalFields(request, options),
     ...(request.tools.length > 0 ? { tools: request.tools } : {}),
     messages: request.messages.map((message) => toWireMessage(message, refused)),
   });
