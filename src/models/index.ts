@@ -6,7 +6,15 @@ export type { ChatModelOptions } from "./chat-model.ts";
 export { createFetchTransport } from "./fetch-transport.ts";
 export { discoverLocalServers } from "./local-servers.ts";
 export type { DiscoverOptions, LocalServer } from "./local-servers.ts";
-export { isEmptyFindings, parseFindings, withFindings } from "./probe-findings.ts";
+export {
+  COUNT,
+  FINDING_RULES,
+  FLAG,
+  isEmptyFindings,
+  parseFindings,
+  withFindings,
+} from "./probe-findings.ts";
+export type { FieldRule } from "./probe-findings.ts";
 export { probeModel } from "./probe.ts";
 export type { ProbeLimits, ProbeOptions, ProbeResult, ProbeStep, ProbeStepName } from "./probe.ts";
 export { withProfile } from "./profile-model.ts";

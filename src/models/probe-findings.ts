@@ -15,14 +15,14 @@ const isOneOf =
   (value: unknown): boolean =>
     words.some((word) => word === value);
 
-interface FieldRule {
+export interface FieldRule {
   fits: (value: unknown) => boolean;
   /** What a value must be, for an error. */
   wanted: string;
 }
 
-const FLAG: FieldRule = { fits: isFlag, wanted: "true or false" };
-const COUNT: FieldRule = { fits: isCount, wanted: "a whole number above 0" };
+export const FLAG: FieldRule = { fits: isFlag, wanted: "true or false" };
+export const COUNT: FieldRule = { fits: isCount, wanted: "a whole number above 0" };
 const RATE: FieldRule = { fits: isRate, wanted: "a number above 0" };
 
 function toWordRule(...words: readonly string[]): FieldRule {
@@ -68,7 +68,7 @@ const LEAST_USABLE_TOKENS = 8_192;
 const THINKING_SECONDS = 60;
 const LEAST_THINKING_TOKENS = 512;
 
-/** The profile with the findings and what follows from them. What the profile itself says stays. */
+/** The profile with the findings and what follows from them, which outweighs what was built in. */
 export function withFindings(
   profile: ModelProfile,
   findings: ProbeFindings,
@@ -77,9 +77,9 @@ export function withFindings(
   const usableTokens = toUsableTokens(findings, contextTokens);
   const thinkingTokens = toThinkingTokens(findings);
   return {
+    ...profile,
     ...(usableTokens === undefined ? {} : { usableTokens }),
     ...(thinkingTokens === undefined ? {} : { thinkingTokens }),
-    ...profile,
     probe: findings,
   };
 }

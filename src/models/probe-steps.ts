@@ -161,7 +161,9 @@ export async function probeEdits(scope: StepScope): Promise<StepResult> {
 const HELLO = "Say hello in one word. Use no tool.";
 
 export async function probeForcing(scope: StepScope): Promise<StepResult> {
-  const forced = await askForCalls(HELLO, scope, { toolChoice: "required" });
+  let forced = await askForCalls(HELLO, scope, { toolChoice: "required" });
+  // A way that came to nothing is not taken again: the second time another one is.
+  if ("words" in forced) forced = await askForCalls(HELLO, scope, { toolChoice: "required" });
   if ("words" in forced)
     return { found: { forcedCalls: "none" }, detail: "no: the server lets it answer in words" };
   if ("nothing" in forced) {
