@@ -30,21 +30,26 @@ async function executeOne(
   emit: (event: AgentEvent) => void,
 ): Promise<CallOutcome> {
   const { call, tool } = item;
-  const { redactor = NO_REDACTION, now } = options;
+  const { redactor = NO_REDACTION, now, memory } = options;
   const startedAt = now();
   const expired = isExpired(item, startedAt);
   if (!expired) emit({ type: "tool_started", callId: call.id, name: tool.name });
   const output = redactor.stream();
+  const recalled = expired ? undefined : memory?.recall(call, tool.access);
   const raw = expired
     ? failure("denied: the permission for this call is older than five minutes; make the call again")
-    : await executeCall(item, options, (event) => emitRedacted(event, { call, redactor, output, emit }));
+    : (recalled?.result ??
+      (await executeCall(item, options, (event) => emitRedacted(event, { call, redactor, output, emit }))));
   const rest = output.end();
   if (rest !== "") emit({ type: "tool_output", callId: call.id, text: rest });
   const result = redactResult(raw, redactor);
   const durationMs = now() - startedAt;
   emit({ type: "tool_finished", callId: call.id, name: tool.name, result, durationMs });
   await auditEnd(item, result, options);
-  return { call, result, unusable: false, ...(expired ? { denied: "person" as const } : {}) };
+  if (recalled) return { call, result, unusable: false, access: tool.access, recalled: recalled.signature };
+  if (expired) return { call, result, unusable: false, denied: "person" };
+  memory?.noteEnd(call, { access: tool.access, result, turn: options.turn });
+  return { call, result, unusable: false, access: tool.access };
 }
 
 /** A clock that jumps either way makes an approval old, never young. */
@@ -93,6 +98,7 @@ async function executeCall(
 ): Promise<ToolResult> {
   const { signal, results } = options;
   if (signal.aborted) return interrupted(false);
+  options.memory?.noteStart(tool.access);
   const abort = afterAbort(signal);
   try {
     return await Promise.race([

@@ -1,10 +1,11 @@
+import type { CallMemory } from "./call-memory.ts";
 import type { Approver, PermissionMode } from "./approval.ts";
 import type { Audit } from "./audit.ts";
 import type { ProposedCall } from "./model.ts";
 import type { PermissionPolicy } from "./permission.ts";
 import type { Redactor } from "./redact.ts";
 import type { ResultForm } from "./result.ts";
-import type { CallPreview, Tool, ToolResult } from "./tool.ts";
+import type { CallPreview, Tool, ToolAccess, ToolResult } from "./tool.ts";
 
 export interface CallOptions {
   tools: readonly Tool[];
@@ -23,6 +24,8 @@ export interface CallOptions {
   sessionId?: string | undefined;
   /** Number of the turn within its run. */
   turn: number;
+  /** Answers repeated calls that need not run; absent: every call runs. */
+  memory?: CallMemory | undefined;
 }
 
 export interface CallOutcome {
@@ -30,6 +33,10 @@ export interface CallOutcome {
   result: ToolResult;
   /** The call never ran, because it could not be used at all. */
   unusable: boolean;
+  /** Absent: the call did not get as far as its tool. */
+  access?: ToolAccess;
+  /** The call was answered from memory; the signature of the result that it had before. */
+  recalled?: string;
   /** The call was refused by a person, by the mode or a rule, or because nobody was there. */
   denied?: "person" | "mode" | "unattended";
 }

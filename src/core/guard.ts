@@ -4,24 +4,41 @@
  */
 import type { EndReason, WarningCode } from "./events.ts";
 import type { ModelReply } from "./model.ts";
+import { promisesAction } from "./promise.ts";
+import type { StopCode } from "./reply-watch.ts";
 
 export type Verdict =
   | { kind: "end"; reason: EndReason; message?: string }
   /** Ask again with the very same request. */
   | { kind: "again"; code: WarningCode; message: string }
-  /** Keep what came, say what was wrong, and go on. `reason` is how the run ends with a model that cannot take a hint. */
-  | { kind: "nudge"; code: WarningCode; message: string; nudge: string; reason: EndReason };
+  /** Keep what came, say what was wrong, and go on. `reason` is how the run ends with a model that cannot take a hint, `end` what is said then (default: `message`). */
+  | { kind: "nudge"; code: WarningCode; message: string; nudge: string; reason: EndReason; end?: string };
 
 const MAX_EMPTY = 3;
 const MAX_TRUNCATED = 3;
-const MAX_PROMISED = 2;
+const MAX_PROMISED = 1;
 const MAX_CUT = 3;
 
+const MAX_STOPPED = 3;
+
 export class ReplyGuard {
+  /** What is still to be done, for a model that announces steps only. */
+  readonly #findOpen: () => string | undefined;
   #empty = 0;
   #truncated = 0;
   #promised = 0;
   #cut = 0;
+  #stopped = 0;
+  #repeating = false;
+
+  constructor(findOpen: () => string | undefined = () => undefined) {
+    this.#findOpen = findOpen;
+  }
+
+  /** The model was stopped for writing the same again and again, and has taken no step since. */
+  get repeating(): boolean {
+    return this.#repeating;
+  }
 
   /** A turn with a usable call clears the counters of turns that came to nothing. */
   noteProgress(): void {
@@ -29,9 +46,12 @@ export class ReplyGuard {
     this.#truncated = 0;
     this.#promised = 0;
     this.#cut = 0;
+    this.#stopped = 0;
+    this.#repeating = false;
   }
 
-  judge(reply: ModelReply): Verdict {
+  judge(reply: ModelReply, stopped?: StopCode): Verdict {
+    if (stopped !== undefined) return this.#judgeStopped(reply, stopped);
     if (reply.finish === "cut") return this.#judgeCut();
     if (reply.finish === "content_filter") {
       return { kind: "end", reason: "error", message: "The server's content filter stopped the reply." };
@@ -45,7 +65,7 @@ export class ReplyGuard {
       const message = "The model keeps announcing the next step without taking it.";
       return { kind: "end", reason: "empty", message };
     }
-    // Asked twice and still in words: then it is an answer.
+    // Asked once and still in words: then it is an answer.
     return { kind: "end", reason: "done" };
   }
 
@@ -69,6 +89,28 @@ export class ReplyGuard {
     return { kind: "nudge", code: "reply_truncated", message, nudge, reason: "truncated" };
   }
 
+  #judgeStopped(reply: ModelReply, code: StopCode): Verdict {
+    this.#stopped += 1;
+    this.#repeating ||= code === "text_repeated";
+    const message =
+      code === "text_repeated"
+        ? "The model wrote the same again and again and was stopped."
+        : "The model thought for longer than its budget for one turn and was stopped.";
+    if (this.#stopped >= MAX_STOPPED) return { kind: "end", reason: "truncated", message };
+    const act = "Call the next tool now, or give your answer in a few words.";
+    const nudge =
+      code === "text_repeated"
+        ? `You wrote the same again and again and were stopped. Do not repeat it. ${act}`
+        : `You have thought long enough and were stopped. Do not start over. ${act}`;
+    return {
+      kind: "nudge",
+      code,
+      message,
+      nudge: reply.thinking === "" ? nudge : `${nudge} Your last thoughts were:\n${reply.thinking}`,
+      reason: "truncated",
+    };
+  }
+
   #judgeEmpty(reply: ModelReply): Verdict {
     this.#empty += 1;
     const onlyThought = reply.thinking.trim() !== "";
@@ -89,68 +131,17 @@ export class ReplyGuard {
 
   #judgePromise(): Verdict {
     this.#promised += 1;
+    const open = this.#findOpen();
+    const ask = "You announced a step but called no tool. If you meant to take it, call the tool now.";
     return {
       kind: "nudge",
       code: "promised_action",
       message: "The model announced a step and did not take it.",
       reason: "done",
       nudge:
-        "You announced a step but called no tool. If you meant to take it, call the tool now. If you wait for the user or are finished, say so.",
+        open === undefined
+          ? `${ask} If you wait for the user or are finished, say so.`
+          : `${ask} Still open:\n${open}`,
     };
   }
-}
-
-const VERBS =
-  "read|writ|creat|add|edit|updat|chang|modif|fix|run|runn|execut|check|double-check|look|open|list|search|find|start|begin|proceed|continu|call|mak|install|test|inspect|examin|explor|implement|delet|remov|renam|mov|copy|view|verif|apply|sav|commit|tak|analyz|analys|investigat|review|go through|set up";
-const INTENT =
-  "i(?:'|’)?ll|i will|i am going to|i(?:'|’)m going to|let me|let(?:'|’)s|now i(?:'|’)ll|allow me to|i(?:'|’)m(?: now)?|i am(?: now)?";
-const FILLER = "now|first|next|then|just|quickly|also|start by|begin by|go ahead and";
-const PROMISE = new RegExp(
-  `\\b(?:${INTENT})\\s+(?:(?:${FILLER})\\s+)*(?:${VERBS})(?:e|y|ie|ing|ning|ting)?\\b`,
-  "i",
-);
-/** "Running the tests now...": begun in words only. */
-const UNDER_WAY = new RegExp(
-  `^(?:now |ok(?:ay)?,? |sure[,!.]? |first,? )*(?:(?:${VERBS})(?:n|t)?ing\\b.*(?:\\bnow\\b.{0,3}|\\.\\.\\.|…)|(?:calling|using|invoking) (?:the )?\\S+ tool\\.?)$`,
-  "i",
-);
-const WAIT =
-  /^(?:(?:just )?(?:one|a) (?:moment|second|sec|minute)|please (?:wait|hold)|hold on|stand by|bear with me|give me a)/i;
-/** Conditions, habits and words that leave the next move to the user are no announcements of the next step. */
-const NOT_NOW =
-  /\b(?:if you|when you|once|as soon as|after you|let me know|whenever|unless|from now on|in (?:the )?future|next time|tomorrow|later|going forward|always|never|please (?:confirm|tell|provide|choose|say|answer|reply|give|send)|confirm|say the word|tell me|provide|approve|permission)\b/i;
-/** Code and closings end in a colon as well: `else:`, `def f():`. */
-const CODE_LIKE = /[(){}=;<>]|^\S+:$|^\s*(?:def|class|if|else|elif|for|while|try|except|case|with)\b/;
-const FEWEST_WORDS = 3;
-
-/** Whether a reply announces an action that should have been a call: "I'll run the tests now:". */
-export function promisesAction(text: string): boolean {
-  const plain = withoutLastFence(text.trim());
-  const paragraphs = plain.split(/\n\s*\n/);
-  const last = plain.split("\n").at(-1)?.trim() ?? "";
-  if (isShown(last, paragraphs.at(-2))) return false;
-  if (/[:：]$/.test(last)) return endsInMidAir(last);
-  const sentences = last.replace(/"[^"]*"|“[^”]*”|`[^`]*`/g, "_").split(/(?<=[.!?…])\s+/);
-  const end = sentences.at(-1) ?? last;
-  const sentence = WAIT.test(end) ? (sentences.at(-2) ?? paragraphs.at(-2) ?? end) : end;
-  if (last.includes("?") || NOT_NOW.test(last)) return false;
-  return PROMISE.test(sentence) || UNDER_WAY.test(sentence);
-}
-
-/** Lists, quotations, tables, code, and what stands under a line such as "It says:" are what the user asked for. */
-function isShown(last: string, before: string | undefined): boolean {
-  if (/^(?:[-*+>|]|\d+[.)])\s?/.test(last) || last.endsWith("```")) return true;
-  return before !== undefined && /[:：]$/.test(before.trim()) && !PROMISE.test(before);
-}
-
-/** Nothing follows what was announced, in whatever language. */
-function endsInMidAir(last: string): boolean {
-  return !CODE_LIKE.test(last) && (last.split(/\s+/).length >= FEWEST_WORDS || /\P{ASCII}{6}/u.test(last));
-}
-
-/** "I'll run this now:" and then only the command in a code block: the block is no answer either. */
-function withoutLastFence(text: string): string {
-  const fence = /^([^]*\S)\s*\n```[^\n]*\n[^]*\n?```$/.exec(text);
-  const before = fence?.[1]?.split("\n").at(-1) ?? "";
-  return PROMISE.test(before) && !NOT_NOW.test(before) ? (fence?.[1] ?? text) : text;
 }

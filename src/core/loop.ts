@@ -5,14 +5,16 @@
  */
 import { UNATTENDED_ADVICE } from "./approval.ts";
 import type { CallOutcome } from "./call-options.ts";
-import { CallReview } from "./call-review.ts";
+import { CallReview, type RequestChanges } from "./call-review.ts";
 import { runCalls } from "./calls.ts";
 import { offeredTools, toToolSchemas } from "./context.ts";
 import { Conversation, toInterruptedMessage } from "./conversation.ts";
+import { refuseCutCalls } from "./cut-calls.ts";
 import { AgentError, errorMessage } from "./errors.ts";
 import type { AgentEvent } from "./events.ts";
 import type { ModelProfile, ModelReply } from "./model.ts";
 import { ReplyReview } from "./reply-review.ts";
+import { ReplyWatch } from "./reply-watch.ts";
 import {
   DEFAULT_LIMITS,
   type RunEnd,
@@ -20,8 +22,10 @@ import {
   type RunOptions,
   type RunResult,
 } from "./run-options.ts";
+import { raiseTemperature } from "./sampling.ts";
+import { thinkingBudget } from "./thinking-budget.ts";
 import type { Tool } from "./tool.ts";
-import { takeTurn, toAssistantMessage } from "./turn.ts";
+import { takeTurn, toAssistantMessage, type TurnReply } from "./turn.ts";
 import { ContextWindow } from "./window.ts";
 
 /** Timers take 31 bits; a longer limit is none. */
@@ -46,6 +50,7 @@ class Run {
   readonly #replies: ReplyReview;
   readonly #calls: CallReview;
   #profile: ModelProfile = { name: "default" };
+  #thinkingTokens = 0;
   #shown = "";
   #turn = 0;
   #rescued = 0;
@@ -62,8 +67,8 @@ class Run {
       [options.signal, this.#deadline, this.#left.signal].filter((signal) => signal !== undefined),
     );
     this.#conversation = new Conversation(options.messages);
-    this.#replies = new ReplyReview(this.#conversation);
-    this.#calls = new CallReview(this.#conversation);
+    this.#replies = new ReplyReview(this.#conversation, options);
+    this.#calls = new CallReview(this.#conversation, options);
   }
 
   async *events(): AsyncGenerator<AgentEvent, RunResult> {
@@ -92,16 +97,19 @@ class Run {
     const info = await model.describe({ signal: this.#signal });
     yield { type: "model_ready", model: info };
     this.#profile = info.profile;
+    this.#thinkingTokens = thinkingBudget(info);
     const tools = offeredTools(this.#options.tools, info.profile);
     const window = new ContextWindow(this.#options, { conversation, info, tools: toToolSchemas(tools) });
     for (;;) {
       const end = (yield* this.#takeTurn(window, tools)) ?? this.#checkLimits();
       if (end !== undefined && end.reason !== "done") return end;
       const steered = inbox?.takeSteering() ?? [];
+      if (steered.length > 0) this.#calls.noteRequest();
       for (const message of steered) yield* conversation.add(message, "steering");
       if (end === undefined || steered.length > 0) continue;
       const followUp = inbox?.takeFollowUp();
       if (followUp === undefined) return end;
+      this.#calls.noteRequest();
       yield* conversation.add(followUp, "follow_up");
     }
   }
@@ -114,8 +122,10 @@ class Run {
     this.#turn += 1;
     const turn = this.#turn;
     yield { type: "turn_started", turn };
-    const request = yield* window.next(this.#calls.nextRequest());
-    const reply = yield* this.#listen(takeTurn(this.#options.model, request, { turn, signal: this.#signal }));
+    const request = yield* window.next(this.#changes());
+    const watch = new ReplyWatch({ thinkingTokens: this.#thinkingTokens });
+    const taken = takeTurn(this.#options.model, request, { turn, signal: this.#signal, watch });
+    const reply = refuseCutCalls(yield* this.#listen(taken), tools);
     for (const call of reply.calls) {
       if (call.rescued === undefined) continue;
       this.#rescued += 1;
@@ -133,13 +143,24 @@ class Run {
     const outcomes = yield* this.#runCalls(reply, tools, window);
     yield { type: "turn_finished", turn, finish: reply.finish, calls: reply.calls.length };
     this.#signal.throwIfAborted();
-    const { usable, end } = yield* this.#calls.review(outcomes, this.#profile);
-    if (usable) this.#replies.noteProgress();
+    const { progress, end } = yield* this.#calls.review(outcomes, { reply, profile: this.#profile });
+    if (progress) this.#replies.noteProgress();
     return end;
   }
 
+  /** A model that is stuck is asked in another way, until it takes a step. */
+  #changes(): RequestChanges {
+    const temperature = this.#profile.temperature ?? this.#options.temperature;
+    const stuck = this.#calls.stuck || this.#replies.repeating;
+    return {
+      ...this.#calls.nextRequest(),
+      thinkingTokens: this.#thinkingTokens,
+      ...(stuck ? { temperature: raiseTemperature(temperature) } : {}),
+    };
+  }
+
   /** Keeps the text of the reply under way, for when it never ends. */
-  async *#listen(events: AsyncGenerator<AgentEvent, ModelReply>): AsyncGenerator<AgentEvent, ModelReply> {
+  async *#listen(events: AsyncGenerator<AgentEvent, TurnReply>): AsyncGenerator<AgentEvent, TurnReply> {
     try {
       for (;;) {
         const { done, value } = await events.next();
@@ -170,6 +191,7 @@ class Run {
       redactor,
       sessionId,
       turn: this.#turn,
+      memory: this.#calls.memory,
       results,
       request: this.#profile.namedPathsOnly ? this.#conversation.newestRequest : undefined,
       signal: this.#signal,

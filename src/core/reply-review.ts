@@ -1,27 +1,40 @@
 /** What follows from a reply without calls: the run ends with it, or the model is asked again. */
+import { CompletionGuard, findOpenTodos } from "./completion.ts";
 import { toInterruptedMessage, type Conversation } from "./conversation.ts";
 import type { AgentEvent } from "./events.ts";
 import { ReplyGuard, type Verdict } from "./guard.ts";
-import type { ModelProfile, ModelReply } from "./model.ts";
-import type { RunEnd } from "./run-options.ts";
-import { toAssistantMessage } from "./turn.ts";
+import type { ModelProfile } from "./model.ts";
+import type { RunEnd, RunOptions } from "./run-options.ts";
+import { toAssistantMessage, type TurnReply } from "./turn.ts";
+
+type OpenWork = Pick<RunOptions, "completionGate" | "stateNote">;
 
 export class ReplyReview {
-  readonly #guard = new ReplyGuard();
+  readonly #guard: ReplyGuard;
+  readonly #completion = new CompletionGuard();
   readonly #conversation: Conversation;
+  readonly #work: OpenWork;
 
-  constructor(conversation: Conversation) {
+  constructor(conversation: Conversation, work: OpenWork = {}) {
     this.#conversation = conversation;
+    this.#work = work;
+    this.#guard = new ReplyGuard(() => work.completionGate?.() ?? findOpenTodos(work.stateNote?.() ?? ""));
+  }
+
+  /** The model was stopped for repeating itself within a reply, and has taken no step since. */
+  get repeating(): boolean {
+    return this.#guard.repeating;
   }
 
   /** A turn with a usable call was taken. */
   noteProgress(): void {
     this.#guard.noteProgress();
+    this.#completion.noteProgress();
   }
 
   /** Returns how the run ends, or nothing when it goes on. */
-  *review(reply: ModelReply, profile: ModelProfile): Generator<AgentEvent, RunEnd | undefined, undefined> {
-    const verdict = forProfile(this.#guard.judge(reply), profile);
+  *review(reply: TurnReply, profile: ModelProfile): Generator<AgentEvent, RunEnd | undefined, undefined> {
+    const verdict = forProfile(this.#checkDone(this.#guard.judge(reply, reply.stopped)), profile);
     if (verdict.kind === "end") {
       const { kind: _, ...end } = verdict;
       const cut = reply.finish === "cut";
@@ -40,11 +53,27 @@ export class ReplyReview {
     }
     return undefined;
   }
+
+  /** An answer is the end only when nothing is open. */
+  #checkDone(verdict: Verdict): Verdict {
+    if (verdict.kind !== "end" || verdict.reason !== "done") return verdict;
+    const open = this.#work.completionGate?.();
+    if (open === undefined) return verdict;
+    if (!this.#completion.refuse(open)) return { kind: "end", reason: "blocked", message: open };
+    return {
+      kind: "nudge",
+      code: "completion_refused",
+      message: `The model wanted to be done, but: ${open}`,
+      nudge: `You are not done yet. ${open}\nIf you cannot go on, answer with BLOCKED: and the reason.`,
+      reason: "blocked",
+      end: open,
+    };
+  }
 }
 
 /** A model that is sent the newest request only would take a hint for that request. */
 function forProfile(verdict: Verdict, { recentRequests }: ModelProfile): Verdict {
   if (verdict.kind !== "nudge" || recentRequests === undefined) return verdict;
-  const { reason, message } = verdict;
-  return { kind: "end", reason, ...(reason === "done" ? {} : { message }) };
+  const { reason, message, end = message } = verdict;
+  return { kind: "end", reason, ...(reason === "done" ? {} : { message: end }) };
 }

@@ -1,15 +1,25 @@
 import type { AgentEvent } from "./events.ts";
 import type { AssistantMessage } from "./message.ts";
 import type { Model, ModelReply, ModelRequest, ProposedCall, Usage } from "./model.ts";
+import type { ReplyWatch, StopCode } from "./reply-watch.ts";
 
-/** One request to the model: passes on what streams in and returns the whole reply. Throws what `Model.stream` throws. */
+export interface TurnReply extends ModelReply {
+  /** The reply was stopped here, not by the server. */
+  stopped?: StopCode;
+}
+
+/**
+ * One request to the model: passes on what streams in and returns the whole reply, or what `watch` keeps of one that it stops. Throws what
+ * `Model.stream` throws.
+ */
 export async function* takeTurn(
   model: Model,
   request: ModelRequest,
-  { turn, signal }: { turn: number; signal: AbortSignal },
-): AsyncGenerator<AgentEvent, ModelReply> {
+  { turn, signal, watch }: { turn: number; signal: AbortSignal; watch?: ReplyWatch },
+): AsyncGenerator<AgentEvent, TurnReply> {
   let usage: Usage | undefined;
-  for await (const event of model.stream(request, { signal })) {
+  const stop = new AbortController();
+  for await (const event of model.stream(request, { signal: AbortSignal.any([signal, stop.signal]) })) {
     switch (event.type) {
       case "finished":
         if (usage) yield { type: "usage", turn, usage };
@@ -27,6 +37,10 @@ export async function* takeTurn(
       default:
         yield event;
     }
+    const stopped = watch?.take(event);
+    if (stopped === undefined) continue;
+    stop.abort();
+    return { ...stopped.reply, stopped: stopped.code };
   }
   signal.throwIfAborted();
   return { text: "", thinking: "", calls: [], finish: "cut" };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ModelReply } from "../../src/core/model.ts";
-import { promisesAction } from "../../src/core/guard.ts";
+import { promisesAction } from "../../src/core/promise.ts";
 import { createScriptedModel, scriptedCall } from "../../src/testing/scripted-model.ts";
 import { collect, echo, last } from "./_run.ts";
 
@@ -27,7 +27,7 @@ describe("a turn that came to nothing", () => {
   it.each<[string, Partial<ModelReply>, string, number]>([
     ["empty", { text: "" }, "empty", 3],
     ["only thinking", { thinking: "hmm" }, "empty", 3],
-    ["announced again and again", { text: "Let me check the file:" }, "empty", 3],
+    ["announced again and again", { text: "Let me check the file:" }, "empty", 2],
     ["cut at the length limit", { text: "on", finish: "length" }, "truncated", 3],
     ["a broken connection", { text: "on", finish: "cut" }, "model_unavailable", 3],
   ])("ends the run with a name when it stays %s", async (_name, reply, reason, turns) => {
