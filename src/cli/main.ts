@@ -17,7 +17,7 @@ export interface TaskFlags extends SettingFlags {
 
 /** Commands of the design that this version does not have: better said than taken for a task. */
 const PLANNED = new Set(
-  "web serve-ui server daemon models load unload ps download agent bridge train mcp acp probe".split(" "),
+  "web serve-ui server daemon models load unload ps download agent bridge train mcp acp".split(" "),
 );
 
 function createProgram(finish: (code: number) => void): Command {
@@ -57,6 +57,7 @@ function createProgram(finish: (code: number) => void): Command {
   if (all || words.has("permissions")) addPermissionCommands(program, finish);
   if (all || words.has("trust")) addTrustCommands(program, finish);
   if (all || words.has("doctor")) addDoctorCommand(program, finish);
+  if (all || words.has("probe")) addProbeCommand(program, finish);
   return program;
 }
 
@@ -191,6 +192,18 @@ function addDoctorCommand(program: Command, finish: (code: number) => void): voi
     .action(async (_flags: unknown, command: Command) => {
       const { runDoctor } = await import("./commands/doctor.ts");
       finish(await runDoctor(command.optsWithGlobals()));
+    });
+}
+
+function addProbeCommand(program: Command, finish: (code: number) => void): void {
+  program
+    .command("probe")
+    .description("test what the model can do on its server; about a minute, kept for later")
+    .option("--refresh", "test again although findings are kept")
+    .option("--json", "the findings as JSON")
+    .action(async (_flags: unknown, command: Command) => {
+      const { runProbe } = await import("./commands/probe.ts");
+      finish(await runProbe(command.optsWithGlobals()));
     });
 }
 

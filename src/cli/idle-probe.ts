@@ -1,0 +1,87 @@
+/** The test of a model that runs by itself, once, while the user reads the first answer. */
+import type { Model, ModelInfo } from "../core/model.ts";
+import {
+  isEmptyFindings,
+  isPracticeModel,
+  probeModel,
+  type ProbeLimits,
+  type ProbeOptions,
+} from "../models/index.ts";
+import type { Profiles } from "./profiles.ts";
+
+export interface IdleProbeOptions {
+  /** The model that requests go to. */
+  model: Model;
+  profiles: Profiles;
+  /** One line for the user, when it begins. */
+  notify: (line: string) => void;
+  limits?: Partial<ProbeLimits>;
+}
+
+export interface IdleProbe extends AsyncDisposable {
+  /**
+   * Call when a run has ended and nothing waits to be sent. Does nothing for the practice model, for one that is known, and after
+   * it has ended or was stopped twice. Never throws; what goes wrong is nobody's concern.
+   */
+  start(): void;
+  /** Call before anything is sent to the model, and wait: afterwards no request of the test is under way. */
+  stop(): Promise<void>;
+  /** For those who want to wait until it is over. */
+  settled(): Promise<void>;
+}
+
+/** A user who is always quicker should not be made to wait for the server to drop a request again and again. */
+const MOST_STARTS = 2;
+
+export function createIdleProbe(options: IdleProbeOptions): IdleProbe {
+  let starts = 0;
+  let running: { controller: AbortController; ended: Promise<void> } | undefined;
+  const stop = async (): Promise<void> => {
+    running?.controller.abort(new Error("the user is back"));
+    await running?.ended;
+  };
+  return {
+    start() {
+      if (running !== undefined || starts >= MOST_STARTS) return;
+      starts += 1;
+      const controller = new AbortController();
+      const ended = probeOnce(options, controller.signal).then(
+        () => void (starts = MOST_STARTS),
+        () => {
+          // A server that cannot be asked now will not be asked again; a user who came back may go away once more.
+          if (!controller.signal.aborted) starts = MOST_STARTS;
+        },
+      );
+      const current = { controller, ended: ended.finally(() => (running = undefined)) };
+      running = current;
+    },
+    stop,
+    settled: async () => running?.ended,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+async function probeOnce(
+  { model, profiles, notify, limits }: IdleProbeOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const info = await model.describe({ signal });
+  if (isPracticeModel(info.id) || profiles.find(info) !== undefined) return;
+  signal.throwIfAborted();
+  notify(
+    `Finding out what ${info.id} can do, once, while nothing else runs; your next request stops it. \`lmagent probe\` shows what was found.`,
+  );
+  const { findings, ended } = await probeModel(model, {
+    signal,
+    ...toProbeSlot(info),
+    ...(limits === undefined ? {} : { limits }),
+  });
+  if (ended !== undefined || isEmptyFindings(findings)) return;
+  signal.throwIfAborted();
+  await profiles.save(info, findings);
+}
+
+/** The last slot, where there are several: the conversation keeps what the server has read of it. */
+export function toProbeSlot({ slots }: Pick<ModelInfo, "slots">): Pick<ProbeOptions, "slot"> {
+  return slots !== undefined && slots > 1 ? { slot: slots - 1 } : {};
+}
