@@ -166,4 +166,13 @@ export interface Model {
    * usable reply can come; a connection lost after the first delta is a `finished` with finish `cut` instead.
    */
   stream(request: ModelRequest, options: { signal: AbortSignal }): AsyncIterable<ModelEvent>;
+  /**
+   * The KV slot for a role (`main`, or that of a sub-agent), to be sent as `ModelRequest.slot`: the same for the same role each time, and
+   * another one than those of other roles and of other agents while there are free ones. `undefined` where the server has one slot, none that
+   * is free, or none that can be asked for. `prefer`: the slot that this conversation had before, which may still hold its prompt.
+   */
+  acquireSlot?(
+    role: string,
+    options?: { prefer?: number; avoid?: readonly number[]; signal?: AbortSignal },
+  ): Promise<number | undefined>;
 }

@@ -59,6 +59,15 @@ async function generateOnSlot(id: number, request: GenerateRequest, signal: Abor
   }
 }
 
+async function tellSlots(id: number): Promise<void> {
+  try {
+    const { pool } = await requireLoaded();
+    send({ type: "slots", id, slots: pool.states() });
+  } catch (thrown) {
+    send({ type: "failed", id, failure: toFailure(thrown) });
+  }
+}
+
 async function requireLoaded(): Promise<Loaded> {
   if (loaded === undefined) throw new Error("no model was loaded");
   return loaded;
@@ -74,7 +83,7 @@ function checkRequest(
   if (request.slot !== undefined && request.slot >= slots) {
     return {
       code: "invalid_request",
-      message: `There is no slot \`${request.slot}\`; this model has ${slots}.`,
+      message: `\`id_slot\` is \`${request.slot}\`; this model has ${slots} slots, counted from 0.`,
     };
   }
   // One token of room, or nothing could be generated.
@@ -97,6 +106,9 @@ function receive(message: ToChild): void {
       break;
     case "generate":
       void runGenerate(message.id, message.request);
+      break;
+    case "slots":
+      void tellSlots(message.id);
       break;
     case "cancel":
       running.get(message.id)?.abort();

@@ -12,6 +12,7 @@ import type {
   GenerateRequest,
   LoadOptions,
   ModelFacts,
+  SlotState,
   ToChild,
 } from "./protocol.ts";
 
@@ -34,6 +35,8 @@ export interface Engine {
   start(): void;
   /** Throws `AgentError` `engine_failed` when the model cannot be loaded. */
   facts(): Promise<ModelFacts>;
+  /** What the slots hold now. Waits for the model; throws what `generate` throws. */
+  slots(): Promise<readonly SlotState[]>;
   /**
    * Throws `AgentError` `context_overflow`, or `engine_failed` whose `data.reason` is an `EngineFailureCode`. Ending the
    * iteration or aborting cancels the generation in the child.
@@ -77,6 +80,23 @@ class ForkedEngine implements Engine {
 
   async facts(): Promise<ModelFacts> {
     return (await this.#ensure()).facts;
+  }
+
+  async slots(): Promise<readonly SlotState[]> {
+    const child = await this.#ensure();
+    const id = this.#nextId++;
+    const mailbox = createMailbox<Reply>();
+    child.requests.set(id, mailbox);
+    try {
+      send(child.process, { type: "slots", id });
+      for await (const reply of mailbox.messages()) {
+        if (reply.type === "slots") return reply.slots;
+        if (reply.type === "failed") throw toError(reply.failure);
+      }
+      return [];
+    } finally {
+      child.requests.delete(id);
+    }
   }
 
   async *generate(

@@ -73,7 +73,17 @@ export interface GenerateRequest {
 export type ToChild =
   | { type: "load"; options: LoadOptions }
   | { type: "generate"; id: number; request: GenerateRequest }
-  | { type: "cancel"; id: number };
+  | { type: "cancel"; id: number }
+  | { type: "slots"; id: number };
+
+/** One KV sequence as it is now. */
+export interface SlotState {
+  index: number;
+  /** A request runs on it. */
+  busy: boolean;
+  /** Evaluated tokens that it holds. */
+  tokens: number;
+}
 
 export interface Timings {
   promptTokens: number;
@@ -113,4 +123,5 @@ export type FromChild =
   | { type: "loaded"; facts: ModelFacts }
   | { type: "load_failed"; message: string }
   | { type: "event"; id: number; event: GenerateEvent }
+  | { type: "slots"; id: number; slots: readonly SlotState[] }
   | { type: "failed"; id: number; failure: EngineFailure };

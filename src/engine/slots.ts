@@ -4,6 +4,7 @@
  */
 import { AgentError } from "../core/errors.ts";
 import type { LlamaSlot, Token } from "./llama.ts";
+import type { SlotState } from "./protocol.ts";
 
 /** A longer queue would only hide that the machine cannot keep up. */
 const QUEUE_LIMIT = 64;
@@ -12,6 +13,7 @@ export interface SlotPool {
   /** Waits for a slot. Throws `AgentError` `engine_failed` (reason `queue_full`) when too many wait already, and the signal's reason on abort. */
   acquire(tokens: readonly Token[], options: { slot?: number; signal: AbortSignal }): Promise<LlamaSlot>;
   release(slot: LlamaSlot): void;
+  states(): SlotState[];
 }
 
 interface Waiter {
@@ -33,6 +35,8 @@ export function createSlotPool(slots: readonly LlamaSlot[]): SlotPool {
 
   return {
     acquire: enqueue,
+    states: () =>
+      slots.map((slot) => ({ index: slot.index, busy: !free.includes(slot), tokens: slot.length })),
     release: (slot) => {
       free.push(slot);
       for (const waiter of waiters) {

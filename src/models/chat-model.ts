@@ -1,12 +1,13 @@
 import { AgentError } from "../core/errors.ts";
 import { messageText } from "../core/message.ts";
-import type { Model, ModelEvent, ModelInfo, ModelProfile, ModelRequest } from "../core/model.ts";
+import type { Model, ModelEvent, ModelInfo, ModelProfile, ModelRequest, ServerKind } from "../core/model.ts";
 import { createRedactor, type Redactor } from "../core/redact.ts";
 import type { ServerUrl } from "./base-url.ts";
 import { parseBaseUrl } from "./base-url.ts";
 import { describeModel, toUnknownModel } from "./describe.ts";
 import { exchange, ServerRefusal } from "./exchange.ts";
 import { findRefusedField, isUnknownModel, toAgentError } from "./failure.ts";
+import type { JsonAnswer } from "./fetch-json.ts";
 import { fetchJson } from "./fetch-json.ts";
 import { listOf } from "./identify.ts";
 import { isContextOverflow } from "./overflow.ts";
@@ -19,6 +20,7 @@ import { toRequestBody } from "./request-body.ts";
 import type { OptionalField } from "./request-fields.ts";
 import { createRetryPolicy, sleep } from "./retry.ts";
 import { shareTask } from "./share-task.ts";
+import { createSlotOwner, readSlots } from "./slots.ts";
 import type { Transport } from "./transport.ts";
 import { ConnectionFailure } from "./transport.ts";
 import { toUnavailable } from "./unavailable.ts";
@@ -46,6 +48,12 @@ export interface ChatModelOptions {
 /** `describe` cannot say that it waits; past this the first request does, which can. */
 const DESCRIBE_LOADING_MS = 60_000;
 
+/** Longest wait for an answer to a small question. */
+const ASK_MS = 1_500;
+
+/** Only these take `id_slot`. */
+const SLOT_SERVERS: readonly ServerKind[] = ["llama-server", "lmagent"];
+
 const DEFAULTS = { silenceMs: 560_000, maxRetries: 4, loadingMs: 600_000 };
 
 /** A model behind `/v1/chat/completions`. Throws `AgentError` `config_invalid` for a base URL or a key that is none. */
@@ -64,6 +72,10 @@ class ChatModel implements Model {
   readonly #failedForces = new Set<CallForce>();
   /** The screen, the loop and the first request ask at about the same time. */
   readonly #describing = shareTask((signal) => this.#describe(signal));
+  readonly #slots = createSlotOwner(async () => {
+    const answer = await this.#ask(`${this.#server.root}/slots`);
+    return "value" in answer && answer.status === 200 ? readSlots(answer.json) : undefined;
+  });
   #info: ModelInfo | undefined;
 
   constructor(options: ChatModelOptions) {
@@ -95,6 +107,17 @@ class ChatModel implements Model {
     });
     if (!provisional) this.#info = info;
     return info;
+  }
+
+  async acquireSlot(
+    role: string,
+    { prefer, avoid, signal }: Parameters<NonNullable<Model["acquireSlot"]>>[1] = {},
+  ): Promise<number | undefined> {
+    const { server, slots = 0 } = await this.describe(signal === undefined ? {} : { signal });
+    if (slots < 2 || !SLOT_SERVERS.includes(server)) return undefined;
+    const slot = await this.#slots.acquire(role, { prefer, avoid });
+    signal?.throwIfAborted();
+    return slot;
   }
 
   async *stream(request: ModelRequest, { signal }: { signal: AbortSignal }): AsyncGenerator<ModelEvent> {
@@ -210,13 +233,13 @@ class ChatModel implements Model {
   }
 
   async #listModels(signal: AbortSignal): Promise<string[]> {
-    const { transport } = this.#options;
-    const answer = await fetchJson(transport, `${this.#server.api}/models`, {
-      headers: this.#headers,
-      timeoutMs: 1_500,
-      signal,
-    });
+    const answer = await this.#ask(`${this.#server.api}/models`, signal);
     return "value" in answer ? listOf(answer.value, "data").map((model) => String(model["id"])) : [];
+  }
+
+  #ask(url: string, signal?: AbortSignal): Promise<JsonAnswer> {
+    const { transport } = this.#options;
+    return fetchJson(transport, url, { headers: this.#headers, timeoutMs: ASK_MS, signal });
   }
 }
 

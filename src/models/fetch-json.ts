@@ -3,7 +3,13 @@ import type { ConnectionFailure, Transport } from "./transport.ts";
 import { toConnectionFailure } from "./transport.ts";
 
 export type JsonAnswer =
-  | { status: number; value: Readonly<Record<string, unknown>> }
+  | {
+      status: number;
+      /** The object that came; empty for anything else. */
+      value: Readonly<Record<string, unknown>>;
+      /** What came, whatever it is. */
+      json: unknown;
+    }
   /** `undefined`: no answer in time, or no JSON. */
   | { status: 0; failure: ConnectionFailure | undefined };
 
@@ -38,7 +44,8 @@ export async function fetchJson(
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await readText(response.body, MAX_BODY_BYTES);
-    return { status: response.status, value: toObject(JSON.parse(text)) };
+    const json: unknown = JSON.parse(text);
+    return { status: response.status, value: toObject(json), json };
   } catch (thrown) {
     signal?.throwIfAborted();
     if (thrown instanceof SyntaxError || attempt.signal.aborted) return { status: 0, failure: undefined };

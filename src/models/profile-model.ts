@@ -15,6 +15,7 @@ export function withProfile(model: Model, apply: (info: ModelInfo) => ModelInfo)
       return info;
     },
     stream: (request, options) => model.stream(toAllowed(request, info), options),
+    ...(model.acquireSlot ? { acquireSlot: model.acquireSlot.bind(model) } : {}),
   };
 }
 

@@ -64,9 +64,10 @@ function addModels(app: App, { models }: AppOptions): void {
       ? respond(c, modelNotFound(models, c.req.param("id")))
       : c.json(await toModelObject(model));
   });
-  // As llama.cpp's server has it: the place where clients look for the number of slots.
+  // As llama.cpp's server has them: the places where clients look for the number of slots, and for one that is free.
   app.get("/props", async (c) => c.json(await toProps(models[0])));
-  refuseOtherMethods(app, ["/v1/models", "/v1/models/:id", "/props"], "GET");
+  app.get("/slots", async (c) => c.json(await toSlots(models[0])));
+  refuseOtherMethods(app, ["/v1/models", "/v1/models/:id", "/props", "/slots"], "GET");
 }
 
 /** Every client looks for the window under another name. */
@@ -90,8 +91,25 @@ async function toModelObject(model: ServedModel): Promise<Record<string, unknown
 
 async function toProps(model: ServedModel | undefined): Promise<Record<string, unknown>> {
   if (model === undefined) return { total_slots: 0 };
-  const { contextTokens, slots } = await model.outline();
-  return { default_generation_settings: { n_ctx: contextTokens }, total_slots: slots, model_alias: model.id };
+  const { contextTokens, slots, chatTemplate } = await model.outline();
+  return {
+    default_generation_settings: { n_ctx: contextTokens },
+    total_slots: slots,
+    model_alias: model.id,
+    ...(chatTemplate === undefined ? {} : { chat_template: chatTemplate }),
+  };
+}
+
+async function toSlots(model: ServedModel | undefined): Promise<Record<string, unknown>[]> {
+  if (model === undefined) return [];
+  const { contextTokens } = await model.outline();
+  const states = await model.slots();
+  return states.map(({ index, busy, tokens }) => ({
+    id: index,
+    n_ctx: contextTokens,
+    is_processing: busy,
+    n_prompt_tokens: tokens,
+  }));
 }
 
 function addChat(app: App, { models, now }: AppOptions): void {

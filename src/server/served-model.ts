@@ -4,7 +4,7 @@ import type { CallFormat } from "../engine/call-format.ts";
 import { createChatTemplate } from "../engine/chat-template.ts";
 import type { ChatTemplate } from "../engine/chat-template.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { LoadOptions, ModelFacts } from "../engine/protocol.ts";
+import type { LoadOptions, ModelFacts, SlotState } from "../engine/protocol.ts";
 
 /** A model that the server offers under `id`. */
 export interface ServedModel {
@@ -17,6 +17,8 @@ export interface ServedModel {
    * window is the planned one.
    */
   outline(): Promise<ModelOutline>;
+  /** The slots as they are, or as they will be while the model still loads. */
+  slots(): Promise<readonly SlotState[]>;
 }
 
 export interface ModelDescription {
@@ -37,19 +39,25 @@ export interface ServedModelOptions {
 
 export function createServedModel(id: string, { engine, plan }: ServedModelOptions): ServedModel {
   let known: ModelDescription | undefined;
+  const outline = async (): Promise<ModelOutline> => {
+    const planned = { contextTokens: plan.contextTokens, slots: plan.slots, loaded: false };
+    const patience = new AbortController();
+    const timeout = delay(plan.gpu === false ? 0 : PATIENCE_MS, planned, { signal: patience.signal });
+    timeout.catch(() => undefined);
+    const loaded = engine.facts().then(
+      (facts) => ({ ...facts, loaded: true }),
+      () => planned,
+    );
+    return Promise.race([loaded, timeout]).finally(() => patience.abort());
+  };
   return {
     id,
     engine,
-    outline: async () => {
-      const planned = { contextTokens: plan.contextTokens, slots: plan.slots, loaded: false };
-      const patience = new AbortController();
-      const timeout = delay(plan.gpu === false ? 0 : PATIENCE_MS, planned, { signal: patience.signal });
-      timeout.catch(() => undefined);
-      const loaded = engine.facts().then(
-        (facts) => ({ ...facts, loaded: true }),
-        () => planned,
-      );
-      return Promise.race([loaded, timeout]).finally(() => patience.abort());
+    outline,
+    slots: async () => {
+      const { loaded, slots } = await outline();
+      if (loaded) return engine.slots();
+      return Array.from({ length: slots }, (_, index) => ({ index, busy: false, tokens: 0 }));
     },
     describe: async () => {
       // Asked anew each time, because the engine may have died and be loading again.

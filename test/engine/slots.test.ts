@@ -64,6 +64,17 @@ describe("the slot pool", () => {
     expect((await again).index).toBe(1);
   });
 
+  test("tells what its slots hold, and which of them are busy", async () => {
+    const pool = createSlotPool([createSlot(0, [1, 2]), createSlot(1, [])]);
+    const slot = await pool.acquire([1, 2, 3], { signal });
+    expect(pool.states()).toEqual([
+      { index: 0, busy: true, tokens: 2 },
+      { index: 1, busy: false, tokens: 0 },
+    ]);
+    pool.release(slot);
+    expect(pool.states().some(({ busy }) => busy)).toBe(false);
+  });
+
   test("refuses when the queue is full", async () => {
     const pool = createSlotPool([createSlot(0, [])]);
     await pool.acquire([1], { signal });

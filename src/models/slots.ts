@@ -1,0 +1,106 @@
+/**
+ * Which KV slot of a server a conversation keeps, so that nobody else's prompt takes the place of its own. A slot is chosen once a role
+ * and kept; two agents on one server take different slots as long as there are free ones.
+ */
+import { toObject } from "./json.ts";
+
+/** One slot as `GET /slots` of llama-server shows it, and as ours does. */
+export interface SlotState {
+  id: number;
+  /** A request is running on it. */
+  busy: boolean;
+  /** It holds somebody's prompt. */
+  used: boolean;
+  /** Tokens that it holds, where the server tells. */
+  tokens?: number;
+}
+
+export interface SlotWish {
+  /** The slot of this conversation when it was last open, which may still hold its prompt. */
+  prefer?: number | undefined;
+  /** Slots that are known to be somebody's, busy or not. */
+  avoid?: readonly number[] | undefined;
+}
+
+const MOST_SLOTS = 1_024;
+
+/** Reads the answer of `GET /slots`; `undefined` when it is none. Fields differ by version: an unused slot has no task, or task -1. */
+export function readSlots(answer: unknown): SlotState[] | undefined {
+  if (!Array.isArray(answer) || answer.length === 0 || answer.length > MOST_SLOTS) return undefined;
+  const slots = answer.map(readSlot);
+  const known = slots.filter((slot) => slot !== undefined);
+  const ids = new Set(known.map(({ id }) => id));
+  return known.length === slots.length && ids.size === slots.length ? known : undefined;
+}
+
+function readSlot(value: unknown): SlotState | undefined {
+  const slot = toObject(value);
+  const id = toCount(slot["id"]);
+  const busy = slot["is_processing"] ?? (typeof slot["state"] === "number" ? slot["state"] !== 0 : undefined);
+  if (id === undefined || typeof busy !== "boolean") return undefined;
+  const tokens = toCount(slot["n_prompt_tokens"]);
+  const hasTask = toCount(slot["id_task"]) !== undefined;
+  const hasPrompt = typeof slot["prompt"] === "string" && slot["prompt"] !== "";
+  const used = busy || hasTask || hasPrompt || (tokens ?? 0) > 0;
+  return { id, busy, used, ...(tokens === undefined ? {} : { tokens }) };
+}
+
+function toCount(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}
+
+/**
+ * The slot for a new conversation: the preferred one, else one that nobody has used, else the one that holds least. `undefined`: there is
+ * but one, or none is free; the server decides then. `random` gives a number from 0 up to 1, for two agents that start in the same moment.
+ */
+export function chooseSlot(
+  slots: readonly SlotState[],
+  { prefer, avoid = [] }: SlotWish,
+  random: () => number,
+): number | undefined {
+  if (slots.length < 2) return undefined;
+  const free = slots.filter(({ id, busy }) => !busy && !avoid.includes(id));
+  if (free.some(({ id }) => id === prefer)) return prefer;
+  const unused = free.filter(({ used }) => !used);
+  if (unused.length > 0) return pick(unused, random)?.id;
+  const held = ({ tokens }: SlotState): number => tokens ?? Number.POSITIVE_INFINITY;
+  const least = Math.min(...free.map(held));
+  return pick(
+    free.filter((slot) => held(slot) === least),
+    random,
+  )?.id;
+}
+
+function pick(slots: readonly SlotState[], random: () => number): SlotState | undefined {
+  return slots[Math.min(slots.length - 1, Math.floor(random() * slots.length))];
+}
+
+export interface SlotOwner {
+  /** The slot of a role (`main`, the name of a sub-agent's role), the same each time; `undefined`: send no `id_slot`. */
+  acquire(role: string, wish?: SlotWish): Promise<number | undefined>;
+}
+
+/** `ask` fetches what `readSlots` reads. Roles of one owner never share a slot. */
+export function createSlotOwner(
+  ask: () => Promise<readonly SlotState[] | undefined>,
+  random: () => number = Math.random,
+): SlotOwner {
+  const owned = new Map<string, number>();
+  let last: Promise<unknown> = Promise.resolve();
+  const take = async (role: string, wish: SlotWish): Promise<number | undefined> => {
+    const mine = owned.get(role);
+    if (mine !== undefined) return mine;
+    const avoid = [...(wish.avoid ?? []), ...owned.values()];
+    const chosen = chooseSlot((await ask()) ?? [], { ...wish, avoid }, random);
+    if (chosen !== undefined) owned.set(role, chosen);
+    return chosen;
+  };
+  return {
+    // One after the other, or two roles would see the same slot free.
+    acquire: (role, wish = {}) => {
+      const taken = last.then(() => take(role, wish));
+      last = taken.catch(() => undefined);
+      return taken;
+    },
+  };
+}
