@@ -17,6 +17,8 @@ import {
 import type { ProfileRule } from "./profile.ts";
 import { findProfile } from "./profile.ts";
 import { sleep } from "./retry.ts";
+import type { TemplateFacts } from "./template.ts";
+import { readPropsTemplate, readShownTemplate } from "./template.ts";
 import type { ConnectionFailureKind, Transport } from "./transport.ts";
 import { toUnavailable } from "./unavailable.ts";
 
@@ -58,7 +60,9 @@ export async function describeModel(options: DescribeOptions): Promise<Descripti
   const id = options.id ?? chooseModel(kind, answers) ?? "default";
   checkListed(kind, id, { answers, options });
   const asked = kind === "ollama" ? await showModel(id, { answers, options }) : {};
-  const facts = { ...asked, ...readFacts(kind, id, answers) };
+  const template =
+    kind === "lmagent" || kind === "llama-server" ? await readPropsTemplate(answers.props) : {};
+  const facts = { ...asked, ...template, ...readFacts(kind, id, answers) };
   const info = {
     id,
     server: kind,
@@ -158,7 +162,7 @@ export function toUnknownModel(
 async function showModel(
   id: string,
   { answers, options }: { answers: ServerAnswers; options: DescribeOptions },
-): Promise<ReturnType<typeof readShown>> {
+): Promise<ReturnType<typeof readShown> & TemplateFacts> {
   const { server, transport, headers, signal } = options;
   const loaded = readFacts("ollama", id, answers).contextTokens !== undefined;
   const shown = await fetchJson(transport, `${server.root}/api/show`, {
@@ -169,5 +173,5 @@ async function showModel(
   });
   const facts = readShown(toValue(shown));
   if (loaded) delete facts.contextTokens;
-  return facts;
+  return { ...facts, ...(await readShownTemplate(toValue(shown))) };
 }
