@@ -7,6 +7,7 @@ import type { EndReason } from "./events.ts";
 import type { Compaction } from "./compaction.ts";
 import type { Message } from "./message.ts";
 import type { Plan } from "./plan.ts";
+import type { TaskStateRecord } from "./task-state-record.ts";
 import type { TaskState } from "./task-state.ts";
 import type { Todo } from "./todo.ts";
 
@@ -24,7 +25,7 @@ export type SessionEntry =
   | { type: "message"; message: Message; note?: "steering" | "follow_up" | "nudge" | "interrupted" }
   | { type: "todos"; todos: readonly Todo[] }
   | { type: "plan"; plan: Plan }
-  | { type: "task_state"; state: TaskState }
+  | ({ type: "task_state" } & TaskStateRecord)
   /** The files before the newest request were recorded under this id (`core/checkpoint.ts`). */
   | { type: "checkpoint"; checkpoint: string }
   | ({ type: "compaction" } & Compaction)

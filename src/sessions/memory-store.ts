@@ -28,14 +28,15 @@ interface Entry {
 export function createMemorySessionStore({ workspace, now, newId }: MemorySessionStoreOptions): SessionStore {
   const entries = new Map<string, Entry>();
 
-  const add = (records: StoredRecord[], forkedFrom?: string): Promise<Session> => {
+  const add = (records: StoredRecord[], forkedFrom?: string): Session => {
     let id = createSessionId(now, newId);
     while (entries.has(id)) id = createSessionId(now, newId);
     const createdAt = new Date(now()).toISOString();
     const header = { id, createdAt, workspace, ...(forkedFrom === undefined ? {} : { forkedFrom }) };
     const entry = { header, records, open: false };
+    const session = startMemorySession(entry, now);
     entries.set(id, entry);
-    return startMemorySession(entry, now);
+    return session;
   };
   const find = (wanted: string): Entry => {
     const entry = entries.get(findSessionId(wanted, [...entries.keys()]));
@@ -64,11 +65,11 @@ export function createMemorySessionStore({ workspace, now, newId }: MemorySessio
   };
 }
 
-async function startMemorySession(entry: Entry, now: () => number): Promise<Session> {
+function startMemorySession(entry: Entry, now: () => number): Session {
   const { header, records } = entry;
   if (entry.open) throw toLockedError(header.id);
-  entry.open = true;
   const { state, repairs, count } = toOpenState(header, structuredClone(toBranch(header.id, records)));
+  entry.open = true;
   const chain = new RecordChain(now, records, count);
   let closed = false;
   const append = (added: SessionEntry, place?: RecordPlace) => {

@@ -9,14 +9,12 @@ const TASK_CHARS = 200;
 export function toTask(text: string): string {
   const clean = text
     .slice(0, 20 * TASK_CHARS)
+    .trimStart()
+    .slice(0, 4 * TASK_CHARS)
     .replaceAll(/[\p{Cc}\s\u200E\u200F\u202A-\u202E\u2066-\u2069]+/gu, " ")
     .trim();
-  let task = "";
-  for (const character of clean) {
-    if (task.length + character.length > TASK_CHARS) break;
-    task += character;
-  }
-  return task;
+  // Never half of a character.
+  return clean.slice(0, TASK_CHARS).replace(/[\uD800-\uDBFF]$/u, "");
 }
 
 /** `undone` stands in for the run before what was taken back. */

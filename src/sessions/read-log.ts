@@ -1,4 +1,5 @@
 /** Reading a session file line by line, so that neither a huge file nor a huge line is ever held whole by accident. */
+import { isUtf8 } from "node:buffer";
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
@@ -12,10 +13,11 @@ import type { StateFolder } from "./state-folder.ts";
 /** More than a conversation can be; a file beyond it was not written by us. */
 export const LOG_LIMITS = { recordBytes: 64 * 1024 * 1024, fileBytes: 512 * 1024 * 1024 } as const;
 
-const CHUNK_BYTES = 256 * 1024;
+const CHUNK_BYTES = 1024 * 1024;
 const HEADER_START = '{"type":"session"';
 
 export interface Line {
+  /** Holds the line until the next one is asked for. */
   bytes: Buffer;
   /** From 1. */
   number: number;
@@ -58,17 +60,18 @@ export async function openLogFile(
 
 /** Lines from the start, at most `maxBytes` of the file. */
 export async function* readLines(file: FileHandle, maxBytes: number): AsyncGenerator<Line> {
-  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, maxBytes));
   let pieces: Buffer[] = [];
   let offset = 0;
   let number = 1;
   let lineStart = 0;
   while (offset < maxBytes) {
-    const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK_BYTES, maxBytes - offset), offset);
+    const { bytesRead } = await file.read(chunk, 0, Math.min(chunk.length, maxBytes - offset), offset);
     if (bytesRead === 0) break;
     let from = 0;
     for (let at = chunk.indexOf(10); at !== -1 && at < bytesRead; at = chunk.indexOf(10, from)) {
-      const bytes = Buffer.concat([...pieces, chunk.subarray(from, at)]);
+      const rest = chunk.subarray(from, at);
+      const bytes = pieces.length === 0 ? rest : Buffer.concat([...pieces, rest]);
       from = at + 1;
       pieces = [];
       lineStart = offset + from;
@@ -166,11 +169,7 @@ class LogReader {
 }
 
 function toText(bytes: Buffer): string | undefined {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
+  return isUtf8(bytes) ? bytes.toString() : undefined;
 }
 
 function toCorruptError(path: string, line: number | undefined, why: string): AgentError {

@@ -3,6 +3,7 @@ import { applyCompaction } from "../core/compaction.ts";
 import { AgentError } from "../core/errors.ts";
 import { messageText, type Message } from "../core/message.ts";
 import type { SessionHeader, SessionRecord, SessionRequest, SessionState } from "../core/session.ts";
+import { applyTaskStateRecord } from "../core/task-state-record.ts";
 import { toTask } from "./overview.ts";
 import { pairCalls } from "./pairing.ts";
 import { isKnownRecord } from "./record.ts";
@@ -60,7 +61,7 @@ class Fold {
         this.#state.plan = record.plan;
         return undefined;
       case "task_state":
-        this.#state.taskState = record.state;
+        this.#state.taskState = applyTaskStateRecord(this.#state.taskState, record);
         return undefined;
       case "mode":
         this.#state.mode = record.mode;

@@ -5,13 +5,11 @@
  */
 import assert from "node:assert/strict";
 import type { Message } from "../core/message.ts";
-import type { Session, SessionEntry, SessionStore } from "../core/session.ts";
+import type { SessionStore } from "../core/session.ts";
 import type { TestRunner } from "./sandbox.ts";
-
-interface SessionStoreCase {
-  title: string;
-  check: (store: SessionStore) => Promise<void>;
-}
+import { answers, calls, outline, reopen, says, write, type SessionStoreCase } from "./session-entries.ts";
+import { HISTORY_CASES } from "./session-history-cases.ts";
+import { UNDO_CASES } from "./session-undo-cases.ts";
 
 /** `create` is called for each case and must give an empty store. */
 export function describeSessionStore(
@@ -20,7 +18,8 @@ export function describeSessionStore(
   { describe, it }: TestRunner,
 ): void {
   describe(`session store ${name}`, () => {
-    for (const { title, check } of CASES) it(title, async () => check(await create()));
+    for (const { title, check } of [...CASES, ...HISTORY_CASES, ...UNDO_CASES])
+      it(title, async () => check(await create()));
   });
 }
 
@@ -52,48 +51,6 @@ const CASES: readonly SessionStoreCase[] = [
   { title: "refuses to append after it was closed", check: refusesAfterClose },
   { title: "stores appends in the order they were made, waited for or not", check: keepsOrder },
 ];
-
-const CALL = {
-  id: "call_1",
-  type: "function",
-  function: { name: "read", arguments: '{"path":"a"}' },
-} as const;
-
-function says(content: string, role: "user" | "assistant" | "system" = "user"): SessionEntry {
-  return { type: "message", message: { role, content } };
-}
-
-function calls(...ids: string[]): SessionEntry {
-  const tool_calls = ids.map((id) => ({ ...CALL, id }));
-  return { type: "message", message: { role: "assistant", content: null, tool_calls } };
-}
-
-function answers(id: string, content = '{"ok":true,"output":"x"}'): SessionEntry {
-  return { type: "message", message: { role: "tool", tool_call_id: id, content } };
-}
-
-async function write(session: Session, ...entries: SessionEntry[]): Promise<string> {
-  for (const entry of entries) await session.append(entry);
-  await session[Symbol.asyncDispose]();
-  return session.id;
-}
-
-async function reopen(store: SessionStore, id: string): Promise<Session["state"]> {
-  await using session = await store.open(id);
-  return session.state;
-}
-
-/** `user`, `assistant:a,b` for calls, `tool:a` for results, with `!` where the result says that the call was interrupted. */
-function outline(messages: readonly Message[]): string[] {
-  return messages.map((message) => {
-    if (message.role === "tool") {
-      const result = JSON.parse(message.content) as { ok: boolean; error?: string };
-      return `tool:${message.tool_call_id}${result.error?.startsWith("interrupted: ") ? "!" : ""}`;
-    }
-    if (message.role !== "assistant" || !message.tool_calls) return message.role;
-    return `assistant:${message.tool_calls.map(({ id }) => id).join(",")}`;
-  });
-}
 
 async function listsNewSessions(store: SessionStore): Promise<void> {
   const id = await write(await store.create());

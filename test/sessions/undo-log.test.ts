@@ -1,0 +1,158 @@
+import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { describe, expect, it } from "vitest";
+import type { SessionEntry } from "../../src/core/session.ts";
+import { assistant, result, user, write } from "./_entries.ts";
+import { createPlace, type Place } from "./_setup.ts";
+
+const STARTED: SessionEntry = { type: "run_started", model: "m" };
+
+/** Two requests, the second with a call that was interrupted. */
+async function writeTwo({ store }: Place): Promise<string> {
+  return write(await store.create(), STARTED, user("one"), assistant("a"), result("a"), STARTED, user("two"));
+}
+
+async function readRecords(place: Place, id: string): Promise<Record<string, unknown>[]> {
+  const lines = (await readFile(place.file(id), "utf8")).trimEnd().split("\n").slice(1);
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+describe("an undo in the log", () => {
+  it("is one record behind what came before, and the numbers go on", async () => {
+    const place = await createPlace();
+    const id = await writeTwo(place);
+    const session = await place.open(id);
+    await session.undo(1);
+    await session.append(user("three"));
+    const records = await readRecords(place, id);
+    expect(records.slice(6)).toMatchObject([
+      { id: "7", parent: "4", type: "undone", requests: 1, count: 3 },
+      { id: "8", parent: "7", type: "message", count: 4 },
+    ]);
+    expect(new Set(records.map((record) => record["id"])).size).toBe(records.length);
+  });
+
+  it("leaves what was before or what is after it when it is cut off anywhere", async () => {
+    const place = await createPlace();
+    const id = await writeTwo(place);
+    const before = await place.state(id);
+    const session = await place.store.open(id);
+    const start = (await readFile(place.file(id))).length;
+    const after = await session.undo(1);
+    await session[Symbol.asyncDispose]();
+    const whole = await readFile(place.file(id));
+    expect(whole.length).toBeGreaterThan(start);
+    for (let size = start; size <= whole.length; size += 1) {
+      await writeFile(place.file(id), whole.subarray(0, size));
+      // The record is whole without its newline.
+      expect(await place.store.read(id)).toEqual(size < whole.length - 1 ? before : after);
+    }
+  });
+
+  it("answers the calls that it left open, also when it is cut off before that", async () => {
+    const place = await createPlace();
+    const session = await place.store.create();
+    await write(session, user("one"), assistant("a"), user("two"), result("a"));
+    const again = await place.store.open(session.id);
+    const { messages } = await again.undo(1);
+    await again[Symbol.asyncDispose]();
+    const lines = (await readFile(place.file(session.id), "utf8")).split("\n");
+    await writeFile(place.file(session.id), `${lines.slice(0, -2).join("\n")}\n{"id":"`);
+    expect((await place.state(session.id)).messages).toEqual(messages);
+  });
+
+  it("keeps the parts that were left out in the file", async () => {
+    const place = await createPlace();
+    const id = await writeTwo(place);
+    const before = await readFile(place.file(id), "utf8");
+    const session = await place.open(id);
+    await session.undo(2);
+    expect((await readFile(place.file(id), "utf8")).startsWith(before)).toBe(true);
+  });
+
+  it("is refused when another program has changed the file, and changes nothing", async () => {
+    const place = await createPlace();
+    const id = await writeTwo(place);
+    const session = await place.open(id);
+    await appendFile(place.file(id), "x");
+    const changed = await readFile(place.file(id));
+    await expect(session.undo(1)).rejects.toMatchObject({ code: "storage_failed" });
+    expect(await readFile(place.file(id))).toEqual(changed);
+  });
+
+  it("waits with what is closed meanwhile", async () => {
+    const place = await createPlace();
+    const id = await writeTwo(place);
+    const session = await place.store.open(id);
+    const undone = session.undo(1);
+    await session[Symbol.asyncDispose]();
+    expect((await undone).requests).toEqual([{ text: "one" }]);
+    expect((await place.state(id)).requests).toEqual([{ text: "one" }]);
+  });
+
+  it("finds the header again that a killed process could not write", async () => {
+    const place = await createPlace();
+    const id = await writeTwo(place);
+    await writeFile(place.file(id), "");
+    const session = await place.store.open(id);
+    await session.append(user("one"));
+    await session.append(user("two"));
+    expect((await session.undo(1)).requests).toEqual([{ text: "one" }]);
+    await session[Symbol.asyncDispose]();
+    expect((await place.state(id)).messages).toHaveLength(1);
+  });
+});
+
+describe("a made-up session file", () => {
+  const plan = { title: "t", steps: [], status: "approved" };
+  it.each([
+    ["plan.steps.0.dependencies", { type: "plan", plan: { ...plan, steps: [{ id: 1, description: "" }] } }],
+    ["plan.status", { type: "plan", plan: { ...plan, status: "odd" } }],
+    ["state.remaining_queue.1", { type: "task_state", state: { remaining_queue: ["a", 2] } }],
+    ["state.rename_map.b", { type: "task_state", state: { rename_map: { a: "b", b: {} } } }],
+    ["taken", { type: "task_state", state: {}, taken: "all" }],
+    ["checkpoint", { type: "checkpoint", checkpoint: "" }],
+    ["parts.0", { type: "compaction", cause: "request", method: "elided", parts: [{ keep: [1] }] }],
+    ["parts", { type: "compaction", cause: "request", method: "elided", parts: {} }],
+    ["requests", { type: "undone", requests: "1" }],
+    ["reason", { type: "undone", requests: 1, reason: "whim" }],
+    ["message.note", { type: "message", message: { role: "user", content: "x", note: "other" } }],
+    [
+      "message.tool_calls.0.id",
+      { type: "message", message: { role: "assistant", content: "", tool_calls: [{}] } },
+    ],
+    ["message.content", { type: "message", message: { role: "user", content: [{ type: "video" }] } }],
+    ["message.role", { type: "message", message: { role: "constructor", content: "x" } }],
+  ])("is refused with the name of the field: %s", async (field, entry) => {
+    const place = await createPlace();
+    const id = await write(await place.store.create(), user("go"));
+    const record = { id: "2", parent: "1", at: "2026-02-20T14:35:12Z", ...entry };
+    await appendFile(place.file(id), `${JSON.stringify(record)}\n{"id":"3"`);
+    await expect(place.store.open(id)).rejects.toMatchObject({
+      code: "session_corrupt",
+      message: expect.stringContaining(`line 3: its \`${field}\` cannot be used`) as string,
+    });
+  });
+
+  it("cannot keep a process busy with compactions", { timeout: 60_000 }, async () => {
+    const place = await createPlace();
+    const session = await place.store.create();
+    await Promise.all(Array.from({ length: 8_000 }, (_, index) => session.append(user(`${index}`))));
+    const parts = [{ keep: [0, 8_000] as const }];
+    await Promise.all(
+      Array.from({ length: 4_000 }, () =>
+        session.append({
+          type: "compaction",
+          cause: "threshold",
+          method: "elided",
+          parts,
+          tokensBefore: 2,
+          tokensAfter: 1,
+        }),
+      ),
+    );
+    await session[Symbol.asyncDispose]();
+    const startedAt = Date.now();
+    await expect(place.store.read(session.id)).rejects.toMatchObject({ code: "session_corrupt" });
+    expect(Date.now() - startedAt).toBeLessThan(15_000);
+  });
+});
