@@ -37,6 +37,7 @@ export async function* approveCall(
       preview,
       mode: options.mode(),
       writesInTurn,
+      turn: options.turn,
     });
   } catch (error) {
     // What cannot be decided does not run.

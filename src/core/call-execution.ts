@@ -7,7 +7,7 @@ import { redactData, redactResult } from "./call-redaction.ts";
 import { NO_REDACTION, type RedactedStream, type Redactor } from "./redact.ts";
 import { failure } from "./result.ts";
 import { merge } from "./stream.ts";
-import type { ToolEvent, ToolResult } from "./tool.ts";
+import type { Tool, ToolEvent, ToolResult } from "./tool.ts";
 
 /** How long an aborted tool may take to stop before its result is written without it. */
 const ABORT_GRACE_MS = 3_000;
@@ -49,7 +49,13 @@ async function executeOne(
   if (recalled) return { call, result, unusable: false, access: tool.access, recalled: recalled.signature };
   if (expired) return { call, result, unusable: false, denied: "person" };
   memory?.noteEnd(call, { access: tool.access, result, turn: options.turn });
-  return { call, result, unusable: false, access: tool.access };
+  const denied = isUnattended(tool, result) ? { denied: "unattended" as const } : {};
+  return { call, result, unusable: false, access: tool.access, ...denied };
+}
+
+/** A tool of our own had a question to the user, and nobody was there. */
+function isUnattended({ access }: Tool, result: ToolResult): boolean {
+  return access === "control" && !result.ok && result["unattended"] === true;
 }
 
 /** A clock that jumps either way makes an approval old, never young. */

@@ -25,6 +25,7 @@ function coerceValue(schema: JsonSchema, value: unknown): unknown {
   if (type === "boolean" && typeof value === "string") return toBoolean(value);
   if (type === "string" && (typeof value === "number" || typeof value === "boolean")) return String(value);
   if (type === "array" && typeof value === "string") return toList(value);
+  if (type === "object" && typeof value === "string") return toObject(value);
   return value;
 }
 
@@ -43,5 +44,14 @@ function toList(text: string): unknown {
     return JSON.parse(text) as unknown;
   } catch {
     return [text];
+  }
+}
+
+function toObject(text: string): unknown {
+  if (!text.trimStart().startsWith("{")) return text;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
   }
 }

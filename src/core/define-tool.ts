@@ -24,7 +24,7 @@ export interface ToolDefinition<Parameters extends z.ZodMiniObject> {
 /** Makes a tool from a zod object: its JSON schema, its check and the types of `execute` come from one place. */
 export function defineTool<Parameters extends z.ZodMiniObject>(definition: ToolDefinition<Parameters>): Tool {
   const { name, description, access, execute } = definition;
-  const parameters = toToolSchema(definition.parameters);
+  const parameters = toObjectSchema(definition.parameters.def.shape);
   return {
     name,
     description,
@@ -43,10 +43,10 @@ export function defineTool<Parameters extends z.ZodMiniObject>(definition: ToolD
  * Only what a model needs to fill the form: no dialect marker, no bounds that grammars choke on. Written out for the few types
  * that flat parameters have, since zod's general conversion takes a third of a millisecond per tool at every start.
  */
-function toToolSchema(parameters: z.ZodMiniObject): JsonSchema {
+function toObjectSchema(shape: z.core.$ZodShape): JsonSchema {
   const properties: Record<string, JsonSchema> = {};
   const required: string[] = [];
-  for (const [name, parameter] of Object.entries(parameters.def.shape)) {
+  for (const [name, parameter] of Object.entries(shape)) {
     const def = definitionOf(parameter);
     if (def.type !== "optional") required.push(name);
     properties[name] = toPropertySchema(def);
@@ -67,6 +67,10 @@ function toPropertySchema(def: Definition): JsonSchema {
       return { type: "string", enum: Object.values(def.entries) };
     case "array":
       return { type: "array", items: toPropertySchema(definitionOf(def.element)) };
+    case "object":
+      return toObjectSchema(def.shape);
+    case "record":
+      return { type: "object" };
     case "optional":
       return toPropertySchema(definitionOf(def.innerType));
     default:
@@ -94,6 +98,7 @@ const KINDS: Readonly<Record<string, string>> = {
   number: "a number",
   boolean: "true or false",
   array: "a list",
+  object: "an object",
 };
 
 /** What is wrong, with what was given, and the whole form: a small model then gets it right more often than from the fault alone. */

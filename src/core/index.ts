@@ -70,6 +70,17 @@ export type {
   PlanStep,
   PlanStepStatus,
 } from "./plan.ts";
+export {
+  isPlanning,
+  PLAN_UNATTENDED_ADVICE,
+  planningPolicy,
+  toDecisionRequest,
+  toPlanRequest,
+} from "./plan-mode.ts";
+export { parseProposal, type ParsedPlan } from "./plan-proposal.ts";
+export { planFromText, rescuePlans, type PlanFromText } from "./plan-rescue.ts";
+export { currentStep } from "./plan-steps.ts";
+export { parsePlanText, toPlanText } from "./plan-text.ts";
 export { toSystemPrompt, type PromptParts } from "./prompt.ts";
 export { createRedactor, NO_REDACTION, type RedactedStream, type Redactor } from "./redact.ts";
 export { redactSandbox } from "./redact-sandbox.ts";
@@ -85,7 +96,9 @@ export type {
   SessionStore,
   SessionSummary,
 } from "./session.ts";
-export type { TaskState } from "./task-state.ts";
+export { describeOpenWork, describeState, type AgentState } from "./state-note.ts";
+export { describeCounts, type TaskState, type TaskStateChange } from "./task-state.ts";
+export { applyTaskStateRecord, toTaskStateRecord, type TaskStateRecord } from "./task-state-record.ts";
 export { TokenMeter } from "./token-meter.ts";
 export { TODO_STATUSES, type Todo, type TodoStatus } from "./todo.ts";
 export type {

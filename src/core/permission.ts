@@ -31,6 +31,8 @@ export interface PermissionCall {
   mode: PermissionMode;
   /** Files that the calls of this turn have written before this one, since a person last allowed one. */
   writesInTurn: number;
+  /** Number of the turn within its run. */
+  turn?: number;
 }
 
 /** Decides about every call: the mode's matrix (`decidePermission`) together with the rules of user, administrator and workspace. */

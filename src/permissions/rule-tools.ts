@@ -11,9 +11,10 @@ const FILE_TOOLS: readonly string[] = [...READING, ...CHANGING];
 /** Every tool of our own. */
 export const KNOWN_TOOLS: readonly string[] = [
   ...FILE_TOOLS,
-  ..."shell git_status git_diff git_add git_commit git_branch todo_list todo_add todo_update todo_complete get_time".split(
-    " ",
-  ),
+  ...(
+    "shell git_status git_diff git_add git_commit git_branch todo_list todo_add todo_update todo_complete task_state_update " +
+    "task_state_get task_reconcile plan_propose plan_complete_step get_time"
+  ).split(" "),
 ];
 /** With these begin the names of tools that others bring. */
 const OTHERS: readonly string[] = ["custom_", "mcp_"];

@@ -13,8 +13,14 @@ import { createGlobTool } from "./glob.ts";
 import { createGrepTool } from "./grep.ts";
 import { createLsTool } from "./ls.ts";
 import { createMkdirTool } from "./mkdir.ts";
+import { createPlanCompleteStepTool } from "./plan-complete-step.ts";
+import { createPlanProposeTool, type PlanToolOptions } from "./plan-propose.ts";
 import { createReadTool } from "./read.ts";
 import { createShellTool } from "./shell.ts";
+import { createTaskReconcileTool } from "./task-reconcile.ts";
+import { createTaskStateGetTool } from "./task-state-get.ts";
+import type { TaskStateHolder } from "./task-state-holder.ts";
+import { createTaskStateUpdateTool, type TaskStateToolOptions } from "./task-state-update.ts";
 import { createTodoAddTool } from "./todo-add.ts";
 import { createTodoCompleteTool } from "./todo-complete.ts";
 import { createTodoListTool } from "./todo-list-tool.ts";
@@ -23,6 +29,9 @@ import { createTodoUpdateTool } from "./todo-update.ts";
 import { createWriteTool } from "./write.ts";
 
 export { isHarmlessCommand } from "../core/harmless-command.ts";
+export { createPlanHolder, type PlanHolder } from "./plan-holder.ts";
+export { reviewPlan, type ReviewedPlan } from "./plan-review.ts";
+export { createTaskStateHolder, type TaskStateHolder } from "./task-state-holder.ts";
 export { createTodoList, type TodoList } from "./todo-list.ts";
 
 export interface ToolSetOptions {
@@ -30,6 +39,10 @@ export interface ToolSetOptions {
   sandbox: Sandbox;
   /** Absent: no todo tools. */
   todos?: TodoList;
+  /** Absent: no `task_state_*` tools. */
+  taskState?: TaskStateHolder;
+  /** Absent: no `plan_*` tools; only sessions that use plan mode pay for them. */
+  plan?: PlanToolOptions;
   now: () => Date;
   /** Auto mode may run commands that nothing isolates. */
   allowUnsandboxed?: boolean;
@@ -40,6 +53,8 @@ export function createTools({
   workspace,
   sandbox,
   todos,
+  taskState,
+  plan,
   now,
   allowUnsandboxed = false,
 }: ToolSetOptions): readonly Tool[] {
@@ -59,6 +74,8 @@ export function createTools({
     createGitCommitTool(commands),
     createGitBranchTool(commands),
     ...(todos === undefined ? [] : createTodoTools(todos)),
+    ...(taskState === undefined ? [] : createTaskStateTools({ holder: taskState, workspace, now })),
+    ...(plan === undefined ? [] : [createPlanProposeTool(plan), createPlanCompleteStepTool(plan.holder)]),
     createGetTimeTool({ now }),
   ];
 }
@@ -69,5 +86,13 @@ function createTodoTools(todos: TodoList): Tool[] {
     createTodoCompleteTool(todos),
     createTodoUpdateTool(todos),
     createTodoListTool(todos),
+  ];
+}
+
+function createTaskStateTools(options: TaskStateToolOptions): Tool[] {
+  return [
+    createTaskStateUpdateTool(options),
+    createTaskStateGetTool(options.holder),
+    createTaskReconcileTool(options),
   ];
 }

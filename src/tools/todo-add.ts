@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { defineTool } from "../core/define-tool.ts";
 import type { Tool } from "../core/tool.ts";
-import type { TodoList } from "./todo-list.ts";
+import { findTooLong, type TodoList } from "./todo-list.ts";
 
 const MAX_TODOS = 200;
 
@@ -14,6 +14,8 @@ export function createTodoAddTool(list: TodoList): Tool {
     async execute({ text, notes }, context) {
       const step = text.trim();
       if (step === "") return { ok: false, error: "`text` is empty; say what is to be done" };
+      const tooLong = findTooLong({ text: step, notes });
+      if (tooLong !== undefined) return { ok: false, error: tooLong };
       if (list.todos.length >= MAX_TODOS) {
         return { ok: false, error: `the list is full with ${MAX_TODOS} todos; complete some first` };
       }

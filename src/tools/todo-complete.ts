@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { defineTool } from "../core/define-tool.ts";
 import type { Tool } from "../core/tool.ts";
-import { describeProgress, describeUnknownTodo, type TodoList } from "./todo-list.ts";
+import { describeProgress, describeUnknownTodo, toProgress, type TodoList } from "./todo-list.ts";
 
 export function createTodoCompleteTool(list: TodoList): Tool {
   return defineTool({
@@ -13,11 +13,20 @@ export function createTodoCompleteTool(list: TodoList): Tool {
       const before = list.todos.find(({ id }) => id === todo_id);
       if (before === undefined) return { ok: false, error: describeUnknownTodo(todo_id, list) };
       if (before.status === "completed") {
-        return { ok: false, error: `already completed: ${before.text}`, already_completed: true };
+        return {
+          ok: false,
+          error: `already completed: ${before.text}`,
+          already_completed: true,
+          ...toProgress(list),
+        };
       }
       list.update(todo_id, { status: "completed" });
       context.emit({ type: "todos_changed", todos: list.todos });
-      return { ok: true, output: `completed: ${before.text} (${describeProgress(list)})` };
+      return {
+        ok: true,
+        output: `completed: ${before.text} (${describeProgress(list)})`,
+        ...toProgress(list),
+      };
     },
   });
 }

@@ -5,7 +5,12 @@ import { createPolicy } from "../../src/permissions/policy.ts";
 import type { Rule } from "../../src/permissions/rule.ts";
 import { KNOWN_TOOLS } from "../../src/permissions/rule-tools.ts";
 import { chooseSandbox } from "../../src/sandbox/index.ts";
-import { createTodoList, createTools } from "../../src/tools/index.ts";
+import {
+  createPlanHolder,
+  createTaskStateHolder,
+  createTodoList,
+  createTools,
+} from "../../src/tools/index.ts";
 import { openWorkspace } from "../../src/workspace/index.ts";
 import { allow, makeFolder, shellCall, toolCall, toRules, WORKSPACE, writeCall } from "./_policy.ts";
 
@@ -240,7 +245,14 @@ describe("a rule about a tool", () => {
     await using workspace = await openWorkspace(folder, { home: "/nowhere", stateDir: "/nowhere/state" });
     const { sandbox } = await chooseSandbox({ workspaceRoot: folder, allowUnsandboxed: true });
     await using _ = sandbox;
-    const tools = createTools({ workspace, sandbox, todos: createTodoList(), now: () => new Date() });
+    const tools = createTools({
+      workspace,
+      sandbox,
+      todos: createTodoList(),
+      taskState: createTaskStateHolder(),
+      plan: { holder: createPlanHolder(), reviewer: { review: async () => ({ decision: "unattended" }) } },
+      now: () => new Date(),
+    });
     expect(tools.map(({ name }) => name).toSorted()).toEqual([...KNOWN_TOOLS].toSorted());
   });
 

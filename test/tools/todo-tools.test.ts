@@ -37,6 +37,9 @@ describe("the todo list", () => {
     expect(await call("complete", { todo_id: "1" })).toEqual({
       ok: true,
       output: "completed: Read the file (1 of 2 completed)",
+      all_complete: false,
+      completed_count: 1,
+      total_count: 2,
     });
     expect(await call("update", { todo_id: 2, status: "in_progress" })).toEqual({
       ok: true,
@@ -46,7 +49,13 @@ describe("the todo list", () => {
       ok: true,
       output: "1. [completed] Read the file\n2. [in_progress] Write it (as JSON)",
     });
-    expect((await call("complete", { todo_id: 2 }))["output"]).toContain("all 2 completed");
+    expect(await call("complete", { todo_id: 2 })).toEqual({
+      ok: true,
+      output: "completed: Write it (all 2 completed)",
+      all_complete: true,
+      completed_count: 2,
+      total_count: 2,
+    });
   });
 
   it("tells about each change with the whole list, and about nothing else", async () => {
@@ -67,7 +76,33 @@ describe("the todo list", () => {
       ok: false,
       error: "already completed: a",
       already_completed: true,
+      all_complete: true,
+      completed_count: 1,
+      total_count: 1,
     });
+  });
+
+  it("says how far the list is when an update completes a todo", async () => {
+    await call("add", { text: "a" });
+    await call("add", { text: "b" });
+    expect(await call("update", { todo_id: 1, status: "blocked", notes: "no key" })).toEqual({
+      ok: true,
+      output: "blocked: a",
+    });
+    expect(await call("update", { todo_id: 2, status: "completed" })).toMatchObject({
+      output: "completed: b (1 of 2 completed)",
+      all_complete: false,
+      completed_count: 1,
+    });
+  });
+
+  it("takes no text that would fill the window", async () => {
+    const long = await call("add", { text: "x".repeat(501) });
+    expect(long).toEqual({ ok: false, error: "`text` has 501 characters, at most 500; say it shorter" });
+    await call("add", { text: "a" });
+    const notes = { todo_id: 1, status: "pending", notes: "x".repeat(1_001) };
+    expect(await call("update", notes)).toMatchObject({ ok: false });
+    expect(list.todos).toEqual([{ id: 1, text: "a", status: "pending" }]);
   });
 
   it("names the ids that exist when one does not", async () => {
@@ -100,6 +135,8 @@ describe("the todo list", () => {
     const kept = createTodoList([{ id: 7, text: "old", status: "completed" }]);
     expect(kept.add("new").id).toBe(8);
     expect(kept.todos.map(({ text }) => text)).toEqual(["old", "new"]);
+    kept.set([{ id: 7, text: "old", status: "completed" }]);
+    expect(kept.todos.map(({ id }) => id)).toEqual([7]);
   });
 });
 
