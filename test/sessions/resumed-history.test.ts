@@ -1,3 +1,4 @@
+import { deepEqual, equal, rejects } from "node:assert/strict";
 import { rm } from "node:fs/promises";
 import {
   array,
@@ -177,12 +178,12 @@ class Conversation {
   async #undo(count: number): Promise<void> {
     const before = this.before.at(-count);
     if (before === undefined) {
-      await expect(this.#session.undo(count)).rejects.toMatchObject({ code: "usage" });
+      await rejects(this.#session.undo(count), { code: "usage" });
       return;
     }
     this.before.splice(-count);
     this.messages = before;
-    expect(JSON.stringify((await this.#session.undo(count)).messages)).toBe(JSON.stringify(before));
+    equal(JSON.stringify((await this.#session.undo(count)).messages), JSON.stringify(before));
   }
 
   /** Calls that were under way have got results behind those that are there; the rest is as it was. */
@@ -191,9 +192,12 @@ class Conversation {
     this.#session = session;
     const { messages, interrupted } = session.state;
     const known = messages.slice(0, messages.length - interrupted.length);
-    expect(JSON.stringify(known)).toBe(JSON.stringify(this.messages));
+    equal(JSON.stringify(known), JSON.stringify(this.messages));
     const repairs = messages.slice(known.length);
-    expect(repairs.map((message) => message.role === "tool" && message.tool_call_id)).toEqual(interrupted);
+    deepEqual(
+      repairs.map((message) => message.role === "tool" && message.tool_call_id),
+      interrupted,
+    );
     this.messages = [...messages];
   }
 }
