@@ -1,5 +1,5 @@
 /** The test of a model that runs by itself, once, while the user reads the first answer. */
-import type { Model, ModelInfo } from "../core/model.ts";
+import type { Model } from "../core/model.ts";
 import {
   isEmptyFindings,
   isPracticeModel,
@@ -73,7 +73,7 @@ async function probeOnce(
   );
   const { findings, ended } = await probeModel(model, {
     signal,
-    ...toProbeSlot(info),
+    ...(await acquireProbeSlot(model, signal)),
     ...(limits === undefined ? {} : { limits }),
   });
   if (ended !== undefined || isEmptyFindings(findings)) return;
@@ -81,7 +81,11 @@ async function probeOnce(
   await profiles.save(info, findings);
 }
 
-/** The last slot, where there are several: the conversation keeps what the server has read of it. */
-export function toProbeSlot({ slots }: Pick<ModelInfo, "slots">): Pick<ProbeOptions, "slot"> {
-  return slots !== undefined && slots > 1 ? { slot: slots - 1 } : {};
+/** A slot of its own, where there are several: the conversation keeps what the server has read of it. */
+export async function acquireProbeSlot(
+  model: Model,
+  signal: AbortSignal,
+): Promise<Pick<ProbeOptions, "slot">> {
+  const slot = await model.acquireSlot?.("probe", { signal });
+  return slot === undefined ? {} : { slot };
 }

@@ -15,6 +15,8 @@ export interface Profiles {
   apply(info: ModelInfo): ModelInfo;
   /** What a probe has kept for this model on this server, with this template. */
   find(info: ModelInfo): ProbeFindings | undefined;
+  /** As if nothing were kept: for a new test, which the old findings must not decide. The file stays until it is replaced. */
+  forget(info: ModelInfo): void;
   /** Throws `AgentError` `storage_failed`. */
   save(info: ModelInfo, findings: ProbeFindings): Promise<void>;
   /** What could not be used, each said once. */
@@ -53,6 +55,7 @@ export async function openProfiles({ home }: { home: string }): Promise<Profiles
         profile: { ...learned, ...set.profile },
       };
     },
+    forget: (info) => void known.set(toFile(folder, info), undefined),
     async save(info, findings) {
       const file = toFile(folder, info);
       await writeKept(openKept(file), { format: FORMAT, ...toIdentity(info), findings });

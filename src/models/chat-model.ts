@@ -37,6 +37,8 @@ export interface ChatModelOptions {
   newId?: () => string;
   /** Default `PROFILES`. */
   profiles?: readonly ProfileRule[];
+  /** Adds what is known besides the server's word: kept findings, the user's own settings. Asked at each `describe` and request. */
+  refine?: (info: ModelInfo) => ModelInfo;
   /** Longest wait for the next byte of a server; default 560 s. There is no limit on the whole. */
   silenceMs?: number;
   /** How often a failed request is sent again before the first part of a reply; default 4. */
@@ -91,7 +93,11 @@ class ChatModel implements Model {
   }
 
   async describe({ signal }: { signal?: AbortSignal }): Promise<ModelInfo> {
-    return this.#info ?? this.#describing(signal);
+    return this.#refine(this.#info ?? (await this.#describing(signal)));
+  }
+
+  #refine(info: ModelInfo): ModelInfo {
+    return this.#options.refine?.(info) ?? info;
   }
 
   async #describe(signal: AbortSignal): Promise<ModelInfo> {
@@ -142,7 +148,8 @@ class ChatModel implements Model {
   }
 
   #profileOf(model: string): ModelProfile {
-    return this.#info?.profile ?? findProfile(model, this.#options.profiles ?? PROFILES);
+    const { profiles = PROFILES } = this.#options;
+    return this.#info === undefined ? findProfile(model, profiles) : this.#refine(this.#info).profile;
   }
 
   #chooseForce({ toolChoice, tools }: ModelRequest, model: string): CallForce | undefined {

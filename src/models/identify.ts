@@ -83,7 +83,9 @@ function findLoaded(
   return toName(ready?.["id"]);
 }
 
-type Facts = Partial<Pick<ModelInfo, "contextTokens" | "slots" | "vision" | "quantization">>;
+type Facts = Partial<
+  Pick<ModelInfo, "contextTokens" | "trainedTokens" | "slots" | "vision" | "quantization">
+>;
 
 /** Window, slots and the like of one model, as loaded. */
 export function readFacts(kind: ServerKind, id: string, answers: ServerAnswers): Facts {
@@ -111,6 +113,7 @@ function readEntry(entry: Json): Facts {
   ];
   return compact({
     contextTokens: window.map(toCount).find((value) => value !== undefined),
+    trainedTokens: toCount(meta["n_ctx_train"]),
     vision: toFlag(toObject(entry["capabilities"])["vision"]),
     quantization: toName(entry["quantization"]),
   });
@@ -136,6 +139,7 @@ function readNative(id: string, native: Json): Facts {
     const config = toObject(instance?.["config"]);
     return compact({
       contextTokens: toCount(config["context_length"]),
+      trainedTokens: toCount(model["max_context_length"]),
       slots: toCount(config["parallel"]),
       vision: toFlag(toObject(model["capabilities"])["vision"]),
       quantization: toName(toObject(model["quantization"])["name"]),
@@ -149,6 +153,7 @@ function readNativeV0(id: string, native: Json): Facts {
   if (!model) return {};
   return compact({
     contextTokens: toCount(model["loaded_context_length"]),
+    trainedTokens: toCount(model["max_context_length"]),
     vision: model["type"] === "vlm" ? true : undefined,
     quantization: toName(model["quantization"]),
   });
@@ -181,6 +186,7 @@ export function readShown(shown: Json): Facts {
   const known = toCount(trained);
   return compact({
     contextTokens: wanted === undefined ? known && Math.min(known, OLLAMA_DEFAULT_TOKENS) : Number(wanted),
+    trainedTokens: known,
     vision: Array.isArray(capabilities) ? capabilities.includes("vision") : undefined,
     quantization: toName(toObject(shown["details"])["quantization_level"]),
   });

@@ -17,7 +17,6 @@ export {
 export type { FieldRule } from "./probe-findings.ts";
 export { probeModel } from "./probe.ts";
 export type { ProbeLimits, ProbeOptions, ProbeResult, ProbeStep, ProbeStepName } from "./probe.ts";
-export { withProfile } from "./profile-model.ts";
 export { findProfile, isPracticeModel, PROFILES } from "./profile.ts";
 export type { ProfileRule } from "./profile.ts";
 export { ConnectionFailure } from "./transport.ts";

@@ -5,7 +5,6 @@ import { runProbe } from "../../src/cli/commands/probe.ts";
 import { createIdleProbe, type IdleProbe } from "../../src/cli/idle-probe.ts";
 import { openProfiles, type Profiles } from "../../src/cli/profiles.ts";
 import type { Model } from "../../src/core/model.ts";
-import { withProfile } from "../../src/models/index.ts";
 import {
   hangingReply,
   jsonReply,
@@ -122,7 +121,7 @@ describe("a probe in an idle session", () => {
 
   async function begin(server: ScriptedServer): Promise<Model> {
     profiles = await openProfiles(place);
-    const model = withProfile(createModel(server.url, { id: undefined, maxRetries: 0 }), profiles.apply);
+    const model = createModel(server.url, { id: undefined, maxRetries: 0, refine: profiles.apply });
     probe = createIdleProbe({ model, profiles, notify: (line) => lines.push(line) });
     return model;
   }
@@ -192,14 +191,15 @@ describe("a probe in an idle session", () => {
     expect(lines).toEqual([]);
   });
 
-  it("keeps to another slot than the conversation", async () => {
+  it("keeps to a slot of its own", async () => {
     const server = await serve(met.perfect);
     await begin(server);
     const inner = createModel(server.url, { maxRetries: 0 });
     const slots: (number | undefined)[] = [];
     const model: Model = {
       id: "scripted",
-      describe: async (options) => ({ ...(await inner.describe(options)), slots: 4 }),
+      describe: (options) => inner.describe(options),
+      acquireSlot: async (role) => (role === "main" ? 0 : 3),
       stream: (request, options) => {
         slots.push(request.slot);
         return inner.stream(request, options);

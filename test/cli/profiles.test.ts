@@ -55,6 +55,14 @@ describe("kept findings", () => {
     expect(next.takeWarnings()).toEqual([]);
   });
 
+  it("can be left out of account until new ones are there", async () => {
+    const profiles = await openProfiles({ home });
+    await profiles.save(INFO, FOUND);
+    profiles.forget(INFO);
+    expect(profiles.apply(INFO)).toEqual(INFO);
+    expect((await openProfiles({ home })).find(INFO)).toEqual(FOUND);
+  });
+
   it("lie in one file that only the user can read", async () => {
     const profiles = await openProfiles({ home });
     await profiles.save(INFO, FOUND);

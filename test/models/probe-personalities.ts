@@ -20,6 +20,7 @@ interface ChatBody {
   messages: { content: string | Part[] }[];
   tools?: { function: { name: string } }[];
   tool_choice?: string;
+  response_format?: unknown;
   max_tokens?: number;
 }
 
@@ -95,6 +96,12 @@ export const hermes: Personality = (asked) => {
   if (wish === undefined) return textReply(toWords(asked), count(asked));
   return textReply(`<tool_call>\n${JSON.stringify(wish)}\n</tool_call>`, count(asked));
 };
+
+/** As LM Studio and Ollama: no choice of tools can be made, but a reply is held to a schema. */
+export const heldToSchema: Personality = (asked) =>
+  asked.body.response_format === undefined
+    ? perfect({ ...asked, forced: false })
+    : textReply('{"name": "read", "arguments": {"path": "a"}}', count(asked));
 
 export const withoutTools: Personality = (asked) =>
   asked.hasTools

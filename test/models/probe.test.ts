@@ -211,6 +211,10 @@ describe("a probe", () => {
     expect(server.chats.every(({ body }) => body.includes('"id_slot":1'))).toBe(true);
   });
 
+  it("finds the way by which a server forces a call, when the first one does nothing", async () => {
+    expect((await probe(met.heldToSchema)).findings.forcedCalls).toBe("json_schema");
+  });
+
   it("does not claim a forced call of a model that calls in any case", async () => {
     const eager: met.Personality = (asked) =>
       asked.hasTools

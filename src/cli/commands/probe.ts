@@ -9,7 +9,7 @@ import type { TaskFlags } from "../main.ts";
 import { chooseModel } from "../model-choice.ts";
 import { openProfiles, type Profiles } from "../profiles.ts";
 import { readSettings } from "../settings.ts";
-import { toProbeSlot } from "../idle-probe.ts";
+import { acquireProbeSlot } from "../idle-probe.ts";
 
 export interface ProbeFlags extends TaskFlags {
   /** Test again although findings are kept. */
@@ -29,7 +29,8 @@ export async function runProbe(flags: ProbeFlags): Promise<number> {
     const { model } = chosen;
     const info = await model.describe({ signal: interrupt.signal });
     refusePractice(info);
-    const kept = flags.refresh ? undefined : profiles.find(info);
+    if (flags.refresh) profiles.forget(info);
+    const kept = profiles.find(info);
     warn(profiles);
     if (kept !== undefined) {
       show(profiles.apply(info), { json: flags.json ?? false, kept: true });
@@ -39,7 +40,7 @@ export async function runProbe(flags: ProbeFlags): Promise<number> {
     const { findings, ended } = await probeModel(model, {
       signal: interrupt.signal,
       onStep: flags.json ? () => {} : showStep,
-      ...toProbeSlot(info),
+      ...(await acquireProbeSlot(model, interrupt.signal)),
     });
     if (ended !== undefined || isEmptyFindings(findings))
       throw new AgentError("model_unavailable", toFailure(info, ended), { data: { url: info.baseUrl } });

@@ -1,7 +1,8 @@
-import { describe, expect, it } from "vitest";
-import type { ModelInfo, ModelRequest, ProbeFindings } from "../../src/core/model.ts";
-import { parseFindings, withFindings, withProfile } from "../../src/models/index.ts";
-import { createScriptedModel } from "../../src/testing/index.ts";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Model, ModelInfo, ProbeFindings } from "../../src/core/model.ts";
+import { parseFindings, withFindings } from "../../src/models/index.ts";
+import { jsonReply, startScriptedServer, textReply, type ScriptedServer } from "../../src/testing/index.ts";
+import { createModel, REQUEST, runModel } from "./run-model.ts";
 
 const AT = "2026-01-02T03:04:05.000Z";
 const found = (fields: Partial<ProbeFindings>): ProbeFindings => ({ probedAt: AT, ...fields });
@@ -64,38 +65,39 @@ describe("findings from a file", () => {
   });
 });
 
-describe("a model with a profile of its own", () => {
-  const request = (fields: Partial<ModelRequest> = {}): ModelRequest => ({
-    messages: [],
-    tools: [],
-    ...fields,
+describe("a model of which more is known than its server tells", () => {
+  const open: ScriptedServer[] = [];
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((server) => server.close()));
   });
-  const take = async (model: ReturnType<typeof withProfile>, one: ModelRequest): Promise<void> => {
-    for await (const event of model.stream(one, { signal: new AbortController().signal })) void event;
-  };
-  const apply =
-    (probe: ProbeFindings) =>
-    (info: ModelInfo): ModelInfo => ({ ...info, profile: { ...info.profile, probe } });
+
+  async function start(known: () => ProbeFindings): Promise<{ model: Model; server: ScriptedServer }> {
+    const server = await startScriptedServer(() => textReply("no"), {
+      routes: { "GET /v1/models": jsonReply({ data: [{ id: "scripted", owned_by: "vllm" }] }) },
+    });
+    open.push(server);
+    const refine = (info: ModelInfo): ModelInfo => ({
+      ...info,
+      profile: { ...info.profile, probe: known() },
+    });
+    return { model: createModel(server.url, { refine }), server };
+  }
 
   it("is described with what is known at that time", async () => {
     let probe = found({});
-    const model = withProfile(createScriptedModel([]), (info) => apply(probe)(info));
+    const { model } = await start(() => probe);
     expect((await model.describe({})).profile.probe).toEqual(found({}));
     probe = found({ vision: true });
     expect((await model.describe({})).profile.probe?.vision).toBe(true);
-    expect(model.id).toBe("scripted");
   });
 
   it("is asked for a forced call only where one can be forced", async () => {
-    const inner = createScriptedModel([{ text: "a" }, { text: "b" }, { text: "c" }]);
-    let forcedCalls: "none" | "tool_choice" = "tool_choice";
-    const model = withProfile(inner, (info) => apply(found({ forcedCalls }))(info));
-    await take(model, request({ toolChoice: "required" }));
+    let forcedCalls: "none" | "tool_choice" = "none";
+    const { model, server } = await start(() => found({ forcedCalls }));
     await model.describe({});
-    await take(model, request({ toolChoice: "required" }));
-    forcedCalls = "none";
-    await model.describe({});
-    await take(model, request({ toolChoice: "required" }));
-    expect(inner.requests.map(({ toolChoice }) => toolChoice)).toEqual(["required", "required", undefined]);
+    await runModel(model, { request: { ...REQUEST, toolChoice: "required" } });
+    forcedCalls = "tool_choice";
+    await runModel(model, { request: { ...REQUEST, toolChoice: "required" } });
+    expect(server.chats.map(({ body }) => body.includes("tool_choice"))).toEqual([false, true]);
   });
 });
