@@ -64,6 +64,8 @@ export interface PromptCache {
   read(prompt: string, slot?: number): PromptReading;
   /** What was generated after the prompt that this slot read last; it stays in the slot too. */
   write(slot: number, text: string): void;
+  /** Tokens that each slot holds, by its number. */
+  held(): readonly number[];
 }
 
 /** Perfect: whatever a slot holds from the first byte on is never read again. */
@@ -92,6 +94,7 @@ export function createPromptCache({ bytesPerToken = 4, slots = 1 }: PromptCacheO
     write(slot, text) {
       held[slot] += text;
     },
+    held: () => held.map(toTokens),
   };
 }
 

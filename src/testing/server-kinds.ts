@@ -65,6 +65,19 @@ export function describeRoutes(
   }
 }
 
+/** What each slot of llama-server holds: `GET /slots`. */
+export function toSlots(contextTokens: number, held: readonly number[]): ScriptedReply {
+  return jsonReply(
+    held.map((tokens, id) => ({
+      id,
+      n_ctx: contextTokens,
+      is_processing: false,
+      n_prompt_tokens: tokens,
+      id_task: tokens > 0 ? id : -1,
+    })),
+  );
+}
+
 /**
  * Refuses a prompt that does not fit, in the server's own words and with its status; `undefined` when it fits. vLLM and OpenAI count the
  * reply that was asked for as well.

@@ -8,7 +8,7 @@ import {
   type ScriptedReply,
 } from "./scripted-replies.ts";
 import { startScriptedServer, type RecordedRequest, type ScriptedServer } from "./scripted-server.ts";
-import { describeRoutes, toCounters, toOverflowReply, type WindowedKind } from "./server-kinds.ts";
+import { describeRoutes, toCounters, toOverflowReply, toSlots, type WindowedKind } from "./server-kinds.ts";
 
 /** What the model says to one request; the counts are the server's. */
 export interface WindowedAnswer {
@@ -76,8 +76,11 @@ export async function startWindowedServer(
   const { contextTokens, kind = "llama-server", slots = 1, model = "scripted" } = options;
   const counter = createCounter(script, options);
   const stated = options.statedTokens ?? contextTokens;
+  const routes = describeRoutes(kind, { model, contextTokens: stated, slots });
+  // What slots hold changes, so this reply is made when it is asked for.
+  if (kind === "llama-server") Object.defineProperty(routes, "GET /slots", { get: counter.slots });
   const server = await startScriptedServer((request) => counter.answer(request), {
-    routes: describeRoutes(kind, { model, contextTokens: stated, slots }),
+    routes,
     ...(options.port === undefined ? {} : { port: options.port }),
   });
   return {
@@ -95,10 +98,16 @@ export async function startWindowedServer(
   };
 }
 
+interface Counter {
+  counted: CountedRequest[];
+  answer: (request: RecordedRequest) => ScriptedReply;
+  slots: () => ScriptedReply;
+}
+
 function createCounter(
   script: WindowedScript,
   { contextTokens, kind = "llama-server", ...options }: WindowedServerOptions,
-): { counted: CountedRequest[]; answer: (request: RecordedRequest) => ScriptedReply } {
+): Counter {
   const cache = createPromptCache(options);
   const counted: CountedRequest[] = [];
   let step = 0;
@@ -142,7 +151,11 @@ function createCounter(
       ? withProgress(reply, { total: promptTokens, cache: cachedTokens })
       : reply;
   };
-  return { counted, answer };
+  return {
+    counted,
+    answer,
+    slots: () => toSlots(contextTokens, cache.held()),
+  };
 }
 
 interface Written {

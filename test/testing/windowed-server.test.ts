@@ -57,6 +57,17 @@ describe("the server with a window", () => {
     expect(later.every(({ cachedTokens }) => cachedTokens >= 25)).toBe(true);
   });
 
+  it("shows what its slots hold", async () => {
+    const server = await start(() => ({ text: "yes" }), { slots: 2 });
+    const slots = async () =>
+      (await (await fetch(`${server.url}/slots`)).json()) as { n_prompt_tokens: number }[];
+    expect((await slots()).map(({ n_prompt_tokens: tokens }) => tokens)).toEqual([0, 0]);
+    await (await ask(server.url, { messages: [user("a".repeat(400))], id_slot: 1 })).text();
+    const [first, second] = (await slots()).map(({ n_prompt_tokens: tokens }) => tokens);
+    expect(first).toBe(0);
+    expect(second).toBeGreaterThan(100);
+  });
+
   it("counts steps without refused requests and summaries", async () => {
     const steps: [number, boolean][] = [];
     const server = await start(({ step, isSummary }) => {
