@@ -79,6 +79,8 @@ class ChatModel implements Model {
     return "value" in answer && answer.status === 200 ? readSlots(answer.json) : undefined;
   });
   #info: ModelInfo | undefined;
+  /** What is known is final; until then the server is asked again. */
+  #settled = false;
 
   constructor(options: ChatModelOptions) {
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
@@ -93,7 +95,8 @@ class ChatModel implements Model {
   }
 
   async describe({ signal }: { signal?: AbortSignal }): Promise<ModelInfo> {
-    return this.#refine(this.#info ?? (await this.#describing(signal)));
+    const known = this.#settled ? this.#info : undefined;
+    return this.#refine(known ?? (await this.#describing(signal)));
   }
 
   #refine(info: ModelInfo): ModelInfo {
@@ -111,7 +114,8 @@ class ChatModel implements Model {
       signal,
       loadingMs: Math.min(loadingMs, DESCRIBE_LOADING_MS),
     });
-    if (!provisional) this.#info = info;
+    this.#info = info;
+    this.#settled = !provisional;
     return info;
   }
 

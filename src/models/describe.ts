@@ -11,6 +11,7 @@ import {
   identifyServer,
   isSameOllamaModel,
   listModelIds,
+  listOf,
   readFacts,
   readShown,
 } from "./identify.ts";
@@ -36,7 +37,7 @@ export interface DescribeOptions {
 
 export interface Description {
   info: ModelInfo;
-  /** The window is a guess that the first request will settle, because the model is not loaded yet. */
+  /** Something is a guess that the first request will settle, because the model is not loaded yet. */
   provisional: boolean;
 }
 
@@ -71,7 +72,13 @@ export async function describeModel(options: DescribeOptions): Promise<Descripti
     profile: findProfile(id, options.profiles),
   };
   const guessed = kind === "ollama" && readFacts(kind, id, answers).contextTokens === undefined;
-  return { info, provisional: guessed || loading };
+  return { info, provisional: guessed || loading || isStarting(kind, answers) };
+}
+
+/** Ours answers at once with what it plans; the template is known with the model. */
+function isStarting(kind: ServerKind, { models, props }: ServerAnswers): boolean {
+  const states = listOf(models, "data").map((model) => model["state"]);
+  return kind === "lmagent" && states.includes("loading") && props["chat_template"] === undefined;
 }
 
 interface Asked {

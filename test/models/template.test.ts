@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
 import { readPropsTemplate, readShownTemplate } from "../../src/models/template.ts";
 import type { ScriptedServer } from "../../src/testing/index.ts";
-import { jsonReply, startScriptedServer } from "../../src/testing/index.ts";
-import { createModel } from "./run-model.ts";
+import { jsonReply, startScriptedServer, textReply } from "../../src/testing/index.ts";
+import { createModel, runModel } from "./run-model.ts";
 
 const CHATML =
   "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>'}}{% endfor %}";
@@ -104,5 +104,22 @@ describe("what a server says of its template", () => {
       templateHash: createHash("sha256").update(CHATML).digest("hex").slice(0, 16),
       templateFaults: expect.arrayContaining([NO_TOOLS]),
     });
+  });
+
+  it("comes later where our server still loads the model, which has its slots from the start", async () => {
+    const props: Record<string, unknown>[] = [{ total_slots: 2 }, { total_slots: 2, chat_template: CHATML }];
+    const routes = {
+      "GET /health": jsonReply({ server: "lmagent" }),
+      "GET /v1/models": jsonReply({ data: [{ id: "scripted", state: "loading" }] }),
+      get "GET /props"() {
+        return jsonReply((props.length > 1 ? props.shift() : props[0]) ?? {});
+      },
+    };
+    server = await startScriptedServer(() => textReply("ok"), { routes });
+    const model = createModel(server.url);
+    expect((await model.describe({})).templateHash).toBeUndefined();
+    await runModel(model);
+    expect(server.chats[0]?.json).toMatchObject({ cache_prompt: true });
+    expect((await model.describe({})).templateHash).toMatch(/^[\da-f]{16}$/);
   });
 });
