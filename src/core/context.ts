@@ -4,15 +4,9 @@
  */
 import { escapeControlTokens, mapTexts } from "./control-tokens.ts";
 import type { Message } from "./message.ts";
-import type { ModelInfo, ModelProfile, ToolSchema } from "./model.ts";
-import type { ResultForm } from "./result.ts";
+import { byteLength } from "./message-size.ts";
+import type { ModelProfile, ToolSchema } from "./model.ts";
 import type { Tool } from "./tool.ts";
-
-/** Bytes of English, code and JSON per token, on the careful side. */
-const BYTES_PER_TOKEN = 3;
-const RESULT_SHARE = 0.2;
-/** Taken when a server does not tell its window. */
-const UNKNOWN_WINDOW_TOKENS = 8_192;
 
 /** The tools the model is offered: all, or those its profile knows. */
 export function offeredTools(tools: readonly Tool[], profile: ModelProfile): readonly Tool[] {
@@ -27,15 +21,6 @@ export function toToolSchemas(tools: readonly Tool[]): ToolSchema[] {
   }));
 }
 
-/** How one tool result reaches the model: at most a fifth of the window, and in the form its profile wants. */
-export function toResultForm({ contextTokens = UNKNOWN_WINDOW_TOKENS, profile }: ModelInfo): ResultForm {
-  const byWindow = Math.floor(contextTokens * RESULT_SHARE * BYTES_PER_TOKEN);
-  return {
-    maxBytes: profile.resultBytes ?? Math.min(48_000, Math.max(byWindow, 600)),
-    fields: profile.resultFields,
-  };
-}
-
 /** The messages of the next request: all, or the newest requests that the profile can hold. */
 export function selectMessages(messages: readonly Message[], profile: ModelProfile): readonly Message[] {
   if (profile.recentRequests === undefined) return messages;
@@ -45,24 +30,34 @@ export function selectMessages(messages: readonly Message[], profile: ModelProfi
   return [...messages.filter((message) => message.role === "system"), ...messages.slice(first)];
 }
 
-/** Compares each request with the one before it. Messages are never changed, so identity is enough. */
-export class PrefixContract {
-  #messages: readonly Message[] = [];
-  #tools: readonly ToolSchema[] = [];
+export interface BrokenPrefix {
+  /** Of the last request, that this one cannot reuse. */
+  bytes: number;
+  what: "tools" | "messages";
+}
 
-  /** Bytes of the last request that this one cannot reuse; 0 when it only grew. */
-  check(messages: readonly Message[], tools: readonly ToolSchema[]): number {
+/** Compares each request with the one before it, byte by byte. */
+export class PrefixContract {
+  #messages: readonly string[] = [];
+  #tools = "";
+
+  /** `undefined` when the request only grew. */
+  check(messages: readonly Message[], tools: readonly ToolSchema[]): BrokenPrefix | undefined {
     const previous = this.#messages;
     const previousTools = this.#tools;
-    const sameTools = previousTools === tools || previous.length === 0;
-    this.#messages = messages;
-    this.#tools = tools;
-    if (!sameTools) return byteLength(previousTools) + byteLength(previous);
-    const changed = previous.findIndex((message, index) => message !== messages[index]);
-    return changed < 0 ? 0 : byteLength(previous.slice(changed));
+    this.#messages = messages.map(toText);
+    this.#tools = JSON.stringify(tools);
+    if (previous.length === 0) return undefined;
+    if (previousTools !== this.#tools)
+      return { what: "tools", bytes: byteLength([previousTools, ...previous].join("")) };
+    const changed = previous.findIndex((text, index) => text !== this.#messages[index]);
+    return changed < 0
+      ? undefined
+      : { what: "messages", bytes: byteLength(previous.slice(changed).join("")) };
   }
 }
 
-function byteLength(value: unknown): number {
-  return new TextEncoder().encode(JSON.stringify(value)).length;
+/** As a server sees it: whose words they are is not sent. */
+function toText(message: Message): string {
+  return JSON.stringify(message, (key, value: unknown) => (key === "note" ? undefined : value));
 }

@@ -1,14 +1,14 @@
 import type { AgentEvent } from "./events.ts";
 import { messageText, type AssistantMessage, type Message, type UserMessage } from "./message.ts";
+import { isOwnRequest } from "./transcript.ts";
 
-/** The messages of a run. They only get more, and each that joins is an event. */
+/** The messages of a run. They only get more, but for a compaction; each that joins is an event. */
 export class Conversation {
   #messages: Message[];
-  readonly #before: number;
+  readonly #added: Message[] = [];
 
   constructor(messages: readonly Message[]) {
     this.#messages = [...messages];
-    this.#before = messages.length;
   }
 
   get messages(): readonly Message[] {
@@ -17,16 +17,16 @@ export class Conversation {
 
   /** What has joined, in order. */
   get added(): readonly Message[] {
-    return this.#messages.slice(this.#before);
+    return this.#added;
   }
 
   get newestRequest(): string {
-    const request = this.#messages.findLast(({ role }) => role === "user");
+    const request = this.#messages.findLast(isOwnRequest);
     return request === undefined ? "" : messageText(request);
   }
 
   *add(message: Message, note?: "steering" | "follow_up" | "nudge"): Generator<AgentEvent, void, undefined> {
-    this.#messages.push(message);
+    this.take(message);
     yield { type: "message_added", message, ...(note === undefined ? {} : { note }) };
   }
 
@@ -45,6 +45,12 @@ export class Conversation {
   /** A message whose event somebody else has made. */
   take(message: Message): void {
     this.#messages.push(message);
+    this.#added.push(message);
+  }
+
+  /** After a compaction. */
+  replace(messages: readonly Message[]): void {
+    this.#messages = [...messages];
   }
 }
 

@@ -18,12 +18,27 @@ export type {
   UndoOutcome,
 } from "./checkpoint.ts";
 export {
+  DEFAULT_COMPACT_AT,
+  FEWEST_WINDOW_TOKENS,
+  toBudgets,
+  type BudgetOptions,
+  type Budgets,
+} from "./budget.ts";
+export { compactConversation, type CompactConversationOptions } from "./compact-conversation.ts";
+export {
   applyCompaction,
   type CompactedPart,
   type Compaction,
   type CompactionCause,
   type CompactionMethod,
 } from "./compaction.ts";
+export {
+  CONTEXT_PARTS,
+  toContextUse,
+  type ContextPart,
+  type ContextUse,
+  type ContextUseOptions,
+} from "./context-use.ts";
 export { defineTool, type ToolDefinition } from "./define-tool.ts";
 export { AgentError, ERROR_CODES, errnoOf, errorMessage } from "./errors.ts";
 export type { AgentErrorOptions, ErrorCode } from "./errors.ts";

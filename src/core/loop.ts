@@ -12,7 +12,10 @@ import { Conversation, toInterruptedMessage } from "./conversation.ts";
 import { refuseCutCalls } from "./cut-calls.ts";
 import { AgentError, errorMessage } from "./errors.ts";
 import type { AgentEvent } from "./events.ts";
-import type { ModelProfile, ModelReply } from "./model.ts";
+import { messageBytes } from "./message-size.ts";
+import type { UserMessage } from "./message.ts";
+import type { ModelInfo, ModelProfile, ModelReply } from "./model.ts";
+import { PLAN_PROPOSE, PLAN_UNATTENDED_ADVICE } from "./plan-mode.ts";
 import { ReplyReview } from "./reply-review.ts";
 import { ReplyWatch } from "./reply-watch.ts";
 import {
@@ -30,6 +33,8 @@ import { ContextWindow } from "./window.ts";
 
 /** Timers take 31 bits; a longer limit is none. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** A request of this length may be too long for the smallest window. */
+const LONG_REQUEST_BYTES = 2_000;
 
 /** Never throws: what goes wrong is the `reason` of `run_finished`, which is always the last event. */
 export async function* run(options: RunOptions): AsyncGenerator<AgentEvent, RunResult> {
@@ -93,13 +98,20 @@ class Run {
   async *#work(): AsyncGenerator<AgentEvent, RunEnd> {
     const { model, input, inbox } = this.#options;
     const conversation = this.#conversation;
-    if (input !== undefined) yield* conversation.addRequest({ role: "user", content: input });
+    const request: UserMessage | undefined =
+      input === undefined ? undefined : { role: "user", content: input };
+    // What may not fit joins the conversation only when it does: there it would stay for ever.
+    const isLong = request !== undefined && messageBytes(request) > LONG_REQUEST_BYTES;
+    if (request !== undefined && !isLong) yield* conversation.addRequest(request);
     const info = await model.describe({ signal: this.#signal });
     yield { type: "model_ready", model: info };
     this.#profile = info.profile;
     this.#thinkingTokens = thinkingBudget(info);
     const tools = offeredTools(this.#options.tools, info.profile);
-    const window = new ContextWindow(this.#options, { conversation, info, tools: toToolSchemas(tools) });
+    const window = this.#openWindow(info, tools);
+    const refused = window.refuse(request);
+    if (refused !== undefined) return refused;
+    if (request !== undefined && isLong) yield* conversation.addRequest(request);
     for (;;) {
       const end = (yield* this.#takeTurn(window, tools)) ?? this.#checkLimits();
       if (end !== undefined && end.reason !== "done") return end;
@@ -121,11 +133,10 @@ class Run {
   ): AsyncGenerator<AgentEvent, RunEnd | undefined> {
     this.#turn += 1;
     const turn = this.#turn;
-    yield { type: "turn_started", turn };
-    const request = yield* window.next(this.#changes());
-    const watch = new ReplyWatch({ thinkingTokens: this.#thinkingTokens });
-    const taken = takeTurn(this.#options.model, request, { turn, signal: this.#signal, watch });
-    const reply = refuseCutCalls(yield* this.#listen(taken), tools);
+    const overflow = yield* this.#compacting(window.prepare(turn));
+    if (overflow !== undefined) return overflow;
+    yield { type: "turn_started", turn, ...window.counts };
+    const reply = refuseCutCalls(yield* this.#ask(window, turn), tools);
     for (const call of reply.calls) {
       if (call.rescued === undefined) continue;
       this.#rescued += 1;
@@ -159,8 +170,49 @@ class Run {
     };
   }
 
+  #openWindow(info: ModelInfo, tools: readonly Tool[]): ContextWindow {
+    return new ContextWindow(this.#options, {
+      conversation: this.#conversation,
+      info,
+      tools: toToolSchemas(tools),
+      signal: this.#signal,
+      now: this.#now,
+    });
+  }
+
+  /** Sends the request, and once more, shortened, when the server refuses it as too long. */
+  async *#ask(window: ContextWindow, turn: number): AsyncGenerator<AgentEvent, TurnReply> {
+    for (let retried = false; ; retried = true) {
+      const request = yield* window.next(this.#changes());
+      const watch = new ReplyWatch({ thinkingTokens: this.#thinkingTokens });
+      const taken = takeTurn(this.#options.model, request, { turn, signal: this.#signal, watch });
+      try {
+        return yield* this.#listen(taken, window);
+      } catch (error) {
+        if (retried || !AgentError.is(error, "context_overflow")) throw error;
+        yield* this.#compacting(window.recover(error, turn));
+      }
+    }
+  }
+
+  async *#compacting<Result>(events: AsyncGenerator<AgentEvent, Result>): AsyncGenerator<AgentEvent, Result> {
+    try {
+      for (;;) {
+        const { done, value } = await events.next();
+        if (done) return value;
+        if (value.type === "context_compacted") this.#calls.noteCompaction();
+        yield value;
+      }
+    } finally {
+      await events.return(undefined as never);
+    }
+  }
+
   /** Keeps the text of the reply under way, for when it never ends. */
-  async *#listen(events: AsyncGenerator<AgentEvent, TurnReply>): AsyncGenerator<AgentEvent, TurnReply> {
+  async *#listen(
+    events: AsyncGenerator<AgentEvent, TurnReply>,
+    window: ContextWindow,
+  ): AsyncGenerator<AgentEvent, TurnReply> {
     try {
       for (;;) {
         const { done, value } = await events.next();
@@ -169,6 +221,7 @@ class Run {
           return value;
         }
         if (value.type === "text_delta") this.#shown += value.text;
+        window.note(value);
         yield value;
       }
     } finally {
@@ -179,7 +232,7 @@ class Run {
   async *#runCalls(
     reply: ModelReply,
     tools: readonly Tool[],
-    { results }: ContextWindow,
+    window: ContextWindow,
   ): AsyncGenerator<AgentEvent, CallOutcome[]> {
     const { mode, approver, policy, audit, redactor, sessionId } = this.#options;
     const events = runCalls(reply.calls, {
@@ -192,7 +245,7 @@ class Run {
       sessionId,
       turn: this.#turn,
       memory: this.#calls.memory,
-      results,
+      results: window.toResultForm(reply.calls.length),
       request: this.#profile.namedPathsOnly ? this.#conversation.newestRequest : undefined,
       signal: this.#signal,
       now: this.#now,
@@ -234,11 +287,12 @@ class Run {
 
   /** An answer after a call that nobody could allow is not the success that was asked for. */
   #toDenied(end: RunEnd): RunEnd {
-    const names = [...new Set(this.#calls.denied)].join(", ");
+    const names = [...new Set(this.#calls.denied)];
+    const advice = names.includes(PLAN_PROPOSE) ? PLAN_UNATTENDED_ADVICE : UNATTENDED_ADVICE;
     return {
       ...end,
       reason: "denied",
-      message: `Nobody could be asked to allow: ${names}. ${UNATTENDED_ADVICE}`,
+      message: `Nobody could be asked to allow: ${names.join(", ")}. ${advice}`,
     };
   }
 

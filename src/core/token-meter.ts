@@ -1,22 +1,206 @@
-/** Learns from the server's own counts how many tokens a text has, and how fast the server is. */
-import type { Usage } from "./model.ts";
+/**
+ * Learns from the server's own counts how many tokens a text has, and how fast the server is. Counts come from outside: what cannot be
+ * true is not believed.
+ */
+import type { Message } from "./message.ts";
+import { imageCount, isSameTools, messagesBytes, toolsBytes } from "./message-size.ts";
+import type { ToolSchema, Usage } from "./model.ts";
 
 /** Bytes of English, code and JSON per token, on the careful side. */
 const FIRST_BYTES_PER_TOKEN = 3;
+/** No tokenizer makes more of a text than one token a byte, and none of what people write much less than one in eight. */
+const FEWEST_BYTES_PER_TOKEN = 0.9;
+const MOST_BYTES_PER_TOKEN = 8;
+/** How far one count may move what was learned from those before it. */
+const MOST_CHANGE = 1.5;
+/** About what the common vision models take for one picture. */
+const IMAGE_TOKENS = 1_000;
+/** Fewer tell more of the connection than of the server's speed. */
+const FEWEST_TIMED_TOKENS = 32;
+const FASTEST = 1_000_000;
+/** Windows smaller than this are believed only when a server names them. */
+const LEAST_GUESS = 4_096;
+/** Weight of the newest rate. */
+const NEWEST = 0.5;
+
+export interface Prompt {
+  messages: readonly Message[];
+  tools: readonly ToolSchema[];
+}
+
+export interface TokenCount {
+  tokens: number;
+  /** Those of `tokens` that the server has not read yet, as far as is known. */
+  newTokens: number;
+  /** `server`: its own count of the last request, and what was added since by the ratio learned from it. */
+  source: "server" | "estimate";
+}
+
+/** How long a reply took, in milliseconds. */
+export interface ReplyTimes {
+  toFirstDeltaMs: number;
+  fromFirstDeltaMs: number;
+  /** Of the prompt, not read before. */
+  newTokens: number;
+}
+
+interface CountedPrompt extends Prompt {
+  tokens: number;
+}
 
 export class TokenMeter {
   #bytesPerToken = FIRST_BYTES_PER_TOKEN;
+  #calibrated = false;
+  #counted: CountedPrompt | undefined;
+  #sent: Prompt | undefined;
+  #windowTokens: number | undefined;
+  #prefill: number | undefined;
+  #decode: number | undefined;
 
   get bytesPerToken(): number {
     return this.#bytesPerToken;
   }
 
-  /** Of a request of so many bytes, what the server counted. */
-  note(requestBytes: number, { promptTokens }: Usage): void {
-    if (promptTokens !== undefined && promptTokens > 0) this.#bytesPerToken = requestBytes / promptTokens;
+  /** Whether the server has counted anything yet. */
+  get calibrated(): boolean {
+    return this.#calibrated;
+  }
+
+  /** The window as a server's refusal has shown it; absent: it refused nothing. */
+  get windowTokens(): number | undefined {
+    return this.#windowTokens;
+  }
+
+  get prefillTokensPerSecond(): number | undefined {
+    return this.#prefill;
+  }
+
+  get decodeTokensPerSecond(): number | undefined {
+    return this.#decode;
   }
 
   toTokens(bytes: number): number {
     return Math.ceil(bytes / this.#bytesPerToken);
   }
+
+  toBytes(tokens: number): number {
+    return Math.floor(tokens * this.#bytesPerToken);
+  }
+
+  toMessageTokens(messages: readonly Message[]): number {
+    return this.toTokens(messagesBytes(messages)) + imageCount(messages) * IMAGE_TOKENS;
+  }
+
+  /** System message and tools: what every request begins with. */
+  toFixedTokens({ messages, tools }: Prompt): number {
+    const first = messages[0];
+    return this.toTokens(toolsBytes(tools)) + (first?.role === "system" ? this.toMessageTokens([first]) : 0);
+  }
+
+  count(prompt: Prompt): TokenCount {
+    const counted = this.#counted;
+    const { messages } = prompt;
+    const exact = counted !== undefined && extendsPrompt(prompt, counted);
+    const tokens = exact
+      ? counted.tokens + this.toMessageTokens(messages.slice(counted.messages.length))
+      : this.toTokens(toolsBytes(prompt.tools)) + this.toMessageTokens(messages);
+    return {
+      tokens,
+      newTokens: Math.min(tokens, this.#newTokens(prompt)),
+      source: exact ? "server" : "estimate",
+    };
+  }
+
+  /** The request is on its way: what it holds is what the server will have read. */
+  noteSent(prompt: Prompt): void {
+    this.#sent = prompt;
+  }
+
+  /** What the server counted for a request that it has answered. */
+  note(prompt: Prompt, { promptTokens, prefillTokensPerSecond, decodeTokensPerSecond }: Usage): void {
+    this.#prefill = mixRates(this.#prefill, prefillTokensPerSecond);
+    this.#decode = mixRates(this.#decode, decodeTokensPerSecond);
+    if (promptTokens !== undefined) this.#noteCount(prompt, promptTokens);
+  }
+
+  /** For servers that tell no rates. */
+  noteTimes({ completionTokens, ...usage }: Usage, times: ReplyTimes): void {
+    const { toFirstDeltaMs, fromFirstDeltaMs, newTokens } = times;
+    if (usage.prefillTokensPerSecond === undefined)
+      this.#prefill = mixRates(this.#prefill, toRate(newTokens, toFirstDeltaMs));
+    if (usage.decodeTokensPerSecond === undefined)
+      this.#decode = mixRates(this.#decode, toRate(completionTokens ?? 0, fromFirstDeltaMs));
+  }
+
+  /** A request was refused as too long. The server's numbers count as far as they can be true. */
+  noteOverflow(prompt: Prompt, data: Readonly<Record<string, unknown>>): void {
+    const { promptTokens, contextTokens } = data;
+    if (isCount(promptTokens)) this.#noteCount(prompt, promptTokens);
+    // Without a number, what was refused is too long in any case; of a short prompt that says nothing.
+    const guess = Math.floor(this.count(prompt).tokens * 0.9);
+    const window = isCount(contextTokens) ? contextTokens : guess < LEAST_GUESS ? undefined : guess;
+    if (window === undefined) return;
+    this.#windowTokens = Math.min(window, this.#windowTokens ?? Number.POSITIVE_INFINITY);
+  }
+
+  prefillSeconds(tokens: number): number | undefined {
+    return this.#prefill === undefined ? undefined : tokens / this.#prefill;
+  }
+
+  #noteCount(prompt: Prompt, tokens: number): void {
+    if (!isCount(tokens)) return;
+    const counted = this.#counted;
+    // Some servers count only what they had to read anew.
+    if (counted !== undefined && extendsPrompt(prompt, counted) && tokens < counted.tokens) return;
+    const bytes = toolsBytes(prompt.tools) + messagesBytes(prompt.messages);
+    const images = imageCount(prompt.messages);
+    if (images === 0) {
+      const ratio = bytes / tokens;
+      if (ratio < FEWEST_BYTES_PER_TOKEN || ratio > MOST_BYTES_PER_TOKEN) return;
+      const before = this.#bytesPerToken;
+      this.#bytesPerToken = this.#calibrated
+        ? Math.min(Math.max(ratio, before / MOST_CHANGE), before * MOST_CHANGE)
+        : ratio;
+      this.#calibrated = true;
+    } else if (tokens > bytes / FEWEST_BYTES_PER_TOKEN + images * 10 * IMAGE_TOKENS) return;
+    this.#counted = { ...prompt, tokens };
+  }
+
+  /** The reply to the last request is in the server's memory as well, so only what came after it is new. */
+  #newTokens(prompt: Prompt): number {
+    const sent = this.#sent;
+    if (sent === undefined || !isSameTools(prompt.tools, sent.tools)) return Number.POSITIVE_INFINITY;
+    const { messages } = prompt;
+    const same = commonLength(messages, sent.messages);
+    const isGrown = same === sent.messages.length && messages[same]?.role === "assistant";
+    return this.toMessageTokens(messages.slice(isGrown ? same + 1 : same));
+  }
+}
+
+/** Messages are never changed, so identity is enough. */
+function extendsPrompt(prompt: Prompt, earlier: Prompt): boolean {
+  return (
+    isSameTools(prompt.tools, earlier.tools) &&
+    commonLength(prompt.messages, earlier.messages) === earlier.messages.length
+  );
+}
+
+/** How many messages both begin with. */
+export function commonLength(one: readonly Message[], other: readonly Message[]): number {
+  const length = Math.min(one.length, other.length);
+  for (let index = 0; index < length; index += 1) if (one[index] !== other[index]) return index;
+  return length;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value) && value >= 1;
+}
+
+function toRate(tokens: number, ms: number): number | undefined {
+  return tokens >= FEWEST_TIMED_TOKENS && ms > 0 ? (tokens / ms) * 1_000 : undefined;
+}
+
+function mixRates(before: number | undefined, rate: number | undefined): number | undefined {
+  if (rate === undefined || !Number.isFinite(rate) || rate <= 0 || rate > FASTEST) return before;
+  return before === undefined ? rate : before * (1 - NEWEST) + rate * NEWEST;
 }

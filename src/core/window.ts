@@ -1,62 +1,237 @@
-/** The requests of one run: what of the conversation is sent, and how results reach it. */
+/** The requests of one run: what of the conversation is sent and how results reach it, so that all of it fits into the window. */
+import {
+  findTooSmall,
+  toAnswerTokens,
+  toBudgets,
+  toLargerWindow,
+  toResultBytes,
+  type Budgets,
+} from "./budget.ts";
 import type { RequestChanges } from "./call-review.ts";
-import { PrefixContract, selectMessages, toResultForm } from "./context.ts";
+import { compact } from "./compact.ts";
+import type { CompactionCause } from "./compaction.ts";
+import { PrefixContract, selectMessages, type BrokenPrefix } from "./context.ts";
 import type { Conversation } from "./conversation.ts";
+import { AgentError } from "./errors.ts";
 import type { AgentEvent } from "./events.ts";
+import type { Message } from "./message.ts";
 import type { ModelInfo, ModelRequest, ToolSchema } from "./model.ts";
+import { ReplyTimer } from "./reply-timer.ts";
 import type { ResultForm } from "./result.ts";
-import type { RunOptions } from "./run-options.ts";
+import type { RunEnd, RunOptions } from "./run-options.ts";
+import { TokenMeter, type Prompt, type TokenCount } from "./token-meter.ts";
+import { isOwnRequest } from "./transcript.ts";
+
+/** Before the server has counted anything, the estimate is high; a request is refused only when it is too long by this as well. */
+const LIKELY_SHARE = 0.75;
+
+export interface WindowParts {
+  conversation: Conversation;
+  info: ModelInfo;
+  tools: readonly ToolSchema[];
+  signal: AbortSignal;
+  now: () => number;
+}
 
 export class ContextWindow {
-  readonly #prefix = new PrefixContract();
   readonly #options: RunOptions;
-  readonly #conversation: Conversation;
-  readonly #info: ModelInfo;
-  readonly #tools: readonly ToolSchema[];
+  readonly #parts: WindowParts;
+  readonly #meter: TokenMeter;
+  readonly #prefix = new PrefixContract();
+  readonly #timer: ReplyTimer;
+  #sent: Prompt | undefined;
+  /** A compaction that came to too little is not tried again before the prompt is this long. */
+  #retryAt = 0;
+  /** What is known to have changed what was sent before, and the tokens that would have been new without it. */
+  #break: { why: string; newTokens: number } | undefined;
 
-  constructor(
-    options: RunOptions,
-    {
-      conversation,
-      info,
-      tools,
-    }: { conversation: Conversation; info: ModelInfo; tools: readonly ToolSchema[] },
-  ) {
+  constructor(options: RunOptions, parts: WindowParts) {
     this.#options = options;
-    this.#conversation = conversation;
-    this.#info = info;
-    this.#tools = tools;
+    this.#parts = parts;
+    this.#meter = options.meter ?? new TokenMeter();
+    this.#timer = new ReplyTimer(this.#meter, parts.now);
   }
 
-  get results(): ResultForm {
-    return toResultForm(this.#info);
+  /** Why this model cannot be worked with at all, or not with this request; `undefined` when it can. */
+  refuse(request: Message | undefined): RunEnd | undefined {
+    const { info, conversation } = this.#parts;
+    if (this.#isExempt()) return undefined;
+    const budgets = this.#budgets();
+    const message = findTooSmall(info, budgets);
+    if (message !== undefined) return { reason: "overflow", message };
+    if (request === undefined) return undefined;
+    const alone = { messages: [...conversation.messages.slice(0, 1), request], tools: this.#parts.tools };
+    const count = this.#meter.count(alone);
+    return this.#isTooLong(count, budgets) ? this.#toOverflow(count, budgets, request) : undefined;
+  }
+
+  /** Makes room where the next request would not leave any. Returns how the run ends when that cannot be done. */
+  async *prepare(turn: number): AsyncGenerator<AgentEvent, RunEnd | undefined> {
+    if (this.#isExempt()) return undefined;
+    const { tokens } = this.#count();
+    const budgets = this.#budgets();
+    if (tokens > budgets.compactAt && tokens >= this.#retryAt) {
+      const done = yield* this.#compact("threshold", turn);
+      this.#retryAt = done ? 0 : tokens + budgets.progressTokens;
+    }
+    const count = this.#count();
+    return this.#isTooLong(count, budgets) ? this.#toOverflow(count, budgets) : undefined;
+  }
+
+  /** After a request that the server refused as too long. Throws the refusal, with advice, when nothing can be left out. */
+  async *recover(error: AgentError, turn: number): AsyncGenerator<AgentEvent, void> {
+    if (this.#isExempt()) throw error;
+    const { info } = this.#parts;
+    this.#meter.noteOverflow(this.#prompt(), error.data);
+    const budgets = this.#budgets();
+    const tooSmall = findTooSmall(info, budgets);
+    if (tooSmall !== undefined) throw new AgentError("context_overflow", tooSmall, { data: error.data });
+    if (yield* this.#compact("overflow", turn)) return;
+    if (budgets.windowTokens === undefined) throw error;
+    const { message = "" } = this.#toOverflow(this.#count(), budgets);
+    throw new AgentError("context_overflow", message, { cause: error, data: error.data });
+  }
+
+  /** Of the next request, as far as is known. */
+  get counts(): Pick<
+    Extract<AgentEvent, { type: "turn_started" }>,
+    "promptTokens" | "newTokens" | "prefillSeconds"
+  > {
+    const { tokens, newTokens } = this.#count();
+    const prefillSeconds = this.#meter.prefillSeconds(newTokens);
+    return {
+      promptTokens: tokens,
+      newTokens,
+      ...(prefillSeconds === undefined ? {} : { prefillSeconds }),
+    };
   }
 
   /** The next request. */
   *next(changes: RequestChanges): Generator<AgentEvent, ModelRequest, undefined> {
-    const { profile } = this.#info;
-    const request = this.#toRequest(changes);
-    const bytes = this.#prefix.check(request.messages, request.tools);
-    if (bytes > 0)
-      yield {
-        type: "prefix_broken",
-        why: `the \`${profile.name}\` profile sends only the newest request`,
-        bytes,
-      };
-    return request;
+    const prompt = this.#prompt();
+    const count = this.#meter.count(prompt);
+    const broken = this.#prefix.check(prompt.messages, prompt.tools);
+    if (broken !== undefined) yield this.#toBroken(broken, count);
+    this.#break = undefined;
+    this.#sent = prompt;
+    this.#meter.noteSent(prompt);
+    this.#timer.start(count.newTokens);
+    const { profile } = this.#parts.info;
+    const maxTokens = profile.maxTokens ?? toAnswerTokens(this.#budgets(), count.tokens);
+    return { ...this.#base(), ...prompt, ...(maxTokens === undefined ? {} : { maxTokens }), ...changes };
   }
 
-  #toRequest(changes: RequestChanges): ModelRequest {
-    const { profile } = this.#info;
+  /** Learns from what comes back. */
+  note(event: AgentEvent): void {
+    this.#timer.note(event);
+    if (event.type === "usage" && this.#sent !== undefined) this.#meter.note(this.#sent, event.usage);
+  }
+
+  /** How the results of so many calls in one turn reach the model. */
+  toResultForm(calls: number): ResultForm {
+    const { profile } = this.#parts.info;
+    return { maxBytes: toResultBytes(this.#budgets(), calls), fields: profile.resultFields };
+  }
+
+  /** A profile that sends the newest request only has no history that could get too long. */
+  #isExempt(): boolean {
+    return this.#parts.info.profile.recentRequests !== undefined;
+  }
+
+  #budgets(): Budgets {
+    const { info, tools, conversation } = this.#parts;
+    return toBudgets({
+      info,
+      fixedTokens: this.#meter.toFixedTokens({ messages: conversation.messages, tools }),
+      bytesPerToken: this.#meter.bytesPerToken,
+      compactAt: this.#options.compactAt,
+      learnedWindowTokens: this.#meter.windowTokens,
+    });
+  }
+
+  #prompt(): Prompt {
+    const { conversation, info, tools } = this.#parts;
+    return { messages: [...selectMessages(conversation.messages, info.profile)], tools };
+  }
+
+  #count(): TokenCount {
+    return this.#meter.count(this.#prompt());
+  }
+
+  #base(): Omit<ModelRequest, "messages"> {
     const { slot } = this.#options;
-    const temperature = profile.temperature ?? this.#options.temperature;
+    const temperature = this.#parts.info.profile.temperature ?? this.#options.temperature;
     return {
-      messages: [...selectMessages(this.#conversation.messages, profile)],
-      tools: this.#tools,
+      tools: this.#parts.tools,
       ...(temperature === undefined ? {} : { temperature }),
-      ...(profile.maxTokens === undefined ? {} : { maxTokens: profile.maxTokens }),
       ...(slot === undefined ? {} : { slot }),
-      ...changes,
     };
   }
+
+  async *#compact(cause: CompactionCause, turn: number): AsyncGenerator<AgentEvent, boolean> {
+    const { conversation, signal } = this.#parts;
+    const { model, outputs, stateNote } = this.#options;
+    const { newTokens } = this.#count();
+    const budgets = this.#budgets();
+    const after = yield* compact({
+      model,
+      messages: conversation.messages,
+      request: this.#base(),
+      meter: this.#meter,
+      budgets,
+      cause,
+      leastTokens: budgets.progressTokens,
+      outputs,
+      stateNote,
+      turn,
+      signal,
+    });
+    if (after === undefined) return false;
+    conversation.replace(after);
+    // What the server has refused it has not read.
+    this.#break = { why: toBreak(cause), newTokens: cause === "overflow" ? 0 : newTokens };
+    return true;
+  }
+
+  #toBroken({ bytes, what }: BrokenPrefix, { newTokens }: TokenCount): AgentEvent {
+    const { profile } = this.#parts.info;
+    const tokens = Math.max(0, newTokens - (this.#break?.newTokens ?? 0));
+    const seconds = this.#meter.prefillSeconds(tokens);
+    const unplanned =
+      what === "tools"
+        ? "the tools are not those of the last request"
+        : "messages that were sent before have changed";
+    const why =
+      profile.recentRequests === undefined
+        ? (this.#break?.why ?? unplanned)
+        : `the \`${profile.name}\` profile sends only the newest request`;
+    return { type: "prefix_broken", why, bytes, tokens, ...(seconds === undefined ? {} : { seconds }) };
+  }
+
+  #isTooLong({ tokens }: TokenCount, { longestPrompt }: Budgets): boolean {
+    return (this.#meter.calibrated ? tokens : tokens * LIKELY_SHARE) > longestPrompt;
+  }
+
+  #toOverflow({ tokens }: TokenCount, budgets: Budgets, request?: Message): RunEnd {
+    const { info, conversation } = this.#parts;
+    const newest = request ?? conversation.messages.findLast(isOwnRequest);
+    const size = newest === undefined ? 0 : this.#meter.toMessageTokens([newest]);
+    const { windowTokens = tokens, fixedTokens, freeTokens } = budgets;
+    const larger = toLargerWindow(info);
+    if (size > freeTokens / 2)
+      return {
+        reason: "overflow",
+        message: `Your message takes about ${size} tokens. The window of \`${info.id}\` has ${windowTokens}, of which instructions and tools take ${fixedTokens}. Put long text into a file of the workspace and name the file, or ask for less at a time. ${larger}`,
+      };
+    return {
+      reason: "overflow",
+      message: `The conversation takes about ${tokens} of the ${windowTokens} tokens of the window of \`${info.id}\`, and nothing more can be left out. Start a new session (\`/new\`), ask for less at a time, or use a larger window. ${larger}`,
+    };
+  }
+}
+
+function toBreak(cause: CompactionCause): string {
+  return cause === "overflow"
+    ? "the server refused the conversation as too long, so it was shortened"
+    : "the conversation was shortened to make room";
 }
