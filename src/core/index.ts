@@ -24,7 +24,7 @@ export {
   type BudgetOptions,
   type Budgets,
 } from "./budget.ts";
-export { compactConversation, type CompactConversationOptions } from "./compact-conversation.ts";
+export { compactNow, type CompactNowOptions } from "./compact-now.ts";
 export {
   applyCompaction,
   type CompactedPart,

@@ -9,7 +9,7 @@ import { TokenMeter } from "./token-meter.ts";
 /** The user asked for it, so less than what makes room for a run is worth it. */
 const LEAST_SHARE = 0.2;
 
-export type CompactConversationOptions = Pick<
+export type CompactNowOptions = Pick<
   RunOptions,
   | "model"
   | "tools"
@@ -21,19 +21,18 @@ export type CompactConversationOptions = Pick<
   | "temperature"
   | "slot"
   | "signal"
-> & {
-  /** What to keep above all, in words; a summary is then written also where leaving out old results would be enough. */
-  focus?: string;
-};
+>;
 
 /**
- * Shortens a conversation between runs. Returns it as it is then: the very same array when too little could go. Throws what
- * `Model.describe` throws, and the signal's reason on abort; nothing has changed then.
+ * Shortens a conversation between runs, as a run would, and returns it: the very same array when too little could go. `focus`: what to
+ * keep above all, in words; a summary is then written also where leaving out old results would be enough. Throws what `Model.describe`
+ * throws, and the signal's reason on abort; nothing has changed then.
  */
-export async function* compactConversation(
-  options: CompactConversationOptions,
+export async function* compactNow(
+  options: CompactNowOptions,
+  { focus = "" }: { focus?: string } = {},
 ): AsyncGenerator<AgentEvent, readonly Message[]> {
-  const { model, messages, focus, outputs, stateNote, slot } = options;
+  const { model, messages, outputs, stateNote, slot } = options;
   const { meter = new TokenMeter(), signal = new AbortController().signal } = options;
   const info = await model.describe({ signal });
   if (info.profile.recentRequests !== undefined) return messages;
@@ -57,7 +56,7 @@ export async function* compactConversation(
     meter,
     budgets,
     cause: "request",
-    focus,
+    focus: focus.trim() === "" ? undefined : focus,
     leastTokens: Math.max(1, Math.floor(budgets.progressTokens * LEAST_SHARE)),
     outputs,
     stateNote,
