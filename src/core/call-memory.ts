@@ -4,7 +4,7 @@
  */
 import { toCanonicalJson } from "./digest.ts";
 import { fingerprint } from "./fingerprint.ts";
-import { signCall } from "./loop-detector.ts";
+import { signCall } from "./observed-call.ts";
 import type { ToolAccess, ToolResult } from "./tool.ts";
 
 /** So many times a call has run with the same result before it is answered from memory. */

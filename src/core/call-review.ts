@@ -4,14 +4,9 @@ import type { CallOutcome } from "./call-options.ts";
 import { escapeControlTokens } from "./control-tokens.ts";
 import type { Conversation } from "./conversation.ts";
 import type { AgentEvent } from "./events.ts";
-import {
-  LoopDetector,
-  observeCall,
-  type LoopFinding,
-  type LoopStage,
-  type ObservedCall,
-} from "./loop-detector.ts";
+import { LoopDetector, type LoopFinding, type LoopStage } from "./loop-detector.ts";
 import type { ModelProfile, ModelReply, ModelRequest } from "./model.ts";
+import { observeCall, type ObservedCall } from "./observed-call.ts";
 import { NO_REDACTION, type Redactor } from "./redact.ts";
 import type { RunEnd } from "./run-options.ts";
 

@@ -2,23 +2,8 @@
  * Finds models that go in circles, by the signatures of calls and their results: what is repeated with another result makes
  * progress. Five signs are counted, each with its own patience, and the worst one counts.
  */
-import { toCanonicalJson } from "./digest.ts";
 import { fingerprint } from "./fingerprint.ts";
-import type { ToolAccess, ToolResult } from "./tool.ts";
-
-export interface ObservedCall {
-  name: string;
-  access: ToolAccess | "unknown";
-  /** Of call and result together, from `signCall`. */
-  signature: string;
-  /** Of the result without what the call itself said, so that an echo is nothing new. */
-  resultSignature: string;
-  ok: boolean;
-  /** For the user and the model: the call in few words. */
-  label: string;
-  /** Of a failed call: its error without names and numbers. */
-  error?: string;
-}
+import type { ObservedCall } from "./observed-call.ts";
 
 export interface ObservedTurn {
   calls: readonly ObservedCall[];
@@ -96,6 +81,7 @@ export class LoopDetector {
   /** What was left out of the conversation may rightly be looked at again. */
   noteCompaction(): void {
     this.#stale = 0;
+    this.#fruitless = 0;
   }
 
   /** The user has spoken: what was a circle before may be what they want now. */
@@ -243,64 +229,4 @@ function toSentences(text: string): string[] {
     .split(/(?<=[.!?:])\s+|\n+/, MAX_SENTENCES)
     .map((sentence) => sentence.replace(/\s+/g, " ").trim());
   return sentences.filter((sentence) => sentence.length >= SENTENCE_CHARS);
-}
-
-const LABEL_CHARS = 60;
-const MAX_ECHOED = 20;
-
-/** What the detector needs to know of a call and its result. `signature`: of an earlier result, when this one was not fetched anew. */
-export function observeCall(
-  call: { id: string; name: string; arguments: unknown },
-  {
-    result,
-    access,
-    signature,
-  }: { result: ToolResult; access: ToolAccess | "unknown"; signature?: string | undefined },
-): ObservedCall {
-  const own = signCall(call, result);
-  return {
-    name: call.name,
-    access,
-    ok: result.ok,
-    signature: signature ?? own,
-    resultSignature: fingerprint(`${call.name} ${withoutEcho(toResultText(call, result), call.arguments)}`),
-    label: labelOf(call),
-    ...(result.ok ? {} : { error: fingerprint(withoutNames(withoutEcho(result.error, call.arguments))) }),
-  };
-}
-
-/** The same for the same call with the same result. */
-export function signCall(call: { id: string; name: string; arguments: unknown }, result: ToolResult): string {
-  return fingerprint(`${call.name} ${toCanonicalJson(call.arguments)} ${toResultText(call, result)}`);
-}
-
-/** The path of a saved output holds the id of its call, which is another one each time. */
-function toResultText({ id }: { id: string }, result: ToolResult): string {
-  const text = toCanonicalJson(result);
-  return id.length < 4 ? text : text.replaceAll(id, "");
-}
-
-/** Takes the texts and numbers of the arguments out of what came back. */
-function withoutEcho(text: string, args: unknown): string {
-  if (typeof args !== "object" || args === null) return text;
-  let rest = text;
-  for (const value of Object.values(args).slice(0, MAX_ECHOED)) {
-    const echoed = typeof value === "number" ? String(value) : value;
-    if (typeof echoed !== "string" || echoed === "") continue;
-    rest = rest.replaceAll(JSON.stringify(echoed).slice(1, -1), "").replaceAll(echoed, "");
-  }
-  return rest;
-}
-
-function withoutNames(error: string): string {
-  return error.replace(/`[^`]*`|"[^"]*"|'[^']*'|\S*[/\\.]\S+|\d+/g, "_");
-}
-
-/** A call in few words: its tool and the first thing it names. */
-function labelOf({ name, arguments: args }: { name: string; arguments: unknown }): string {
-  const values = typeof args === "object" && args !== null ? Object.values(args) : [];
-  const first = values.find((value) => typeof value === "string" && value.trim() !== "");
-  if (typeof first !== "string") return `\`${name}\``;
-  const [line = ""] = first.trim().split("\n");
-  return `\`${name}\` (${line.length > LABEL_CHARS ? `${line.slice(0, LABEL_CHARS)}…` : line})`;
 }

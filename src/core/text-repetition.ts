@@ -133,7 +133,7 @@ class FenceReader {
     }
     if (mark !== this.#fence) return this.#takeCode(line);
     this.#fence = undefined;
-    const word = `code number ${this.#code >>> 0}\n`;
+    const word = `code ${toLetters(this.#code >>> 0)}\n`;
     this.#code = EMPTY_CODE;
     return word;
   }
@@ -143,6 +143,11 @@ class FenceReader {
       this.#code = Math.imul(this.#code ^ code.charCodeAt(at), FNV_PRIME);
     return "";
   }
+}
+
+/** A number in letters only, since digits are no prose. */
+function toLetters(number: number): string {
+  return Array.from(String(number), (digit) => "abcdefghij"[Number(digit)]).join("");
 }
 
 /** FNV-1a over character codes (http://www.isthe.com/chongo/tech/comp/fnv/), which takes text in any pieces. */

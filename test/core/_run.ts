@@ -4,7 +4,9 @@ import { defineTool } from "../../src/core/define-tool.ts";
 import type { AgentEvent } from "../../src/core/events.ts";
 import { run } from "../../src/core/loop.ts";
 import type { RunOptions, RunResult } from "../../src/core/run-options.ts";
+import { messageText } from "../../src/core/message.ts";
 import type { Tool, ToolAccess, ToolContext, ToolResult } from "../../src/core/tool.ts";
+import type { ScriptedModel } from "../../src/testing/scripted-model.ts";
 
 export const allowAll: Approver = { ask: async ({ digest }) => ({ decision: "allow", digest }) };
 
@@ -39,6 +41,13 @@ export function last(events: readonly AgentEvent[]): Extract<AgentEvent, { type:
   const event = events.at(-1);
   if (event?.type !== "run_finished") throw new Error("the run did not finish");
   return event;
+}
+
+/** The words of the newest message of a request, the first one being 0. */
+export function sentLast({ requests }: ScriptedModel, index: number): string {
+  const message = requests[index]?.messages.at(-1);
+  if (message === undefined) throw new Error(`there was no request ${index}`);
+  return messageText(message);
 }
 
 /** A tool with one text parameter. */

@@ -1,0 +1,315 @@
+import { describe, expect, it } from "vitest";
+import type { AgentEvent } from "../../src/core/events.ts";
+import { fingerprint } from "../../src/core/fingerprint.ts";
+import { Inbox } from "../../src/core/inbox.ts";
+import type { ModelReply } from "../../src/core/model.ts";
+import type { ToolResult } from "../../src/core/tool.ts";
+import { createScriptedModel, scriptedCall } from "../../src/testing/scripted-model.ts";
+import { collect, echo, last, textTool } from "./_run.ts";
+
+/** A model that never ends by itself. */
+function endless(reply: (turn: number) => Partial<ModelReply>) {
+  const replies = Array.from({ length: 300 }, (_, index) => reply(index + 1));
+  return createScriptedModel(replies);
+}
+
+function warnings(events: readonly AgentEvent[], code: string): string[] {
+  return events.flatMap((event) => (event.type === "warning" && event.code === code ? [event.message] : []));
+}
+
+function results(events: readonly AgentEvent[]): string[] {
+  return events.flatMap((event) =>
+    event.type === "tool_finished" ? [event.result.ok ? event.result.output : event.result.error] : [],
+  );
+}
+
+const look = (text: string) => ({ calls: [scriptedCall("look", { text })] });
+
+describe("a model that makes the same read-only call again and again", () => {
+  it("is answered from memory, told, asked in another way, and stopped", async () => {
+    let runs = 0;
+    const tool = textTool("look", () => {
+      runs += 1;
+      return { ok: true, output: "the file" };
+    });
+    const model = endless(() => look("a.ts"));
+    const { events } = await collect({ model, tools: [tool], temperature: 0 });
+    expect(last(events)).toMatchObject({ reason: "loop", turns: 8 });
+    expect(last(events).message).toContain("`look` (a.ts) 8 times in a row with the same result");
+    expect(last(events).message).toContain("--continue");
+    expect(results(events)[2]).toBe(
+      "You made this call already in turn 2, and nothing has changed since. Its result is above. Do not make it again.",
+    );
+    expect(runs).toBe(5);
+    expect(warnings(events, "loop_suspected")[0]).toContain("It is told so.");
+    expect(model.requests.map(({ temperature }) => temperature)).toEqual([0, 0, 0, 0, 0, 0.7, 0.7, 0.7]);
+    expect(model.requests.at(-1)?.messages.filter((message) => message.role === "user")).toHaveLength(2);
+    expect(events.some(({ type }) => type === "prefix_broken")).toBe(false);
+  });
+
+  it("gets its own sampling back once it takes a step", async () => {
+    const model = createScriptedModel([
+      ...Array.from({ length: 5 }, () => look("a.ts")),
+      look("b.ts"),
+      { text: "Done." },
+    ]);
+    const tool = textTool("look", (text) => ({ ok: true, output: `content of ${text.toUpperCase()}` }));
+    const { events } = await collect({ model, tools: [tool], temperature: 0.2 });
+    expect(last(events).reason).toBe("done");
+    expect(model.requests.map(({ temperature }) => temperature)).toEqual([0.2, 0.2, 0.2, 0.2, 0.2, 0.7, 0.2]);
+  });
+
+  it("is not asked colder than its profile says", async () => {
+    const model = createScriptedModel(
+      Array.from({ length: 8 }, () => look("a")),
+      { profile: { name: "hot", temperature: 1 } },
+    );
+    await collect({ model, tools: [textTool("look", () => ({ ok: true, output: "x" }))] });
+    expect(model.requests.at(-1)?.temperature).toBe(1.2);
+  });
+
+  it("sees what changes by itself one turn later at the latest", async () => {
+    let log = "starting";
+    const tool = textTool("look", () => ({ ok: true, output: log }));
+    const replies = Array.from({ length: 4 }, (_, index) => () => {
+      if (index === 2) log = "ready";
+      return oneReply(look("log"));
+    });
+    const { events } = await collect({
+      model: createScriptedModel([...replies, { text: "ok" }]),
+      tools: [tool],
+    });
+    expect(results(events)).toEqual([
+      "starting",
+      "starting",
+      expect.stringContaining("already in turn 2"),
+      "ready",
+    ]);
+  });
+
+  it("is given the file again after anything was changed in between, also in the same reply", async () => {
+    const tools = [
+      textTool("look", () => ({ ok: true, output: "same" })),
+      textTool("store", () => ({ ok: true, output: "stored" }), { access: "write" }),
+      textTool("shell", () => ({ ok: false, error: "exit code 1" }), { access: "execute" }),
+    ];
+    const store = scriptedCall("store", { text: "new" });
+    const model = createScriptedModel([
+      look("a"),
+      look("a"),
+      { calls: [store, scriptedCall("look", { text: "a" })] },
+      look("a"),
+      { calls: [scriptedCall("shell", { text: "make" })] },
+      look("a"),
+      { text: "ok" },
+    ]);
+    const { events } = await collect({ model, tools });
+    expect(results(events).filter((text) => text === "same")).toHaveLength(5);
+  });
+
+  it("is given it again after the user has spoken", async () => {
+    const inbox = new Inbox();
+    let looks = 0;
+    const tool = textTool("look", () => {
+      if ((looks += 1) === 2) inbox.steer("I have changed it, look again");
+      return { ok: true, output: "same" };
+    });
+    const model = createScriptedModel([look("a"), look("a"), look("a"), { text: "ok" }]);
+    await collect({ model, tools: [tool], inbox });
+    expect(looks).toBe(3);
+  });
+
+  it("is never answered from memory when the result was another one before", async () => {
+    const outputs = ["1 of 9", "2 of 9", "2 of 9", "2 of 9", "3 of 9"];
+    const tool = textTool("look", () => ({ ok: true, output: outputs.shift() ?? "" }));
+    const model = createScriptedModel([...Array.from({ length: 5 }, () => look("progress")), { text: "ok" }]);
+    const { events } = await collect({ model, tools: [tool] });
+    expect(results(events)).toEqual(["1 of 9", "2 of 9", "2 of 9", "2 of 9", "3 of 9"]);
+  });
+});
+
+async function* oneReply(reply: Partial<ModelReply>) {
+  const whole: ModelReply = { text: "", thinking: "", calls: [], finish: "tool_calls", ...reply };
+  yield { type: "finished" as const, reply: whole };
+}
+
+describe("a model that repeats what changes something", () => {
+  it("has every call run, is told in words, and is stopped", async () => {
+    let runs = 0;
+    const count = (): ToolResult => {
+      runs += 1;
+      return { ok: true, output: "stored" };
+    };
+    const store = textTool("store", count, { access: "write" });
+    const model = endless(() => ({ calls: [scriptedCall("store", { text: "same" })] }));
+    const { events } = await collect({ model, tools: [store] });
+    expect(last(events)).toMatchObject({ reason: "loop", turns: 8 });
+    expect(runs).toBe(8);
+    const nudges = events.filter((event) => event.type === "message_added" && event.note === "nudge");
+    expect(nudges).toHaveLength(2);
+    expect(JSON.stringify(nudges[0])).toContain("You repeat yourself: `store` (same) 3 times in a row");
+  });
+
+  it.each([2, 3, 4, 5])("is stopped in a cycle of %d steps", async (period) => {
+    const store = textTool("store", () => ({ ok: true, output: "stored" }), { access: "write" });
+    const model = endless((turn) => ({ calls: [scriptedCall("store", { text: `file ${turn % period}` })] }));
+    const { events } = await collect({ model, tools: [store] });
+    expect(last(events).reason).toBe("loop");
+    expect(last(events).turns).toBeLessThanOrEqual(period * 5);
+  });
+
+  it("is stopped when it goes round and round in no order at all", async () => {
+    const order = [1, 2, 3, 4, 5, 6, 2, 5, 1, 6, 3, 4, 1, 3, 5, 2, 4, 6, 6, 1, 5, 4, 3, 2];
+    const tool = textTool("look", (text) => ({ ok: true, output: `content ${text}` }));
+    const model = endless((turn) => look(`file ${order[turn % order.length]}`));
+    const { events } = await collect({ model, tools: [tool] });
+    expect(last(events).reason).toBe("loop");
+    expect(last(events).turns).toBeLessThanOrEqual(24);
+  });
+});
+
+describe("a model whose calls fail again and again", () => {
+  it.each<[string, (turn: number) => string, number]>([
+    ["with the same error", (turn) => `There is no file \`src/x${turn}.ts\`.`, 10],
+    ["with ever other errors", (turn) => `Reason ${"abcdefghijklmnopqrst"[turn] ?? "z"} of many.`, 12],
+  ])("is stopped %s", async (_name, error, turns) => {
+    let count = 0;
+    const tool = textTool("look", () => ({ ok: false, error: error((count += 1)) }));
+    const { events } = await collect({ model: endless((turn) => look(`try ${turn}`)), tools: [tool] });
+    expect(last(events)).toMatchObject({ reason: "loop", turns });
+    expect(last(events).message).toContain("`look` has failed");
+    expect(warnings(events, "loop_suspected")).toHaveLength(2);
+  });
+
+  it("goes on when what it changes in between works", async () => {
+    const tools = [
+      textTool("test", () => ({ ok: false, error: "3 tests failed" }), { access: "execute" }),
+      textTool("store", () => ({ ok: true, output: "stored" }), { access: "write" }),
+    ];
+    const steps = Array.from({ length: 30 }, (_, index) =>
+      index % 2 === 0
+        ? { calls: [scriptedCall("store", { text: `version ${index}` })] }
+        : { calls: [scriptedCall("test", { text: "" })] },
+    );
+    const { events } = await collect({ model: createScriptedModel([...steps, { text: "ok" }]), tools });
+    expect(last(events).reason).toBe("done");
+    expect(warnings(events, "loop_suspected")).toEqual([]);
+  });
+});
+
+describe("a model that does nothing but say the same", () => {
+  it("is stopped when its calls bring nothing new either", async () => {
+    const text = "Let me have a closer look at the structure of the project first.";
+    const tool = textTool("look", () => ({ ok: true, output: "nothing" }));
+    const model = endless((turn) => ({ text, ...look(`place ${turn}`) }));
+    const { events } = await collect({ model, tools: [tool] });
+    expect(last(events)).toMatchObject({ reason: "loop", turns: 13 });
+    expect(last(events).message).toContain("let me have a closer look");
+  });
+
+  it("is stopped when it calls a tool that does nothing, however it changes the arguments", async () => {
+    const model = endless((turn) => ({ calls: [scriptedCall("echo", { text: `idea ${turn}` })] }));
+    const { events } = await collect({ model, tools: [echo] });
+    expect(last(events).reason).toBe("loop");
+    expect(last(events).turns).toBeLessThanOrEqual(50);
+    expect(warnings(events, "loop_suspected")).toHaveLength(2);
+  });
+
+  it("is stopped when it announces a step between calls that bring nothing new", async () => {
+    const model = endless((turn) =>
+      turn % 2 === 0
+        ? { text: "Let me look at the file:" }
+        : { calls: [scriptedCall("echo", { text: "x" })] },
+    );
+    const { events } = await collect({ model, tools: [echo] });
+    expect(["empty", "loop"]).toContain(last(events).reason);
+    expect(last(events).turns).toBeLessThanOrEqual(8);
+  });
+});
+
+describe("work that only looks like a loop", () => {
+  const expectDone = async (
+    steps: readonly Partial<ModelReply>[],
+    tools: Parameters<typeof collect>[0]["tools"] & {},
+  ): Promise<void> => {
+    const { events } = await collect({ model: createScriptedModel([...steps, { text: "Done." }]), tools });
+    expect(last(events)).toMatchObject({ reason: "done", text: "Done." });
+    expect(warnings(events, "loop_suspected")).toEqual([]);
+  };
+  const many = (count: number, reply: (index: number) => Partial<ModelReply>) =>
+    Array.from({ length: count }, (_, index) => reply(index + 1));
+
+  it("is writing thirty files that all get the same answer", async () => {
+    const store = textTool("store", () => ({ ok: true, output: "stored" }), { access: "write" });
+    await expectDone(
+      many(30, (index) => ({
+        text: "Writing the next file of the list now.",
+        calls: [scriptedCall("store", { text: `f${index}` })],
+      })),
+      [store],
+    );
+  });
+
+  it("is reading forty files", async () => {
+    const text = "I will now read the next file in the list to understand the project.";
+    const tool = textTool("look", (path) => ({ ok: true, output: `content ${fingerprint(path)}` }));
+    await expectDone(
+      many(40, (index) => ({ text, ...look(`src/file${index}.ts`) })),
+      [tool],
+    );
+  });
+
+  it("is waiting for something that changes", async () => {
+    let done = 0;
+    const poll = textTool("poll", () => ({ ok: true, output: `${(done += 1)} of 40` }), {
+      access: "execute",
+    });
+    await expectDone(
+      many(40, () => ({ calls: [scriptedCall("poll", { text: "" })] })),
+      [poll],
+    );
+  });
+
+  it("is working off a list of todos", async () => {
+    let open = 20;
+    const todo = textTool(
+      "todo",
+      (text) => ({ ok: true, output: `completed ${text}; ${(open -= 1)} open` }),
+      {
+        access: "control",
+      },
+    );
+    await expectDone(
+      many(20, (index) => ({ calls: [scriptedCall("todo", { text: `${index}` })] })),
+      [todo],
+    );
+  });
+
+  it("is checking the same file and the same tests after each change", async () => {
+    const tools = [
+      textTool("look", () => ({ ok: true, output: "the specification" })),
+      textTool("test", () => ({ ok: true, output: "all passed" }), { access: "execute" }),
+      textTool("store", () => ({ ok: true, output: "stored" }), { access: "write" }),
+    ];
+    await expectDone(
+      many(45, (index) => ({
+        calls: [
+          index % 3 === 0
+            ? scriptedCall("store", { text: `part ${index}` })
+            : scriptedCall(index % 3 === 1 ? "look" : "test", { text: "" }),
+        ],
+      })),
+      tools,
+    );
+  });
+
+  it("is reading forty empty files, though it is asked what for", async () => {
+    const tool = textTool("look", () => ({ ok: true, output: "(empty file)" }));
+    const model = createScriptedModel([
+      ...many(40, (index) => look(`f${index}`)),
+      { text: "All are empty." },
+    ]);
+    const { events } = await collect({ model, tools: [tool] });
+    expect(last(events).reason).toBe("done");
+  });
+});
