@@ -1,9 +1,12 @@
 import { toTerminalLine } from "../../tui/terminal-text.ts";
-import { checkModel, checkNode, checkWorkspace, type DoctorCheck } from "../doctor/checks.ts";
+import { checkNode, checkWorkspace, type DoctorCheck } from "../doctor/checks.ts";
 import { checkDecisions } from "../doctor/decisions-check.ts";
 import { checkSandbox } from "../doctor/sandbox-check.ts";
 import { checkHome } from "../doctor/home-check.ts";
+import { checkEngine, checkPracticeModel, checkRunLimits } from "../doctor/runtime-check.ts";
+import { checkOtherServers, checkServer } from "../doctor/server-check.ts";
 import type { TaskFlags } from "../main.ts";
+import { packageRoot } from "../package-root.ts";
 import { readSettings } from "../settings.ts";
 
 const MARKS = { ok: "ok      ", note: "note    ", broken: "BROKEN  " } as const;
@@ -25,7 +28,16 @@ export async function runDoctor(flags: TaskFlags): Promise<number> {
     add(await checkDecisions(settings, workspace.root));
     add(await checkSandbox(settings, workspace.root));
   }
-  add([await checkModel(settings)]);
+  add([checkRunLimits(settings)]);
+  const { checks: served, embedded } = await checkServer(settings);
+  add(served);
+  // What is missing of our own runtime stops a run only where nothing else would serve.
+  const ownFile = settings.model?.endsWith(".gguf") === true;
+  add([
+    checkEngine(packageRoot(), { needed: embedded }),
+    checkPracticeModel(packageRoot(), { needed: embedded && !ownFile }),
+  ]);
+  add(await checkOtherServers(settings));
   const ok = checks.every(({ status }) => status !== "broken");
   if (flags.json) process.stdout.write(`${JSON.stringify({ ok, checks }, null, 2)}\n`);
   return ok ? 0 : 1;

@@ -1,6 +1,5 @@
 import { errorMessage } from "../../core/errors.ts";
 import { openWorkspace } from "../../workspace/index.ts";
-import { findModelChoice } from "../model-choice.ts";
 import type { Settings } from "../settings.ts";
 
 /** One thing that an agent needs. */
@@ -14,7 +13,6 @@ export interface DoctorCheck {
 }
 
 const MIN_NODE = [20, 19] as const;
-const MODEL_MS = 10_000;
 
 export function checkNode(version: string): DoctorCheck {
   const [major = 0, minor = 0] = version.split(".").map(Number);
@@ -41,31 +39,5 @@ export async function checkWorkspace({ workspace, userHome, home }: Settings): P
   } catch (error) {
     const fix = "lmagent doctor --workspace FOLDER, with the folder of a project";
     return { check: { name: "workspace", status: "broken", detail: errorMessage(error), fix } };
-  }
-}
-
-/** Asks the server what it has; our own runtime is not started for that. */
-export async function checkModel(settings: Settings): Promise<DoctorCheck> {
-  const name = "model";
-  try {
-    const found = await findModelChoice(settings, { signal: AbortSignal.timeout(MODEL_MS) });
-    if ("modelPath" in found) {
-      const detail = `${found.modelPath} in the embedded runtime, which starts with the first request`;
-      return { name, status: "ok", detail };
-    }
-    const { id, server, baseUrl, contextTokens, quantization } = found.info;
-    const window = contextTokens === undefined ? "window unknown" : `window ${contextTokens} tokens`;
-    const facts = [
-      `${id} on ${server} at ${baseUrl}`,
-      window,
-      ...(quantization === undefined ? [] : [quantization]),
-    ];
-    return { name, status: "ok", detail: facts.join(", ") };
-  } catch (error) {
-    const late = error instanceof DOMException && error.name === "TimeoutError";
-    const detail = late ? `no answer within ${MODEL_MS / 1_000} s` : errorMessage(error);
-    const where = settings.baseUrl === undefined ? "" : ` --base-url ${settings.baseUrl}`;
-    const fix = `start the model server, then \`lmagent doctor${where}\`; or \`lmagent doctor --base-url embedded\``;
-    return { name, status: "broken", detail, fix };
   }
 }

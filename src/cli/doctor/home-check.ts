@@ -2,6 +2,7 @@ import { lstatSync, readdirSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, errorMessage } from "../../core/errors.ts";
 import type { DoctorCheck } from "./checks.ts";
+import { quoteForShell } from "./quote.ts";
 
 /** More files than this are not looked at one by one. */
 const MAX_FILES = 5_000;
@@ -17,12 +18,17 @@ export async function checkHome(home: string): Promise<readonly DoctorCheck[]> {
     const open = listOpenFiles(home);
     if (open.length === 0) return [{ name, status: "ok", detail: home }];
     const detail = `other users may read ${open.slice(0, 5).join(", ")}${open.length > 5 ? " and more" : ""}`;
-    return [{ name, status: "broken", detail, fix: `chmod -R go= ${quote(home)}` }];
+    return [{ name, status: "broken", detail, fix: `chmod -R go= ${quoteForShell(home)}` }];
   } catch (error) {
     if (errnoOf(error) === "ENOENT")
       return [{ name, status: "ok", detail: `${home}, made when something is kept there` }];
     return [
-      { name, status: "broken", detail: `${home}: ${errorMessage(error)}`, fix: `ls -ld ${quote(home)}` },
+      {
+        name,
+        status: "broken",
+        detail: `${home}: ${errorMessage(error)}`,
+        fix: `ls -ld ${quoteForShell(home)}`,
+      },
     ];
   }
 }
@@ -31,13 +37,16 @@ function findFolderFault(home: string, stats: Stats): { detail: string; fix: str
   const { mode, uid } = stats;
   const own = process.getuid?.() ?? uid;
   if (!stats.isDirectory())
-    return { detail: `${home} is no folder`, fix: `mv ${quote(home)} ${quote(`${home}.old`)}` };
+    return {
+      detail: `${home} is no folder`,
+      fix: `mv ${quoteForShell(home)} ${quoteForShell(`${home}.old`)}`,
+    };
   if (uid !== own)
-    return { detail: `${home} belongs to another user`, fix: `sudo chown -R ${own} ${quote(home)}` };
+    return { detail: `${home} belongs to another user`, fix: `sudo chown -R ${own} ${quoteForShell(home)}` };
   if ((mode & OTHERS) !== 0)
     return {
       detail: `other users may look into ${home} (mode ${(mode & 0o777).toString(8)})`,
-      fix: `chmod 700 ${quote(home)}`,
+      fix: `chmod 700 ${quoteForShell(home)}`,
     };
   return undefined;
 }
@@ -48,9 +57,4 @@ function listOpenFiles(home: string): string[] {
     const stats = lstatSync(join(home, name), { throwIfNoEntry: false });
     return stats?.isFile() && (stats.mode & OTHERS) !== 0;
   });
-}
-
-/** For a shell: what could be more than a word is put in quotes. */
-function quote(path: string): string {
-  return /^[\w./@+-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -1,0 +1,137 @@
+/** The server that answers at the chosen address, and what of it stands in the way of long tasks. */
+import { errorMessage } from "../../core/errors.ts";
+import type { ModelInfo } from "../../core/model.ts";
+import { formatCount } from "../../tui/format.ts";
+import { toConsequences, toFindingLines } from "../finding-lines.ts";
+import type { Profiles } from "../profiles.ts";
+import type { DoctorCheck } from "./checks.ts";
+import { quoteForShell } from "./quote.ts";
+import {
+  COMFORTABLE_TOKENS,
+  LEAST_TOKENS,
+  type ServerPlace,
+  toSlotRepair,
+  toTemplateRepair,
+  toToolsRepair,
+  toWindowRepair,
+} from "./repairs.ts";
+
+/** Below this nothing can be done; see `core/budget.ts`. */
+const REFUSED_TOKENS = 4_096;
+/** A window of less than this share of what the model was trained for leaves much unused. */
+const FAR_BELOW = 1 / 4;
+
+type Found = ModelInfo & ServerPlace;
+
+/** Everything about a model that has answered; `info` with what is known of it besides. */
+export function checkModelInfo(info: Found, { home }: { home: string }): readonly DoctorCheck[] {
+  const { id, server, baseUrl, quantization } = info;
+  const facts = [`${id} on ${server} at ${baseUrl}`, ...(quantization === undefined ? [] : [quantization])];
+  return [
+    { name: "model", status: "ok", detail: facts.join(", ") },
+    checkWindow(info, home),
+    ...checkSlots(info),
+    ...checkTemplate(info),
+    ...checkFindings(info),
+  ];
+}
+
+function checkWindow(info: Found, home: string): DoctorCheck {
+  const name = "window";
+  const { id, contextTokens, trainedTokens } = info;
+  if (contextTokens === undefined) {
+    const setting = `profiles: {${JSON.stringify(id)}: {context_tokens: ${LEAST_TOKENS}}}`;
+    return {
+      name,
+      status: "note",
+      detail: "the server does not tell how many tokens fit, so results are cut as for 8,192",
+      fix: `write into ${home}/config.yaml, with the true number: ${setting}`,
+    };
+  }
+  const trained = trainedTokens === undefined ? "" : ` of ${formatCount(trainedTokens)} it was trained for`;
+  const detail = `${formatCount(contextTokens)} tokens${trained}`;
+  const wanted = Math.max(LEAST_TOKENS, Math.min(trainedTokens ?? COMFORTABLE_TOKENS, COMFORTABLE_TOKENS));
+  const fix = toWindowRepair(info, wanted);
+  if (contextTokens < REFUSED_TOKENS)
+    return {
+      name,
+      status: "broken",
+      detail: `${detail}: below ${formatCount(REFUSED_TOKENS)} no task is begun`,
+      fix,
+    };
+  if (contextTokens < LEAST_TOKENS)
+    return {
+      name,
+      status: "note",
+      detail: `${detail}: tight, ${formatCount(LEAST_TOKENS)} is enough for all tools`,
+      fix,
+    };
+  const farBelow = trainedTokens !== undefined && contextTokens < trainedTokens * FAR_BELOW;
+  if (farBelow && contextTokens < wanted)
+    return { name, status: "note", detail: `${detail}: much is left unused`, fix };
+  return { name, status: "ok", detail };
+}
+
+function checkSlots(info: Found): readonly DoctorCheck[] {
+  const { slots, server, contextTokens, trainedTokens } = info;
+  if (slots === undefined) return [];
+  const name = "slots";
+  if (slots === 1) return [{ name, status: "ok", detail: "1, so sub-agents take turns with the main one" }];
+  const divides = server === "llama-server" || server === "lmstudio";
+  if (!divides || contextTokens === undefined)
+    return [{ name, status: "ok", detail: `${slots}, which can work side by side` }];
+  const whole = contextTokens * slots;
+  const detail = `${slots}, so each conversation has ${formatCount(contextTokens)} of about ${formatCount(whole)} tokens`;
+  if (contextTokens >= LEAST_TOKENS) return [{ name, status: "ok", detail }];
+  const one = Math.min(whole, trainedTokens ?? whole);
+  return [{ name, status: "note", detail, fix: toSlotRepair(info, one) }];
+}
+
+function checkTemplate(info: Found): readonly DoctorCheck[] {
+  const { templateFaults, templateHash } = info;
+  const name = "template";
+  if (templateFaults !== undefined && templateFaults.length > 0) {
+    const fix = toTemplateRepair(info);
+    return [
+      { name, status: "note", detail: `the chat template has faults: ${templateFaults.join("; ")}`, fix },
+    ];
+  }
+  if (templateHash === undefined) return [];
+  return [{ name, status: "ok", detail: `no fault seen (${templateHash})` }];
+}
+
+function checkFindings(info: Found): readonly DoctorCheck[] {
+  const name = "abilities";
+  const { probe } = info.profile;
+  if (probe === undefined) {
+    const fix = `lmagent probe --base-url ${quoteForShell(info.baseUrl)} --model ${quoteForShell(info.id)}`;
+    return [{ name, status: "note", detail: "not tested yet; an idle session does it once", fix }];
+  }
+  const lines = toFindingLines(probe).map((line) => `${line.name}: ${line.value}`);
+  const found: DoctorCheck = { name, status: "ok", detail: lines.join("; ") };
+  const changes: DoctorCheck[] = toConsequences(info).map((detail) => ({
+    name: "follows",
+    status: "note",
+    detail,
+  }));
+  if (probe.nativeCalls !== false) return [found, ...changes];
+  const none = probe.textForm === undefined;
+  const fault: DoctorCheck = {
+    name: "tool calls",
+    status: none ? "broken" : "note",
+    detail: none
+      ? "the model made no tool call, so no task can be done with it"
+      : `calls come as ${probe.textForm} and are recovered; native ones are more certain`,
+    fix: toToolsRepair(info),
+  };
+  return [found, fault, ...changes];
+}
+
+/** What of `profiles:` or of kept findings cannot be used. */
+export function checkProfiles(profiles: Profiles | undefined, error?: unknown): readonly DoctorCheck[] {
+  const name = "profiles";
+  if (profiles === undefined) return [{ name, status: "broken", detail: errorMessage(error) }];
+  const warnings = profiles.takeWarnings();
+  if (warnings.length === 0) return [];
+  return [{ name, status: "note", detail: warnings.join(" "), fix: "lmagent probe --refresh" }];
+}
