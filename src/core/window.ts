@@ -40,6 +40,8 @@ export class ContextWindow {
   readonly #prefix = new PrefixContract();
   readonly #timer: ReplyTimer;
   #sent: Prompt | undefined;
+  /** Longest answer that the last request allowed; 0 where that was left to the server. */
+  #askedTokens = 0;
   /** A compaction that came to too little is not tried again before the prompt is this long. */
   #retryAt = 0;
   /** What is known to have changed what was sent before, and the tokens that would have been new without it. */
@@ -86,6 +88,10 @@ export class ContextWindow {
     const budgets = this.#budgets();
     const tooSmall = findTooSmall(info, budgets);
     if (tooSmall !== undefined) throw new AgentError("context_overflow", tooSmall, { data: error.data });
+    const { tokens } = this.#count();
+    const shorter = toAnswerTokens(budgets, tokens) ?? Number.POSITIVE_INFINITY;
+    // Some servers count the answer that was asked for as well: with a shorter one the same prompt fits.
+    if (tokens <= budgets.compactAt && shorter < this.#askedTokens) return;
     if (yield* this.#compact("overflow", turn)) return;
     if (budgets.windowTokens === undefined) throw error;
     const { message = "" } = this.#toOverflow(this.#count(), budgets);
@@ -118,6 +124,7 @@ export class ContextWindow {
     this.#timer.start(count.newTokens);
     const { profile } = this.#parts.info;
     const maxTokens = profile.maxTokens ?? toAnswerTokens(this.#budgets(), count.tokens);
+    this.#askedTokens = maxTokens ?? 0;
     return { ...this.#base(), ...prompt, ...(maxTokens === undefined ? {} : { maxTokens }), ...changes };
   }
 

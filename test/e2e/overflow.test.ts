@@ -1,0 +1,50 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import {
+  startWindowedServer,
+  WINDOWED_KINDS,
+  type WindowedAnswer,
+  type WindowedTurn,
+} from "../../src/testing/index.ts";
+import { createPlace, lastEvent, runAgent } from "./_agent.ts";
+
+const FILES = 14;
+const REQUEST = "Read all parts. Never leave one out.";
+
+const readAll = ({ step, isSummary }: WindowedTurn): WindowedAnswer => {
+  if (isSummary) return { text: `Goal: read ${FILES} parts. State: ${step} were read. Next: the one after.` };
+  if (step > FILES) return { text: "All parts were read." };
+  return { calls: [{ name: "read", arguments: { path: `parts/${step}.txt` }, id: `call_${step}` }] };
+};
+
+describe("a server with less room than it says", () => {
+  it.each(WINDOWED_KINDS)(
+    "refuses the request in its own words, and the run goes on with less: %s",
+    async (kind) => {
+      using place = createPlace();
+      mkdirSync(join(place.workspace, "parts"));
+      for (let number = 1; number <= FILES; number += 1)
+        writeFileSync(
+          join(place.workspace, `parts/${number}.txt`),
+          `part ${number}\n${"some words ".repeat(270)}\n`,
+        );
+      // Kinds that say nothing are taken for 8,192.
+      const contextTokens = kind === "openai" ? 6_000 : 8_192;
+      await using server = await startWindowedServer(readAll, { contextTokens, kind, statedTokens: 131_072 });
+      const run = await runAgent(["--permission", "auto", "--json", REQUEST], { place, url: server.url });
+      expect(lastEvent(run)).toMatchObject({ reason: "done", text: "All parts were read." });
+      const refused = server.counted.flatMap((request, index) => (request.refused ? [index] : []));
+      const compactions = run.events.flatMap((event) =>
+        event.type === "context_compacted" ? [event.cause] : [],
+      );
+      expect(refused).not.toEqual([]);
+      // One retry, and what was refused once is known: no more than a second guess, where the server gives no number.
+      for (const index of refused) expect(server.counted[index + 1]?.refused).toBe(false);
+      expect(refused.length).toBeLessThanOrEqual(2);
+      // It counts the answer as well, and refuses the first request already, with which there is nothing wrong but that.
+      expect(compactions).toContain(kind === "vllm" ? "threshold" : "overflow");
+      for (const { prompt } of server.counted) expect(prompt).toContain(REQUEST);
+    },
+  );
+});
