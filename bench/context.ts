@@ -193,8 +193,11 @@ function findLost(counted: readonly CountedRequest[], requestsBefore: number): s
       return { text, from: first < 0 ? 0 : first };
     }),
   ];
+  // A summary is asked for on what it stands for, which may end before the newest words.
+  const lacks = ({ isSummary, prompt }: CountedRequest, text: string): boolean =>
+    !isSummary && !prompt.includes(text);
   return wanted
-    .filter(({ text, from }) => counted.slice(from).some(({ prompt }) => !prompt.includes(text)))
+    .filter(({ text, from }) => counted.slice(from).some((request) => lacks(request, text)))
     .map(({ text }) => text);
 }
 
