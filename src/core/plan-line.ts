@@ -25,12 +25,17 @@ const MARKS: Readonly<Record<PlanStepStatus, string>> = {
 /** Bars that are no separator have a backslash, and so have those backslashes. */
 export function toStepLine(step: PlanStep): string {
   const fields = [
-    `${step.id}. ${MARKS[step.status]}${escape(step.description)}`,
+    `${step.id}. ${toMark(step)}${escape(step.description)}`,
     ...(step.verification === undefined ? [] : [`verify: ${escape(step.verification)}`]),
     ...(step.risk === undefined ? [] : [`risk: ${step.risk}`]),
     ...(step.dependencies.length === 0 ? [] : [`after: ${step.dependencies.join(", ")}`]),
   ];
   return fields.join(" | ");
+}
+
+/** A description that looks like a mark has one before it. */
+function toMark({ status, description }: PlanStep): string {
+  return status === "pending" && description.startsWith("[") ? "[ ] " : MARKS[status];
 }
 
 /** The error says what is wrong with the line, without its number. */
@@ -55,8 +60,8 @@ export function parseStepLine(line: string): ParsedStepLine {
 
 /** Takes `1.`, `2)`, `Step 3:` or a bullet off the front. */
 export function splitStepNumber(text: string): { label?: string; rest: string } {
-  const numbered = /^\s*(?:step\s+)?(\d{1,3})\s*[.):]\s+(.*)$/is.exec(text);
-  if (numbered) return { label: String(Number(numbered[1])), rest: numbered[2]!.trim() };
+  const numbered = /^\s*(?:step\s+)?(\d{1,3})\s*[.):](?:\s+(.*))?$/is.exec(text);
+  if (numbered) return { label: String(Number(numbered[1])), rest: numbered[2]?.trim() ?? "" };
   return { rest: text.replace(/^\s*[-*•]\s+/, "").trim() };
 }
 

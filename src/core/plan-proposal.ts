@@ -47,18 +47,8 @@ export function toPlan({
   raw: readonly RawStep[];
   completed?: readonly PlanStep[];
 }): ParsedPlan {
-  if (raw.length > MAX_STEPS)
-    return {
-      ok: false,
-      error: `the plan has ${raw.length} steps, at most ${MAX_STEPS} are taken; put some together`,
-    };
-  const empty = raw.findIndex(({ description }) => description === "");
-  if (empty >= 0) return { ok: false, at: empty, error: `step ${empty + 1} has no description` };
-  const long = raw.findIndex(
-    (step) => Math.max(step.description.length, step.verification?.length ?? 0) > MAX_TEXT,
-  );
-  if (long >= 0)
-    return { ok: false, error: `step ${long + 1} is longer than ${MAX_TEXT} characters; say it shorter` };
+  const problem = findProblem(raw);
+  if (problem !== undefined) return problem;
   const places = new Places(raw, completed);
   const steps = keepCompleted(completed);
   for (const [index, step] of raw.entries()) {
@@ -66,34 +56,52 @@ export function toPlan({
     if (id <= completed.length) continue;
     const unknown = step.after.find((label) => places.find(label) === undefined);
     if (unknown !== undefined)
-      return {
-        ok: false,
-        at: index,
-        error: `step ${index + 1} depends on step ${unknown}, which is not in the plan`,
-      };
-    const dependencies = [...new Set(step.after.map((label) => places.find(label)!))].toSorted(
-      (a, b) => a - b,
-    );
-    steps.push({
-      id,
-      description: step.description,
-      ...(step.verification ? { verification: step.verification } : {}),
-      ...(step.risk === undefined ? {} : { risk: step.risk }),
-      dependencies,
-      status: "pending",
-    });
+      return toError(`step ${index + 1} depends on step ${unknown}, which is not in the plan`, index);
+    steps.push(toStep(step, { id, places }));
   }
   const circle = findCircle(steps);
   if (circle.length > 0)
-    return {
-      ok: false,
-      at: circle[0]! - 1 - completed.length,
-      error: `steps ${circle.join(", ")} depend on each other, so none of them can be first`,
-    };
-  if (steps.every(isDone))
-    return { ok: false, error: "all of these steps are completed already; give the open ones" };
+    return toError(
+      `steps ${circle.join(", ")} depend on each other, so none of them can be first`,
+      circle[0]! - 1 - completed.length,
+    );
+  if (steps.every(isDone)) return toError("all of these steps are completed already; give the open ones");
   const shown = title.length > MAX_TITLE ? `${title.slice(0, MAX_TITLE - 1)}…` : title;
   return { ok: true, plan: { title: shown || "Plan", steps, status: "proposed" } };
+}
+
+type ProposalError = Extract<ParsedPlan, { ok: false }>;
+
+function toError(error: string, at?: number): ProposalError {
+  return { ok: false, error, ...(at === undefined ? {} : { at }) };
+}
+
+function findProblem(raw: readonly RawStep[]): ProposalError | undefined {
+  if (raw.length > MAX_STEPS)
+    return toError(
+      `the plan has more than ${MAX_STEPS} steps, at most ${MAX_STEPS} are taken; put some together`,
+    );
+  for (const [index, { description, verification = "" }] of raw.entries()) {
+    if (description === "") return toError(`step ${index + 1} has no description`, index);
+    if (Math.max(description.length, verification.length) > MAX_TEXT)
+      return toError(`step ${index + 1} is longer than ${MAX_TEXT} characters; say it shorter`, index);
+  }
+  return undefined;
+}
+
+function toStep(
+  { description, verification, risk, after }: RawStep,
+  { id, places }: { id: number; places: Places },
+): PlanStep {
+  const dependencies = new Set(after.flatMap((label) => places.find(label) ?? []));
+  return {
+    id,
+    description,
+    ...(verification ? { verification } : {}),
+    ...(risk === undefined ? {} : { risk }),
+    dependencies: [...dependencies].toSorted((a, b) => a - b),
+    status: "pending",
+  };
 }
 
 /** In front, numbered anew. */

@@ -18,11 +18,13 @@ export interface QueueChange {
 export function changeQueue(base: TaskState, change: TaskStateChange): QueueChange {
   const notes: string[] = [];
   const before = base.remaining_queue;
+  const renames = { ...base.rename_map, ...change.rename_map };
   const processed = new Set((base.processed_items ?? []).map(toItemKey));
   const isGiven = change.remaining_queue !== undefined || change.add !== undefined;
   const given = [...(change.remaining_queue ?? before ?? []), ...(change.add ?? [])];
-  const queue = isGiven ? takeIn(given, { processed, notes }) : before;
-  const renames = { ...base.rename_map, ...change.rename_map };
+  const queue = isGiven
+    ? takeIn(given, { processed: withNewNames(processed, { renames, queue: before }), notes })
+    : before;
   const done = findDone(change.done ?? [], {
     known: [...(before ?? []), ...(queue ?? [])],
     renames,
@@ -47,6 +49,25 @@ export function changeQueue(base: TaskState, change: TaskStateChange): QueueChan
     notes,
     cameToNothing: change.done !== undefined && off.size === 0,
   };
+}
+
+/** A file that was renamed when it was processed is no other one, unless a file of that name waits in the queue. */
+function withNewNames(
+  processed: ReadonlySet<string>,
+  {
+    renames,
+    queue = [],
+  }: { renames: Readonly<Record<string, string>>; queue: readonly string[] | undefined },
+): Set<string> {
+  const targets = new Map(Object.entries(renames).map(([from, to]) => [toItemKey(from), toItemKey(to)]));
+  const waiting = new Set(queue.map(toItemKey));
+  const all = new Set(processed);
+  // What is added while this goes on is gone through as well: names may have changed twice.
+  for (const key of all) {
+    const target = targets.get(key);
+    if (target !== undefined && !waiting.has(target)) all.add(target);
+  }
+  return all;
 }
 
 function toOrder(queue: readonly string[], items: ReadonlySet<string>): string[] {

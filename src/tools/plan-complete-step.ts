@@ -7,7 +7,7 @@ import type { PlanHolder } from "./plan-holder.ts";
 export function createPlanCompleteStepTool(holder: PlanHolder): Tool {
   return defineTool({
     name: "plan_complete_step",
-    description: "Report a step of the plan as done, or with failed as impossible",
+    description: "Report a plan step as done, or as failed",
     parameters: z.object({
       step_id: z.int(),
       verification_notes: z.optional(z.string()),

@@ -23,7 +23,7 @@ export interface ReconcileOptions {
 export function createTaskReconcileTool({ holder, workspace }: ReconcileOptions): Tool {
   return defineTool({
     name: "task_reconcile",
-    description: "Compare the long job's queue with the files",
+    description: "Compare the queue with the files",
     parameters: z.object({}),
     // Not `read`, since the state is no file: the same call has another answer after an update.
     access: "control",

@@ -12,7 +12,7 @@ const ITEMS = [Number.POSITIVE_INFINITY, 40, 20, 10, 3];
 export function createTaskStateGetTool(holder: TaskStateHolder): Tool {
   return defineTool({
     name: "task_state_get",
-    description: "Show the state of the long job",
+    description: "Show the job's state",
     parameters: z.object({}),
     access: "control",
     async execute(_, { resultBytes }) {

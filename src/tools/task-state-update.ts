@@ -26,7 +26,7 @@ export function createTaskStateUpdateTool(options: TaskStateToolOptions): Tool {
   return defineTool({
     name: "task_state_update",
     description:
-      "Keep the state of a long job. remaining_queue: items or patterns like docs/*.md. done: finished items, taken off and counted",
+      "Keep track of a job over many items. Queue items may be patterns like docs/*.md; done: finished ones",
     parameters: z.object({
       objective: text,
       completion_gate: text,

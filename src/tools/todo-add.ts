@@ -8,7 +8,7 @@ const MAX_TODOS = 200;
 export function createTodoAddTool(list: TodoList): Tool {
   return defineTool({
     name: "todo_add",
-    description: "Add a step to your todo list",
+    description: "Add a todo",
     parameters: z.object({ text: z.string(), notes: z.optional(z.string()) }),
     access: "control",
     async execute({ text, notes }, context) {

@@ -7,7 +7,7 @@ import type { TodoList } from "./todo-list.ts";
 export function createTodoListTool(list: TodoList): Tool {
   return defineTool({
     name: "todo_list",
-    description: "Show your todo list",
+    description: "Show the todos",
     parameters: z.object({}),
     access: "control",
     execute: async () => ({ ok: true, output: list.todos.map(toLine).join("\n") || "(empty)" }),
