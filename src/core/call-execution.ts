@@ -1,4 +1,5 @@
 /** Executes calls that may run: at once, each with its own output, and each ending soon after an abort. */
+import { recordAfter, recordBefore } from "./call-changes.ts";
 import type { CallOptions, CallOutcome, ReadyCall } from "./call-options.ts";
 import { digestOf } from "./digest.ts";
 import { AgentError, errorMessage } from "./errors.ts";
@@ -20,6 +21,7 @@ export async function* executeCalls(
   ready: readonly ReadyCall[],
   options: CallOptions,
 ): AsyncGenerator<AgentEvent, CallOutcome[]> {
+  yield* recordBefore(ready, options);
   const tasks = ready.map((item) => (emit: (event: AgentEvent) => void) => executeOne(item, options, emit));
   return yield* merge(tasks, joinOutput);
 }
@@ -44,6 +46,7 @@ async function executeOne(
   if (rest !== "") emit({ type: "tool_output", callId: call.id, text: rest });
   const result = redactResult(raw, redactor);
   const durationMs = now() - startedAt;
+  await recordAfter(item, options, emit);
   emit({ type: "tool_finished", callId: call.id, name: tool.name, result, durationMs });
   await auditEnd(item, result, options);
   if (recalled) return { call, result, unusable: false, access: tool.access, recalled: recalled.signature };

@@ -1,6 +1,7 @@
 import type { CallMemory } from "./call-memory.ts";
 import type { Approver, PermissionMode } from "./approval.ts";
 import type { Audit } from "./audit.ts";
+import type { ChangeRecorder } from "./checkpoint.ts";
 import type { ProposedCall } from "./model.ts";
 import type { PermissionPolicy } from "./permission.ts";
 import type { Redactor } from "./redact.ts";
@@ -21,6 +22,8 @@ export interface CallOptions {
   policy?: PermissionPolicy | undefined;
   audit?: Audit | undefined;
   redactor?: Redactor | undefined;
+  /** Records files before they are changed, for undo. */
+  changes?: ChangeRecorder | undefined;
   sessionId?: string | undefined;
   /** Number of the turn within its run. */
   turn: number;

@@ -5,6 +5,10 @@
 
 /** Told by the loop around every call that can change files. Never throws: what cannot be recorded is said, and cannot be undone. */
 export interface ChangeRecorder {
+  /** Names what was recorded, for `diff` and `undo`. */
+  readonly id: string;
+  /** Something was recorded under `id`, and is on disk: true from the first call on that could change files. */
+  readonly changed: boolean;
   /**
    * Before the call. `paths`: the files it writes, relative to the workspace; `undefined`: whatever it likes, as a command does. Returns
    * what the user should know, such as that the workspace is too large to be recorded.
@@ -33,11 +37,18 @@ export interface UndoOutcome {
   conflicts: readonly string[];
   /** Could not be restored, with the reason in words. */
   failed: readonly { path: string; why: string }[];
+  /** What commands may have changed besides, and nobody has looked at, in words. */
+  unrecorded?: readonly string[];
+  /** Checkpoint of what was overwritten or removed; undoing it brings that back. Absent when nothing was. */
+  kept?: string;
 }
 
 export interface CheckpointStore {
-  /** Records one request of the user; nothing is on disk before its first change. `id` names it in the session log. */
-  begin(): { id: string; recorder: ChangeRecorder; readonly changed: boolean };
+  /**
+   * Records one request of the user; nothing is on disk before its first change. `id` names it in the session log. What belongs to no
+   * session is kept for a week.
+   */
+  begin(options?: { session?: string }): { id: string; recorder: ChangeRecorder; readonly changed: boolean };
   /** What the requests of these checkpoints, oldest first, have changed together. Throws `AgentError` `storage_failed`. */
   diff(ids: readonly string[], options?: { signal?: AbortSignal }): Promise<FileChange[]>;
   /**

@@ -234,7 +234,7 @@ class Run {
     tools: readonly Tool[],
     window: ContextWindow,
   ): AsyncGenerator<AgentEvent, CallOutcome[]> {
-    const { mode, approver, policy, audit, redactor, sessionId } = this.#options;
+    const { mode, approver, policy, audit, redactor, changes, sessionId } = this.#options;
     const events = runCalls(reply.calls, {
       tools,
       mode,
@@ -242,6 +242,7 @@ class Run {
       policy,
       audit,
       redactor,
+      changes,
       sessionId,
       turn: this.#turn,
       memory: this.#calls.memory,

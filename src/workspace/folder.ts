@@ -14,6 +14,7 @@ import {
   openSync,
 } from "node:fs";
 import { errnoOf } from "../core/errors.ts";
+import { encodeName } from "./disk-name.ts";
 import { pathRefused } from "./failures.ts";
 
 /** Linux only; not among Node's constants. */
@@ -81,9 +82,13 @@ export function shownName(name: string): string {
   return name.replaceAll(/\p{Cc}/gu, UNSHOWN);
 }
 
-/** A name in a folder, for system calls. One with U+FFFD that is not there stands for the only one that is shown so. */
+/**
+ * A name in a folder, for system calls, as text or as `decodeName` gives it. One with U+FFFD that is not there stands for the only one
+ * that is shown so.
+ */
 export function pathIn(folder: string, name: string): string | Buffer {
-  const path = `${folder}/${name}`;
+  const path = encodeName(`${folder}/${name}`);
+  if (typeof path !== "string") return path;
   if (!name.includes(UNSHOWN) || lstatSync(path, { throwIfNoEntry: false })) return path;
   const found = namesIn(folder).filter((each) => shownName(each.toString("utf8")) === name);
   return found.length === 1 ? Buffer.concat([Buffer.from(`${folder}/`), ...found]) : path;

@@ -1,0 +1,75 @@
+import { randomBytes } from "node:crypto";
+import type { FileChange, UndoOutcome } from "../../core/checkpoint.ts";
+import { AgentError, errorMessage } from "../../core/errors.ts";
+import { Archive } from "./archive.ts";
+import type { CheckpointBounds } from "./bounds.ts";
+import { pruneArchive, type PruneOptions, type PruneOutcome } from "./prune.ts";
+import { RequestRecorder } from "./recorder.ts";
+import { diffCheckpoints, undoCheckpoints } from "./undo.ts";
+
+export interface NewCheckpoint {
+  id: string;
+  session?: string | undefined;
+}
+
+/** What the door in `lazy.ts` loads when it is first needed. */
+export class Checkpoints {
+  readonly #archive: Archive;
+
+  constructor(root: string, bounds: CheckpointBounds) {
+    this.#archive = new Archive(root, bounds);
+  }
+
+  record({ id, session }: NewCheckpoint): RequestRecorder {
+    const at = new Date().toISOString();
+    return new RequestRecorder(this.#archive, {
+      version: 1,
+      id,
+      at,
+      ...(session === undefined ? {} : { session }),
+    });
+  }
+
+  /** Reads what earlier processes have kept, so that the first command need not wait for it. */
+  async prepare(): Promise<void> {
+    await this.#archive.run(async () => this.#archive.load());
+  }
+
+  async diff(ids: readonly string[], signal?: AbortSignal): Promise<FileChange[]> {
+    return this.#run("compared with its checkpoint", () => diffCheckpoints(this.#archive, ids, signal));
+  }
+
+  async undo(
+    ids: readonly string[],
+    { conflicts, signal }: { conflicts: "stop" | "skip" | "force"; signal?: AbortSignal | undefined },
+  ): Promise<UndoOutcome> {
+    const recorder = this.record({ id: newCheckpointId() });
+    return this.#run("undone", () => undoCheckpoints(this.#archive, ids, { conflicts, recorder, signal }));
+  }
+
+  async prune(options: PruneOptions): Promise<PruneOutcome> {
+    return this.#run("pruned", () => pruneArchive(this.#archive, options));
+  }
+
+  async close(): Promise<void> {
+    await this.#archive.close();
+  }
+
+  async #run<Result>(done: string, task: () => Promise<Result>): Promise<Result> {
+    return this.#archive.run(async () => {
+      try {
+        return await task();
+      } catch (error) {
+        if (AgentError.is(error)) throw error;
+        throw new AgentError("storage_failed", `Nothing could be ${done}: ${errorMessage(error)}.`, {
+          cause: error,
+        });
+      }
+    });
+  }
+}
+
+/** Sorts by time. */
+export function newCheckpointId(): string {
+  return `${Date.now().toString(36)}-${randomBytes(6).toString("hex")}`;
+}
