@@ -81,14 +81,18 @@ interface Identity {
   quantization: string;
 }
 
-/** What the findings depend on. Our own runtime has another port each time it starts. */
-function toIdentity({ server, baseUrl, id, templateHash, quantization }: ModelInfo): Identity {
+/**
+ * What the findings depend on. Our own runtime has another port each time it starts, and tells template and quantization only after
+ * it has loaded the file, whose name says it all.
+ */
+function toIdentity({ server, baseUrl, id, templateHash = "", quantization = "" }: ModelInfo): Identity {
+  const own = server === "lmagent";
   return {
     server,
-    baseUrl: server === "lmagent" ? "embedded" : baseUrl,
+    baseUrl: own ? "embedded" : baseUrl,
     model: id,
-    templateHash: templateHash ?? "",
-    quantization: quantization ?? "",
+    templateHash: own ? "" : templateHash,
+    quantization: own ? "" : quantization,
   };
 }
 

@@ -4,8 +4,11 @@ import { RECALL, toFiller } from "./probe-samples.ts";
 import type { StepResult, StepScope } from "./probe-steps.ts";
 import { toProbeRequest, unknown } from "./probe-steps.ts";
 
-/** Prompt sizes in tokens. Each prompt begins with the one before, so a server with a cache reads only what is new. */
-const SIZES = [1_500, 3_000, 6_000, 12_000, 24_000, 48_000, 96_000];
+/**
+ * Prompt sizes in tokens. Each prompt begins with the one before, so a server with a cache reads only what is new. The first tells
+ * how many letters a token has here.
+ */
+const SIZES = [500, 1_500, 3_000, 6_000, 12_000, 24_000, 48_000, 96_000];
 /** Where the server does not tell its window. */
 const UNKNOWN_WINDOW_TOKENS = 12_000;
 /** Of plain English. */
@@ -49,7 +52,7 @@ export async function probeRecall(scope: StepScope, { readingMs }: RecallLimits)
 /** The last one fills the window. */
 function toSizes(most: number): number[] {
   const sizes = SIZES.filter((size) => size < most * 0.8);
-  return most < 500 ? [] : [...sizes, Math.min(most, SIZES.at(-1) ?? most)];
+  return most < 700 ? [] : [...sizes, Math.min(most, SIZES.at(-1) ?? most)];
 }
 
 function toCostMs(tokens: number, { findings }: StepScope): number | undefined {

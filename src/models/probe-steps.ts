@@ -110,7 +110,7 @@ function toCallsUnknown(heard: Heard): StepResult {
   if (heard.refused !== true || !/tool/i.test(heard.problem ?? "")) return unknown(heard);
   return {
     found: { nativeCalls: false },
-    detail: `none: the server takes no tools (${heard.problem})`,
+    detail: `none: the server takes no tools (${shorten(heard.problem ?? "")})`,
     refusesTools: true,
   };
 }
@@ -168,7 +168,7 @@ export async function probeForcing(scope: StepScope): Promise<StepResult> {
     return { found: { forcedCalls: "none" }, detail: "no: the server lets it answer in words" };
   if ("nothing" in forced) {
     if (forced.nothing.refused !== true) return unknown(forced.nothing);
-    return { found: { forcedCalls: "none" }, detail: `no: ${forced.nothing.problem ?? "refused"}` };
+    return { found: { forcedCalls: "none" }, detail: `no: ${shorten(forced.nothing.problem ?? "refused")}` };
   }
   // A model that calls whatever it is told was not forced to.
   const free = await askForCalls(HELLO, scope);
@@ -223,7 +223,7 @@ async function askForCalls(
 
 /** Nothing was learned, and nothing is made of that. */
 export function unknown({ problem, reply, gone, thought }: Heard): StepResult {
-  const why = problem ?? toEmptyWords(reply, thought);
+  const why = problem === undefined ? toEmptyWords(reply, thought) : shorten(problem);
   return { found: {}, detail: `not known: ${why}`, ...(gone === true ? { gone } : {}) };
 }
 
@@ -231,4 +231,11 @@ function toEmptyWords(reply: ModelReply | undefined, thought: boolean): string {
   if (reply?.finish === "length")
     return thought ? "it was still thinking when its tokens ran out" : "its tokens ran out";
   return thought ? "it thought and said nothing" : "an empty reply";
+}
+
+const SHOWN_CHARS = 160;
+
+/** The server's words, as far as they fit a line. */
+function shorten(text: string): string {
+  return text.length <= SHOWN_CHARS ? text : `${text.slice(0, SHOWN_CHARS)}…`;
 }

@@ -6,6 +6,7 @@ import type { ScriptedReply, ScriptedServer } from "../../src/testing/index.ts";
 import {
   callReply,
   createScriptedModel,
+  errorReply,
   jsonReply,
   startScriptedServer,
   textReply,
@@ -266,6 +267,17 @@ describe("what a model recalls", () => {
       .map((text) => text.slice(0, text.lastIndexOf("\n\n")));
     expect(prompts.length).toBeGreaterThan(2);
     prompts.slice(1).forEach((text, at) => expect(text.startsWith(prompts[at] ?? "?")).toBe(true));
+  });
+
+  it("is found in a small window too, however many tokens the server makes of a text", async () => {
+    const dense: met.Personality = (asked) => {
+      const tokens = Math.ceil(asked.text.length / 1.6);
+      if (tokens > 2_048) return errorReply(400, "the request exceeds the available context size");
+      return textReply("marzipan", { usage: { prompt_tokens: tokens, completion_tokens: 3 } });
+    };
+    const routes = { "GET /v1/models": jsonReply({ data: [{ id: "scripted", max_model_len: 2_048 }] }) };
+    const { findings } = await probe(dense, { routes });
+    expect(findings.usableTokens).toBeGreaterThan(1_000);
   });
 
   it("fits the window of the server", async () => {
