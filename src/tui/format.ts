@@ -13,6 +13,12 @@ export function formatDuration(durationMs: number): string {
   return joinUnits(`${Math.floor(minutes / 60)} h`, minutes % 60, "min");
 }
 
+/** An estimate, in whole seconds or more: `8 s`, `1 min 20 s`. */
+export function formatWait(durationMs: number): string {
+  const seconds = Math.max(1, Math.ceil(durationMs / 1_000));
+  return seconds < 60 ? `${seconds} s` : formatDuration(seconds * 1_000);
+}
+
 function joinUnits(large: string, rest: number, unit: string): string {
   return rest === 0 ? large : `${large} ${rest} ${unit}`;
 }

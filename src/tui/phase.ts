@@ -1,49 +1,80 @@
 /** What the agent is doing right now, in words, with an honest estimate of the wait. */
 import type { AgentEvent } from "../core/index.ts";
-import { formatBytes, formatCount, formatDuration } from "./format.ts";
+import { formatBytes } from "./format.ts";
+import { createPrefill, type Prefill } from "./prefill.ts";
 import { toTerminalLine } from "./terminal-text.ts";
 
 export interface Phase {
   /** The phase after `event`; an empty string when nothing is going on. Clean, one line. */
   update(event: AgentEvent): string;
+  /** Where time passes in it, as it is now. */
   readonly text: string;
+  /** Its text changes without an event. */
+  readonly isCounting: boolean;
 }
-
-/** Below this, a rate measured from the first progress report is noise. */
-const MEASURABLE_MS = 250;
 
 /** `now` in milliseconds, monotonic. */
 export function createPhase({ now }: { now: () => number }): Phase {
-  const prefill = createPrefillEstimate(now);
-  let text = "";
+  const prefill = createPrefill(now);
   const running = new Map<string, string>();
+  let text = "";
+  let isReading = false;
+  const current = () => (isReading ? prefill.text : text);
   return {
     get text() {
-      return text;
+      return current();
+    },
+    get isCounting() {
+      return isReading;
     },
     update(event) {
-      text = toPhase(event, { previous: text, running, prefill });
-      return text;
+      const previous = isReading ? "working" : text;
+      isReading = readsAfter(event, { isReading, prefill });
+      if (!isReading) text = toPhase(event, { previous, running });
+      return current();
     },
   };
+}
+
+/** With these the reply has begun, or will not come. */
+const ENDS_READING: ReadonlySet<AgentEvent["type"]> = new Set([
+  "run_started",
+  "thinking_delta",
+  "text_delta",
+  "call_progress",
+  "usage",
+  "message_added",
+  "tool_proposed",
+  "approval_requested",
+  "tool_started",
+  "tool_finished",
+  "turn_finished",
+  "run_finished",
+]);
+
+function readsAfter(
+  event: AgentEvent,
+  { isReading, prefill }: { isReading: boolean; prefill: Prefill },
+): boolean {
+  if (event.type === "turn_started") prefill.start(event);
+  else if (event.type === "prefill_progress") prefill.update(event);
+  else {
+    if (event.type === "warning" && event.code === "retry") prefill.restart();
+    return isReading && !ENDS_READING.has(event.type);
+  }
+  return true;
 }
 
 interface PhaseState {
   previous: string;
   /** Names of the running calls, by id. */
   running: Map<string, string>;
-  prefill: ReturnType<typeof createPrefillEstimate>;
 }
 
 function toPhase(event: AgentEvent, state: PhaseState): string {
   switch (event.type) {
     case "run_started":
       return "starting";
-    case "turn_started":
-      state.prefill.reset();
-      return "waiting for the model";
-    case "prefill_progress":
-      return formatPrefill(event, state.prefill.leftMs(event));
     case "thinking_delta":
       return "thinking";
     case "text_delta":
@@ -60,6 +91,8 @@ function toPhase(event: AgentEvent, state: PhaseState): string {
     case "tool_finished":
       state.running.delete(event.callId);
       return state.running.size === 0 ? "working" : formatRunning(state.running);
+    case "turn_finished":
+      return state.running.size === 0 ? "working" : formatRunning(state.running);
     case "run_finished":
       state.running.clear();
       return "";
@@ -70,37 +103,4 @@ function toPhase(event: AgentEvent, state: PhaseState): string {
 
 function formatRunning(running: ReadonlyMap<string, string>): string {
   return `running ${[...new Set(running.values())].slice(0, 3).join(", ")}`;
-}
-
-function formatPrefill(
-  { processed, total }: { processed: number; total: number },
-  leftMs: number | undefined,
-): string {
-  const left = leftMs === undefined ? "" : ` · ${formatDuration(Math.max(1_000, leftMs))} left`;
-  return `reading prompt ${formatCount(processed)}/${formatCount(total)}${left}`;
-}
-
-/** Time left from the speed since the first report of a turn: cached tokens cost nothing and would flatter it. */
-function createPrefillEstimate(now: () => number) {
-  let first: { at: number; processed: number } | undefined;
-  return {
-    reset() {
-      first = undefined;
-    },
-    leftMs({
-      processed,
-      total,
-      cached,
-    }: {
-      processed: number;
-      total: number;
-      cached: number;
-    }): number | undefined {
-      first ??= { at: now(), processed: Math.max(processed, cached) };
-      const elapsedMs = now() - first.at;
-      const done = processed - first.processed;
-      if (elapsedMs < MEASURABLE_MS || done <= 0) return undefined;
-      return ((total - processed) * elapsedMs) / done;
-    },
-  };
 }

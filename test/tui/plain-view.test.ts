@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { AgentEvent } from "../../src/core/index.ts";
 import { createPlainView } from "../../src/tui/plain/plain-view.ts";
 import { Capture } from "./fixtures/capture.ts";
@@ -97,6 +97,41 @@ describe("into pipes and files", () => {
     expect(stderr).toBe("! The model announced a step and took none.\nI will do it now:\n");
   });
 
+  test("a long job is told of in single quiet lines", async () => {
+    const step = { id: 1, description: "write", dependencies: [], status: "in_progress" } as const;
+    const plan = { title: "t", status: "approved", steps: [step] } as const;
+    const { stderr } = await show([
+      { type: "turn_started", turn: 1 },
+      { type: "plan_changed", plan },
+      { type: "plan_changed", plan: { ...plan, title: "u" } },
+      { type: "checkpoint_made", id: "c1" },
+      { type: "task_state_changed", state: { total_count: 3, processed_count: 1 } },
+      { type: "task_state_changed", state: { total_count: 3, processed_count: 1, next_action: "b" } },
+      {
+        type: "context_compacted",
+        cause: "threshold",
+        method: "folded",
+        parts: [],
+        tokensBefore: 7_900,
+        tokensAfter: 3_100,
+      },
+      {
+        type: "prefix_broken",
+        why: "the conversation was shortened",
+        bytes: 9_300,
+        tokens: 3_100,
+        seconds: 8,
+      },
+    ]);
+    expect(stderr.split("\n")).toEqual([
+      "plan: 0 of 1 steps done · now 1. write",
+      "task: 1 of 3 processed",
+      "context 7,900 → 3,100 tokens: older turns became a list by rule (the window is getting full)",
+      "the server reads 3,100 tokens again, about 8 s: the conversation was shortened",
+      "",
+    ]);
+  });
+
   test("escape sequences from model and tools come out as signs", async () => {
     const { stdout, stderr } = await show([
       { type: "turn_started", turn: 1 },
@@ -133,7 +168,7 @@ describe("on a terminal", () => {
         "",
       ].join("\n"),
     );
-    expect(stderr).toContain("reading prompt 1,200/3,400");
+    expect(stderr).toContain("reading 1,200 of 3,400 tokens");
   });
 
   test("prefill shows the time left, measured without the cached part", async () => {
@@ -145,7 +180,26 @@ describe("on a terminal", () => {
       ],
       { tty: true },
     );
-    expect(stderr).toMatch(/reading prompt 2,000\/3,000 · \d+(\.\d)? s left/);
+    expect(stderr).toMatch(/reading 2,000 of 3,000 tokens · \d+(\.\d)? s left/);
+  });
+
+  test("an estimate counts down while nothing happens", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const stderr = new Capture({ isTTY: true });
+    let clock = 0;
+    const view = createPlainView({ stdout: new Capture(), stderr, colour: false, now: () => clock });
+    await view.onEvent({ type: "turn_started", turn: 1, newTokens: 6_000, prefillSeconds: 20 });
+    for (let second = 0; second < 3; second += 1) {
+      clock += 1_000;
+      vi.advanceTimersByTime(1_000);
+    }
+    await view.onEvent({ type: "text_delta", text: "x" });
+    const shown = stderr.text;
+    vi.advanceTimersByTime(5_000);
+    await view.finish();
+    expect(shown.match(/about \d+ s left/g)).toEqual([20, 19, 18, 17].map((left) => `about ${left} s left`));
+    expect(stderr.text.slice(shown.length)).not.toContain("left");
   });
 
   test("a watched run whose answer goes to a file shows narration and keeps the file clean", async () => {

@@ -306,6 +306,46 @@ describe("while the agent works", () => {
     await expect.poll(screen.text, POLL).toContain("hmm, let me see");
   });
 
+  test("plan and task are above the input while the agent works, and what each turn cost is a detail", async () => {
+    const step = { id: 1, description: "write", dependencies: [], status: "in_progress" } as const;
+    const screen = await openScreen(
+      () => [
+        turn,
+        event({ type: "plan_changed", plan: { title: "t", status: "approved", steps: [step] } }),
+        event({ type: "task_state_changed", state: { total_count: 300, processed_count: 120 } }),
+        event({
+          type: "context_compacted",
+          cause: "request",
+          method: "elided",
+          parts: [{ message: { role: "tool", tool_call_id: "a", content: "left out" } }],
+          tokensBefore: 7_900,
+          tokensAfter: 3_100,
+        }),
+        event({ type: "usage", turn: 1, usage: { promptTokens: 3_000, cachedTokens: 2_000 } }),
+        event({ type: "turn_finished", turn: 1, finish: "tool_calls", calls: 1 }),
+        { pauses: 60 },
+        event({ type: "usage", turn: 2, usage: { promptTokens: 4_000, cachedTokens: 4_000 } }),
+        event({ type: "turn_finished", turn: 2, finish: "stop", calls: 0 }),
+        done("ok"),
+      ],
+      { paceMs: 5 },
+    );
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect
+      .poll(screen.text, POLL)
+      .toContain("  plan: 0 of 1 steps done · now 1. write\n  task: 120 of 300 processed\n");
+    await expect
+      .poll(screen.text, POLL)
+      .toContain("· context 7,900 → 3,100 tokens: 1 old result left out (as you");
+    await expect.poll(screen.text, POLL).toContain("85% cached");
+    expect(screen.terminal.text).not.toContain("task:");
+    expect(screen.terminal.text).not.toContain("2,000 cached");
+    screen.terminal.press(KEY.ctrlO);
+    await expect.poll(screen.text, POLL).toContain("2,000 cached · 1,000 new\n");
+    expect(screen.terminal.text).toContain("4,000 cached · 0 new\n");
+  });
+
   test("prefill, todos, costs and the window are shown", async () => {
     const screen = await openScreen(
       () => [
@@ -331,10 +371,13 @@ describe("while the agent works", () => {
     );
     screen.terminal.type("go");
     screen.terminal.press(KEY.enter);
-    await expect.poll(screen.text, POLL).toContain("reading prompt 1,200/3,400");
+    await expect.poll(screen.text, POLL).toContain("reading 1,200 of 3,400 tokens");
     await expect.poll(screen.text, POLL).toContain("1 of 2 done\n  ✓ look\n  ● fix");
     await expect.poll(screen.text, POLL).toContain("1.2 s · 1,000 cached · 2,400 new · 9 out · 20.0 tok/s");
-    expect(screen.terminal.text).toContain("qwen3-8b · llama-server · 3.4k/33k (10%)");
+    expect(screen.terminal.text).toContain("qwen3-8b · 3.4k/33k (10%) · 29% cached");
+    expect(screen.terminal.text).toContain("normal mode · bubblewrap\n");
+    screen.terminal.resize(120, 24);
+    await expect.poll(screen.text, POLL).toContain("llama-server · 3.4k/33k (10%) · 29% cached");
     expect(screen.terminal.text).toContain("normal mode · bubblewrap · 4f3a2b");
   });
 });

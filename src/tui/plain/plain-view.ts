@@ -7,6 +7,13 @@ import type { AgentEvent, AgentEventOf, ToolResult, Usage } from "../../core/ind
 import { toDiffLines } from "../diff-lines.ts";
 import { formatCall, formatCount, formatDuration, formatUsage, shorten } from "../format.ts";
 import { createPhase } from "../phase.ts";
+import {
+  createProgressLines,
+  formatCompaction,
+  formatPlan,
+  formatPrefixBroken,
+  formatTaskState,
+} from "../progress.ts";
 import { toStyle, type Style } from "../style.ts";
 import { createTextStream, toTerminalLine, toTerminalText } from "../terminal-text.ts";
 import { createSink, type Sink, type TextOutput } from "./sink.ts";
@@ -31,6 +38,7 @@ export interface PlainViewOptions {
   now?: () => number;
 }
 
+const TICK_MS = 1_000;
 const DIFF_LINES = 40;
 const OUTPUT_LINES = 8;
 const OUTPUT_CHARACTERS = 500;
@@ -55,6 +63,7 @@ class PlainView {
   readonly #watched: boolean;
   readonly #phase;
   readonly #status: StatusLine;
+  readonly #progress = createProgressLines();
   readonly #text = createTextStream();
   readonly #thinking = createTextStream();
   readonly #calls = new Map<string, string>();
@@ -64,6 +73,7 @@ class PlainView {
   #open: "none" | "text" | "thinking" | "output" = "none";
   #streamed = "";
   #usage: Usage | undefined;
+  #ticker: NodeJS.Timeout | undefined;
 
   constructor({ stdout, stderr, colour, verbose = false, now = () => performance.now() }: PlainViewOptions) {
     this.#out = createSink(stdout);
@@ -81,6 +91,7 @@ class PlainView {
   }
 
   async onEvent(event: AgentEvent): Promise<void> {
+    clearInterval(this.#ticker);
     const before = this.#phase.text;
     const phase = this.#phase.update(event);
     await this.#show(event);
@@ -88,9 +99,18 @@ class PlainView {
     if (event.type === "approval_requested") return this.#err.write(this.#status.clear());
     if (this.#open !== "none" || phase === "") return;
     await this.#err.write(this.#status.show(phase, { force: phase !== before }));
+    if (this.#watched && this.#phase.isCounting) this.#countDown();
+  }
+
+  /** Until the next event, since a prompt that is being read may bring none for minutes. */
+  #countDown(): void {
+    this.#ticker = setInterval(() => {
+      void this.#err.write(this.#status.show(this.#phase.text, { force: true }));
+    }, TICK_MS).unref();
   }
 
   async finish(): Promise<void> {
+    clearInterval(this.#ticker);
     await this.#closeLine();
     await this.#err.write(this.#status.clear());
     this.#err.finish();
@@ -119,12 +139,18 @@ class PlainView {
       case "usage":
         this.#usage = event.usage;
         return undefined;
+      case "context_compacted":
+        return this.#line(this.#style.dim(formatCompaction(event)));
       case "prefix_broken":
-        return this.#line(
-          this.#style.dim(
-            `${formatCount(event.bytes)} bytes of prompt are read again: ${toTerminalLine(event.why)}`,
-          ),
-        );
+        return this.#line(this.#style.dim(formatPrefixBroken(event)));
+      case "plan_changed":
+        return this.#onProgress(formatPlan(event.plan));
+      case "task_state_changed":
+        return this.#onProgress(formatTaskState(event.state));
+      case "checkpoint_made":
+        return this.#verbose
+          ? this.#line(this.#style.dim(`files recorded for undo: ${toTerminalLine(event.id)}`))
+          : undefined;
       case "warning":
         return this.#line(this.#style.yellow(`! ${toTerminalLine(event.message)}`));
       case "turn_finished":
@@ -134,6 +160,11 @@ class PlainView {
       default:
         return undefined;
     }
+  }
+
+  async #onProgress(text: string): Promise<void> {
+    const line = this.#progress.next(text);
+    if (line !== undefined) await this.#line(this.#style.dim(line));
   }
 
   async #onTurnStarted(): Promise<void> {

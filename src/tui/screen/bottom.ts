@@ -1,7 +1,8 @@
 /** What stays below the transcript: todos and queue while there are any, the state of the run, the input, the status. */
 import { truncateToWidth, visibleWidth, type Component } from "@mariozechner/pi-tui";
-import type { Todo } from "../../core/index.ts";
+import type { Plan, TaskState, Todo } from "../../core/index.ts";
 import { formatTokens } from "../format.ts";
+import { formatPlan, formatTaskState } from "../progress.ts";
 import type { Style } from "../style.ts";
 import { toTerminalLine } from "../terminal-text.ts";
 import type { ScreenStatus } from "./controller.ts";
@@ -12,8 +13,12 @@ export interface BottomState {
   /** How the last run went. */
   summary: string;
   todos: readonly Todo[];
+  plan: Plan | undefined;
+  taskState: TaskState | undefined;
   queue: readonly QueuedText[];
   status: ScreenStatus;
+  /** Share of the prompts that the server had read already, from 0 to 1. */
+  cacheRatio: number | undefined;
   /** What keys do now, or a message that takes its place for a moment. */
   hint: string;
   spinnerFrame: number;
@@ -46,10 +51,11 @@ export function createBottom({ style, rows, state, input }: BottomOptions): Comp
     invalidate: () => input().invalidate(),
     render(width) {
       const now = state();
-      const status = drawStatus(now.status, { width, style });
+      const status = drawStatus(now, { width, style });
       if (rows() < ROOMY_ROWS) return [drawActivity(now, style), ...input().render(width), status];
       return [
         "",
+        ...drawProgress(now, style),
         ...drawTodos(now, style),
         ...drawQueue(now.queue, style),
         drawActivity(now, style),
@@ -66,6 +72,16 @@ function drawActivity({ activity, summary, spinnerFrame }: BottomState, style: S
   const [phase = "", ...rest] = activity.split(" · ");
   const more = rest.length === 0 ? "" : style.dim(` · ${rest.join(" · ")}`);
   return `${style.cyan(SPINNER[spinnerFrame % SPINNER.length] ?? "")} ${phase}${more}`;
+}
+
+/** The plan while it is followed, and how far a job over many things is. */
+function drawProgress({ plan, taskState, activity }: BottomState, style: Style): string[] {
+  if (activity === undefined) return [];
+  const lines = [
+    plan === undefined || plan.status === "abandoned" || plan.status === "completed" ? "" : formatPlan(plan),
+    taskState === undefined ? "" : formatTaskState(taskState),
+  ];
+  return lines.filter((line) => line !== "").map((line) => style.dim(`  ${line}`));
 }
 
 function drawTodos({ todos, activity }: BottomState, style: Style): string[] {
@@ -94,17 +110,25 @@ function drawQueue(queue: readonly QueuedText[], style: Style): string[] {
 }
 
 /** What can be missed goes first where there is no room. */
-const DISPENSABLE = ["sessionId", "server", "sandbox"] as const;
+const DISPENSABLE = ["sessionId", "server", "cache", "sandbox"] as const;
 
-function drawStatus(status: ScreenStatus, { width, style }: { width: number; style: Style }): string {
+function drawStatus(
+  { status, cacheRatio }: BottomState,
+  { width, style }: { width: number; style: Style },
+): string {
   const { model, mode } = status;
-  const shown = { server: status.server, sandbox: status.sandbox ?? "", sessionId: status.sessionId ?? "" };
+  const shown = {
+    server: status.server,
+    cache: cacheRatio === undefined ? "" : `${Math.floor(cacheRatio * 100)}% cached`,
+    sandbox: status.sandbox ?? "",
+    sessionId: status.sessionId ?? "",
+  };
   const join = (parts: readonly string[]) =>
     parts
       .map(toTerminalLine)
       .filter((part) => part !== "")
       .join(" · ");
-  const left = () => join([model, shown.server, formatWindow(status)]);
+  const left = () => join([model, shown.server, formatWindow(status), shown.cache]);
   const right = () => join([`${mode} mode`, shown.sandbox, shown.sessionId]);
   const room = width - STATUS_MARGIN;
   for (const name of DISPENSABLE) {

@@ -308,6 +308,9 @@ class Screen {
       activity: this.#runner.isRunning ? this.#view.activity : undefined,
       summary: this.#view.summary,
       todos: this.#view.todos,
+      plan: this.#view.plan,
+      taskState: this.#view.taskState,
+      cacheRatio: this.#view.cacheRatio,
       queue: this.#runner.queued,
       status: this.#controller.status(),
       hint:

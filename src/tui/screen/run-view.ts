@@ -4,16 +4,21 @@ import {
   type AgentEvent,
   type AgentEventOf,
   type ApprovalRequest,
+  type Plan,
+  type TaskState,
   type Todo,
   type Usage,
 } from "../../core/index.ts";
-import { formatCount, formatDuration, formatUsage } from "../format.ts";
+import { formatDuration, formatUsage } from "../format.ts";
 import { createPhase } from "../phase.ts";
+import { formatCompaction, formatPrefixBroken } from "../progress.ts";
 import { toTerminalLine } from "../terminal-text.ts";
 import type { Block } from "./block.ts";
+import { createCacheRatio } from "./cache-ratio.ts";
 import { createMarkdownBlock, type TextBlock } from "./markdown.ts";
 import { createSpeed } from "./speed.ts";
 import {
+  createDetailBlock,
   createNoteBlock,
   createRequestBlock,
   createThinkingBlock,
@@ -40,7 +45,12 @@ export class RunView {
   #lastAnswer = "";
   #startedAt = 0;
   #usage: Usage | undefined;
+  /** Of the turn that is under way. */
+  #turnUsage: Usage | undefined;
+  #cache = createCacheRatio();
   #todos: readonly Todo[] = [];
+  #plan: Plan | undefined;
+  #taskState: TaskState | undefined;
   #summary = "";
 
   constructor(options: RunViewOptions) {
@@ -64,6 +74,19 @@ export class RunView {
 
   get todos(): readonly Todo[] {
     return this.#todos;
+  }
+
+  get plan(): Plan | undefined {
+    return this.#plan;
+  }
+
+  get taskState(): TaskState | undefined {
+    return this.#taskState;
+  }
+
+  /** Share of the prompts so far that the server had read already, from 0 to 1; absent while it has not said. */
+  get cacheRatio(): number | undefined {
+    return this.#cache.value;
   }
 
   begin(text: string): void {
@@ -97,6 +120,9 @@ export class RunView {
   clear(): void {
     this.end();
     this.#todos = [];
+    this.#plan = undefined;
+    this.#taskState = undefined;
+    this.#cache = createCacheRatio();
     this.#summary = "";
   }
 
@@ -116,6 +142,8 @@ export class RunView {
         return this.#onProposed(event);
       case "usage":
         this.#usage = event.usage;
+        this.#turnUsage = event.usage;
+        this.#cache.add(event.usage);
         return undefined;
       case "todos_changed":
         this.#todos = event.todos;
@@ -123,10 +151,18 @@ export class RunView {
       // The command that changed it has said so, and the status line shows it.
       case "mode_changed":
         return undefined;
+      case "plan_changed":
+        this.#plan = event.plan;
+        return undefined;
+      case "task_state_changed":
+        this.#taskState = event.state;
+        return undefined;
+      case "context_compacted":
+        return this.#note(formatCompaction(event));
       case "prefix_broken":
-        return this.#note(
-          `${formatCount(event.bytes)} bytes of prompt are read again: ${toTerminalLine(event.why)}`,
-        );
+        return this.#note(formatPrefixBroken(event));
+      case "turn_finished":
+        return this.#onTurnFinished();
       case "warning":
         return this.#options.add(
           createNoteBlock(event.message, { paint: this.#options.theme.style.yellow, mark: "!" }),
@@ -147,6 +183,13 @@ export class RunView {
     if (event.type !== "tool_finished") return;
     this.#tools.get(event.callId)?.finish(event.result, event.durationMs);
     this.#tools.delete(event.callId);
+  }
+
+  /** What each turn cost is one of the details. */
+  #onTurnFinished(): void {
+    const cost = this.#turnUsage === undefined ? "" : formatUsage(this.#turnUsage);
+    this.#turnUsage = undefined;
+    if (cost !== "") this.#options.add(createDetailBlock(cost, this.#options.theme));
   }
 
   #onMessage({ message, note }: AgentEventOf<"message_added">): void {

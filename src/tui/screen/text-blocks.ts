@@ -43,6 +43,13 @@ export function createNoteBlock(text: string, { paint, mark = " " }: { paint: Pa
   });
 }
 
+/** A line that is shown with the details only. */
+export function createDetailBlock(text: string, { style }: { style: Style }): Block {
+  return createBlock("note", (width, { expanded }) =>
+    expanded ? wrapText(text, { width, paint: style.dim }) : [],
+  );
+}
+
 export interface ThinkingBlock extends TextBlock {
   finish(): void;
 }
