@@ -95,6 +95,8 @@ export class CallReview {
     if (outcomes.every(({ unusable }) => unusable))
       return { progress: false, end: yield* this.#noteUnusable(outcomes, profile) };
     this.#unusableTurns = 0;
+    // A model that is sent the newest request only makes nothing of an answer from memory.
+    if (profile.recentRequests !== undefined) this.memory.forget();
     const calls = outcomes.map(toObserved);
     const finding = this.#loops.note({ calls, text: reply.text });
     if (!finding.stale) this.#cutTurns = 0;

@@ -52,6 +52,8 @@ export class LoopDetector {
   #results = new Set<string>();
   /** Changes of the whole run: what is written once more in the same words is no change. */
   #changes = new Set<string>();
+  /** The same for commands, which may only look, and do so again after something was written. */
+  #commands = new Set<string>();
   #stale = 0;
   #staleInAll = 0;
   #fruitless = 0;
@@ -60,12 +62,13 @@ export class LoopDetector {
 
   note(turn: ObservedTurn): LoopFinding {
     const known = ({ signature }: ObservedCall): boolean =>
-      this.#seen.has(signature) || this.#changes.has(signature);
+      this.#seen.has(signature) || this.#changes.has(signature) || this.#commands.has(signature);
     const stale = turn.calls.every(known);
     const changed = turn.calls.some((call) => isChange(call) && !known(call));
     const fruitful =
       changed || turn.calls.some((call) => !known(call) && !this.#results.has(call.resultSignature));
     if (changed) this.#noteChange();
+    if (turn.calls.some((call) => call.access === "write" && call.ok && !known(call))) this.#commands.clear();
     for (const call of turn.calls) this.#remember(call);
     this.#stale = stale ? this.#stale + 1 : 0;
     this.#staleInAll = stale ? this.#staleInAll + 1 : 0;
@@ -89,6 +92,7 @@ export class LoopDetector {
     this.#turns = [];
     this.#noteChange();
     this.#changes.clear();
+    this.#commands.clear();
     this.#stale = 0;
     this.#staleInAll = 0;
     this.#fruitless = 0;
@@ -104,7 +108,7 @@ export class LoopDetector {
   #remember(call: ObservedCall): void {
     this.#seen.add(call.signature);
     this.#results.add(call.resultSignature);
-    if (isChange(call)) this.#changes.add(call.signature);
+    if (isChange(call)) (call.access === "execute" ? this.#commands : this.#changes).add(call.signature);
   }
 
   #noteText(text: string): void {

@@ -53,6 +53,8 @@ export class ReplyWatch {
   }
 
   #takeThinking(text: string): StoppedReply | undefined {
+    // A server that does not stream sends all its thoughts at once, and the answer with them: only who goes on is stopped.
+    const isOver = this.#thinkingBytes > toThinkingBytes(this.#thinkingTokens);
     this.#thinking += text;
     this.#thinkingBytes += this.#encoder.encode(text).length;
     const found = this.#thoughts.push(text);
@@ -60,7 +62,7 @@ export class ReplyWatch {
       const thinking = cutEnd(this.#thinking, found.repeatedChars);
       return this.#stop("text_repeated", { thinking: this.#newest(thinking) });
     }
-    if (this.#thinkingBytes <= toThinkingBytes(this.#thinkingTokens)) return undefined;
+    if (!isOver) return undefined;
     return this.#stop("thinking_budget", { thinking: this.#newest(this.#thinking) });
   }
 

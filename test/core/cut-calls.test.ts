@@ -1,4 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { createChatModel } from "../../src/models/index.ts";
+import { createHttpTransport } from "../../src/models/node/index.ts";
+import { callReply, startScriptedServer, textReply } from "../../src/testing/index.ts";
 import { createScriptedModel, scriptedCall } from "../../src/testing/scripted-model.ts";
 import { collect, last, textTool, sentLast } from "./_run.ts";
 
@@ -85,6 +88,31 @@ describe("a reply that was cut off at the length limit", () => {
       ...(index % 2 === 0 ? { finish: "length" as const } : {}),
     }));
     const { events } = await collect({ model: createScriptedModel([...replies, { text: "Done." }]), tools });
+    expect(last(events).reason).toBe("done");
+  });
+});
+
+describe("over real HTTP", () => {
+  const args = { text: "a whole file, as it seems" };
+  it.each([
+    ["a native call", callReply([{ name: "write", arguments: args }], { finish: "length" })],
+    [
+      "a native call in one frame",
+      callReply([{ name: "write", arguments: args }], { finish: "length", style: "whole" }),
+    ],
+    [
+      "a call in the text",
+      textReply(`<tool_call>${JSON.stringify({ name: "write", arguments: args })}</tool_call>`, {
+        finish: "length",
+      }),
+    ],
+  ])("%s with whole arguments does not run when the server says `length`", async (_name, reply) => {
+    const { written, tools } = stores();
+    await using server = await startScriptedServer([reply, textReply("I could not.")]);
+    const model = createChatModel({ id: "scripted", baseUrl: server.url, transport: createHttpTransport() });
+    const { events } = await collect({ model, tools });
+    expect(written).toEqual([]);
+    expect(server.chats[1]?.body).toContain("nothing was changed");
     expect(last(events).reason).toBe("done");
   });
 });

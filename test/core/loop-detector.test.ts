@@ -55,6 +55,15 @@ describe("calls that are all different and bring something new", () => {
     );
   });
 
+  it("are no loop with the same ten commands after each change", () => {
+    const steps = Array.from({ length: 44 }, (_, index) =>
+      index % 11 === 0
+        ? { text: `change ${index}`, output: "ok", access: "write" as const }
+        : { text: `command ${index % 11}`, output: `fine ${index % 11}`, access: "execute" as const },
+    );
+    expect(stages(steps).every((stage) => stage === 0)).toBe(true);
+  });
+
   it("are no loop with looks in between that bring the same after each change", () => {
     const steps = Array.from({ length: 60 }, (_, index) =>
       index % 3 === 0

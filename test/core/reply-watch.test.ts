@@ -1,4 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { createChatModel } from "../../src/models/index.ts";
+import { createHttpTransport } from "../../src/models/node/index.ts";
+import { hangingReply, startScriptedServer, textReply } from "../../src/testing/index.ts";
 import type { ModelEvent, ModelProfile } from "../../src/core/model.ts";
 import { thinkingBudget } from "../../src/core/thinking-budget.ts";
 import { createScriptedModel, scriptedCall, type ScriptedReply } from "../../src/testing/scripted-model.ts";
@@ -126,6 +129,14 @@ describe("a model that thinks without end", () => {
     expect(last(events).message).toContain("thought for longer than its budget");
   });
 
+  it("is left alone where the server sends all at once, the answer too", async () => {
+    const thinking = Array.from({ length: 2_000 }, (_, index) => muse(index)).join("");
+    const model = createScriptedModel([{ thinking, text: "Done." }], { contextTokens: 8_192 });
+    const { events } = await collect({ model });
+    expect(last(events)).toMatchObject({ reason: "done", text: "Done.", turns: 1 });
+    expect(codes(events)).toEqual([]);
+  });
+
   it("is left alone where the server keeps to the limit itself", async () => {
     // English has up to four and a half bytes a token.
     const thinking = Array.from({ length: 400 }, (_, index) => muse(index))
@@ -163,4 +174,39 @@ describe("a model that thinks without end", () => {
       );
     },
   );
+});
+
+describe("over real HTTP", () => {
+  it.each([
+    [
+      "chants",
+      textReply("I will look at the file once more. ".repeat(2_000), { pieceChars: 500 }),
+      "text_repeated",
+    ],
+    [
+      "thinks without end in a field",
+      textReply("never", {
+        thinking: Array.from({ length: 3_000 }, (_, index) => muse(index)).join(""),
+        pieceChars: 500,
+      }),
+      "thinking_budget",
+    ],
+    [
+      "thinks without end in tags",
+      textReply(`<think>${Array.from({ length: 3_000 }, (_, index) => muse(index)).join("")}</think>never`, {
+        pieceChars: 500,
+      }),
+      "thinking_budget",
+    ],
+  ])("a model that %s is cut off, and the server with it", async (_name, reply, code) => {
+    await using server = await startScriptedServer([
+      hangingReply(reply, reply.parts.length - 2),
+      textReply("Done."),
+    ]);
+    const model = createChatModel({ id: "scripted", baseUrl: server.url, transport: createHttpTransport() });
+    const { events } = await collect({ model, tools: [echo] });
+    expect(last(events)).toMatchObject({ reason: "done", text: "Done.", turns: 2 });
+    expect(codes(events)).toEqual([code]);
+    await vi.waitFor(() => expect(server.chats[0]?.abandoned).toBe(true));
+  });
 });
