@@ -4,22 +4,26 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Approver, PermissionMode } from "../core/approval.ts";
+import type { FileChange, UndoOutcome } from "../core/checkpoint.ts";
 import type { AgentEvent, WarningCode } from "../core/events.ts";
 import { Inbox } from "../core/inbox.ts";
 import { run } from "../core/loop.ts";
 import type { Message } from "../core/message.ts";
 import type { Model } from "../core/model.ts";
-import { stricterMode } from "../core/permission.ts";
+import { modePolicy, stricterMode } from "../core/permission.ts";
+import type { Plan, PlanReviewer } from "../core/plan.ts";
 import { toSystemPrompt } from "../core/prompt.ts";
-import type { RunResult } from "../core/run-options.ts";
-import type { Session, SessionEntry, SessionStore } from "../core/session.ts";
+import type { RunOptions, RunResult } from "../core/run-options.ts";
+import type { Session, SessionRequest, SessionStore } from "../core/session.ts";
 import type { Todo } from "../core/todo.ts";
 import type { Tool } from "../core/tool.ts";
 import type { Workspace } from "../core/workspace.ts";
-import { createTools, createTodoList, type TodoList } from "../tools/index.ts";
+import { createTools } from "../tools/index.ts";
 import { readContextFiles, toPromptParts } from "./context-files.ts";
+import { LiveSession, type TokenTotals } from "./live-session.ts";
 import type { ChosenModel } from "./model-choice.ts";
 import type { Ground } from "./open-agent.ts";
+import { RequestCheckpoints } from "./request-checkpoints.ts";
 import type { SessionSafeguards } from "./safeguards.ts";
 import type { Settings } from "./settings.ts";
 import { toLabel } from "./workspace-sandbox.ts";
@@ -30,6 +34,18 @@ export interface AgentParts {
   ground: Ground;
   chosen: ChosenModel;
   approver: Approver;
+  reviewer: PlanReviewer;
+}
+
+export interface PromptOptions {
+  signal?: AbortSignal;
+  /** Plan first, and change nothing before the user has approved the plan. */
+  plan?: boolean;
+}
+
+export interface UndoneRequests extends UndoOutcome {
+  /** Oldest first; empty when conflicts kept everything as it is. */
+  requests: readonly SessionRequest[];
 }
 
 /** One conversation that can be prompted again and again. */
@@ -39,7 +55,9 @@ export class Agent implements AsyncDisposable {
   readonly #settings: Settings;
   readonly #chosen: ChosenModel;
   readonly #approver: Approver;
+  readonly #reviewer: PlanReviewer;
   #session: Session | undefined;
+  #live = new LiveSession();
   #sessionSafeguards: SessionSafeguards | undefined;
   #mode: PermissionMode;
   /** What the user wants, and whether they said so. */
@@ -47,23 +65,21 @@ export class Agent implements AsyncDisposable {
   /** Events that come from the user and not from the loop. */
   #notices: AgentEvent[] = [];
   #warned = false;
-  #messages: Message[] = [];
-  #todos: TodoList;
   #tools: readonly Tool[];
 
-  constructor({ settings, ground, chosen, approver }: AgentParts) {
+  constructor({ settings, ground, chosen, approver, reviewer }: AgentParts) {
     this.#ground = ground;
     this.#settings = settings;
     this.#chosen = chosen;
     this.#approver = approver;
+    this.#reviewer = reviewer;
     this.#mode = settings.mode;
     this.#asked = { mode: settings.mode, given: settings.modeGiven };
-    this.#todos = createTodoList();
     this.#tools = this.#createTools();
     const { safeguards, customTools } = ground;
     for (const message of [...safeguards.warnings, ...customTools.problems])
-      this.#warn("settings_ignored", message);
-    for (const { warning } of customTools.pending) this.#warn("tool_not_trusted", warning);
+      this.warn("settings_ignored", message);
+    for (const { warning } of customTools.pending) this.warn("tool_not_trusted", warning);
   }
 
   get workspace(): Workspace {
@@ -87,11 +103,24 @@ export class Agent implements AsyncDisposable {
   }
 
   get messages(): readonly Message[] {
-    return this.#messages;
+    return this.#live.messages;
   }
 
   get todos(): readonly Todo[] {
-    return this.#todos.todos;
+    return this.#live.todos.todos;
+  }
+
+  get plan(): Plan | undefined {
+    return this.#live.plan.plan;
+  }
+
+  get requests(): readonly SessionRequest[] {
+    return this.#live.requests;
+  }
+
+  /** As the server has counted the requests of this process. */
+  get tokens(): Readonly<TokenTotals> {
+    return this.#live.tokens;
   }
 
   get tools(): readonly Tool[] {
@@ -129,9 +158,7 @@ export class Agent implements AsyncDisposable {
     const session = await this.sessions.open(id);
     await this.#close();
     this.#session = session;
-    this.#messages = [...session.state.messages];
-    this.#todos = createTodoList(session.state.todos);
-    this.#tools = this.#createTools();
+    this.#goOnFrom(new LiveSession(session.state));
     const { mode, given } = this.#asked;
     this.#mode = given || session.state.mode === undefined ? mode : stricterMode(session.state.mode, mode);
     return session;
@@ -140,51 +167,49 @@ export class Agent implements AsyncDisposable {
   /** The next prompt starts a new session. */
   async reset(): Promise<void> {
     await this.#close();
-    this.#messages = [];
-    this.#todos = createTodoList();
-    this.#tools = this.#createTools();
+    this.#goOnFrom(new LiveSession());
   }
 
   /** Runs one request. What must survive is on disk before the event that tells of it comes out. */
   async *prompt(
     input: string,
-    { signal }: { signal?: AbortSignal } = {},
+    { signal, plan = false }: PromptOptions = {},
   ): AsyncGenerator<AgentEvent, RunResult | undefined> {
     const session = await this.#openSession();
-    const { policy, audit } = (this.#sessionSafeguards ??= this.#ground.safeguards.forSession(
-      session.id,
-      (message) => this.#warn("settings_ignored", message),
-    ));
-    const events = run({
-      model: this.model,
-      tools: this.#tools,
-      messages: this.#messages,
-      input,
-      mode: () => this.#mode,
-      approver: this.#approver,
-      policy,
-      audit,
-      redactor: this.#ground.safeguards.redactor,
-      inbox: this.inbox,
-      limits: { turns: this.#settings.maxTurns, timeMs: this.#settings.maxTimeMs },
-      temperature: this.#settings.temperature,
-      runId: randomUUID(),
-      sessionId: session.id,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    try {
-      for (;;) {
-        const { done, value } = await events.next();
-        if (done) return value;
-        await this.#record(session, value);
-        yield* this.#notices.splice(0);
-        yield value;
-        if (value.type === "tool_started") yield* this.#warnOnce();
-      }
-    } finally {
-      // A consumer that stops listening, or a disk that is full, ends the run and its commands too.
-      await events.return(undefined as never);
-    }
+    const text = plan ? await this.#beginPlan(session, input) : input;
+    const checkpoints = new RequestCheckpoints(this.#ground.checkpoints, session.id);
+    const events = run({ ...(await this.#toRunOptions(session, signal)), input: text, changes: checkpoints });
+    return yield* this.#follow(session, events, checkpoints);
+  }
+
+  /** Shortens the conversation now. `focus`: what matters most, in the user's words. */
+  async *compact(focus: string, { signal }: { signal?: AbortSignal } = {}): AsyncGenerator<AgentEvent> {
+    const session = await this.#openSession();
+    const { compactNow } = await import("../core/compact-now.ts");
+    yield* this.#follow(session, compactNow(await this.#toRunOptions(session, signal), { focus }));
+  }
+
+  /** What the newest `count` requests have changed in files, all of them by default. */
+  async diff(count = this.requests.length): Promise<FileChange[]> {
+    return this.#ground.checkpoints.diff(toCheckpoints(this.requests.slice(-count)));
+  }
+
+  /**
+   * Takes the newest `count` requests back: files first, then the conversation. With files that were changed since nothing happens, unless
+   * `conflicts` says what to do with them.
+   */
+  async undo(
+    count: number,
+    { conflicts = "stop" }: { conflicts?: "stop" | "skip" | "force" } = {},
+  ): Promise<UndoneRequests> {
+    const session = this.#session;
+    const requests = count > 0 ? this.requests.slice(-count) : [];
+    if (session === undefined || requests.length === 0)
+      return { requests: [], restored: [], conflicts: [], failed: [] };
+    const outcome = await this.#ground.checkpoints.undo(toCheckpoints(requests), { conflicts });
+    if (conflicts === "stop" && outcome.conflicts.length > 0) return { ...outcome, requests: [] };
+    this.#goOnFrom(new LiveSession(await session.undo(requests.length)));
+    return { ...outcome, requests };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -192,6 +217,87 @@ export class Agent implements AsyncDisposable {
       await this.#close();
     } finally {
       await Promise.allSettled([this.#ground[Symbol.asyncDispose](), this.#chosen[Symbol.asyncDispose]()]);
+    }
+  }
+
+  async #toRunOptions(session: Session, signal: AbortSignal | undefined): Promise<RunOptions> {
+    const live = this.#live;
+    const { safeguards, workspace } = this.#ground;
+    const { policy, audit } = (this.#sessionSafeguards ??= safeguards.forSession(session.id, (message) =>
+      this.warn("settings_ignored", message),
+    ));
+    const { maxTurns, maxTimeMs, temperature, compactAt, enforcePlan } = this.#settings;
+    const options: RunOptions = {
+      model: this.model,
+      tools: this.#tools,
+      messages: live.messages,
+      mode: () => this.#mode,
+      approver: this.#approver,
+      policy,
+      audit,
+      redactor: safeguards.redactor,
+      inbox: this.inbox,
+      limits: { turns: maxTurns, timeMs: maxTimeMs },
+      temperature,
+      outputs: workspace.outputs,
+      compactAt,
+      meter: live.meter,
+      stateNote: () => live.stateNote(),
+      ...(enforcePlan ? { completionGate: () => live.openWork() } : {}),
+      runId: randomUUID(),
+      sessionId: session.id,
+      ...(signal === undefined ? {} : { signal }),
+    };
+    return live.plan.plan === undefined ? options : this.#withPlan(options);
+  }
+
+  async #withPlan(options: RunOptions): Promise<RunOptions> {
+    const [{ planningPolicy }, { rescuePlans }] = await Promise.all([
+      import("../core/plan-mode.ts"),
+      import("../core/plan-rescue.ts"),
+    ]);
+    const plan = (): Plan | undefined => this.plan;
+    return {
+      ...options,
+      model: rescuePlans(options.model, plan),
+      policy: planningPolicy(options.policy ?? modePolicy, plan),
+    };
+  }
+
+  /** The request as it is sent in plan mode. */
+  async #beginPlan(session: Session, input: string): Promise<string> {
+    const { toPlanRequest } = await import("../core/plan-mode.ts");
+    const { plan: holder } = this.#live;
+    const isNew = holder.plan === undefined;
+    holder.begin();
+    if (isNew) this.#tools = this.#createTools();
+    const { plan } = holder;
+    if (plan !== undefined) {
+      this.#notices.push({ type: "plan_changed", plan });
+      await session.append({ type: "plan", plan });
+    }
+    return toPlanRequest(input);
+  }
+
+  /** Passes events on after what must survive of them is on disk. */
+  async *#follow<Result>(
+    session: Session,
+    events: AsyncGenerator<AgentEvent, Result>,
+    checkpoints?: RequestCheckpoints,
+  ): AsyncGenerator<AgentEvent, Result> {
+    try {
+      for (;;) {
+        const { done, value } = await events.next();
+        if (done) return value;
+        await this.#record(session, value);
+        if (value.type === "message_added" && value.note === "follow_up") checkpoints?.next();
+        yield* this.#notices.splice(0);
+        yield value;
+        if (value.type === "tool_started") yield* this.#warnOnce();
+      }
+    } finally {
+      // A consumer that stops listening, or a disk that is full, ends the run and its commands too.
+      await events.return(undefined as never);
     }
   }
 
@@ -205,26 +311,31 @@ export class Agent implements AsyncDisposable {
   }
 
   async #record(session: Session, event: AgentEvent): Promise<void> {
-    if (event.type === "message_added") this.#messages.push(event.message);
-    const entry = toSessionEntry(event, this.model.id);
+    const entry = this.#live.note(event, { model: this.model.id });
     if (entry === undefined) return;
     const written = session.append(entry);
     // Records are written in order, and after a failure none is taken any more: waiting for the messages is enough.
-    if (entry.type === "message" || entry.type === "run_finished") await written;
+    const { type } = entry;
+    if (type === "message" || type === "compaction" || type === "run_finished") await written;
     else written.catch(() => {});
   }
 
   /** The session to go on with, or a new one; with its system message, which is written once and never again. */
   async #openSession(): Promise<Session> {
     const session = (this.#session ??= await this.sessions.create());
-    if (this.#messages.length > 0) return session;
+    if (this.messages.length > 0) return session;
     const files = await readContextFiles(this.workspace);
     const message: Message = { role: "system", content: toSystemPrompt(toPromptParts(files)) };
-    this.#messages = [message];
+    this.#live.begin(message);
     // On disk together with the first request, which waits for both.
     session.append({ type: "message", message }).catch(() => {});
     session.append({ type: "mode", mode: this.#mode }).catch(() => {});
     return session;
+  }
+
+  #goOnFrom(live: LiveSession): void {
+    this.#live = live;
+    this.#tools = this.#createTools();
   }
 
   async #close(): Promise<void> {
@@ -240,15 +351,17 @@ export class Agent implements AsyncDisposable {
   }
 
   /** Comes out with the next event. */
-  #warn(code: WarningCode, message: string): void {
+  warn(code: WarningCode, message: string): void {
     this.#notices.push({ type: "warning", code, message });
   }
 
   #createTools(): readonly Tool[] {
+    const { todos, plan, taskState } = this.#live;
     const tools = createTools({
       workspace: this.workspace,
       sandbox: this.#ground.sandbox.sandbox,
-      ...(this.#settings.todos ? { todos: this.#todos } : {}),
+      ...(this.#settings.todos ? { todos, taskState } : {}),
+      ...(plan.plan === undefined ? {} : { plan: { holder: plan, reviewer: this.#reviewer } }),
       now: () => new Date(),
       allowUnsandboxed: this.#settings.allowUnsandboxed,
     });
@@ -256,21 +369,6 @@ export class Agent implements AsyncDisposable {
   }
 }
 
-function toSessionEntry(event: AgentEvent, model: string): SessionEntry | undefined {
-  switch (event.type) {
-    case "message_added":
-      return {
-        type: "message",
-        message: event.message,
-        ...(event.note === undefined ? {} : { note: event.note }),
-      };
-    case "todos_changed":
-      return { type: "todos", todos: event.todos };
-    case "run_started":
-      return { type: "run_started", model };
-    case "run_finished":
-      return { type: "run_finished", reason: event.reason };
-    default:
-      return undefined;
-  }
+function toCheckpoints(requests: readonly SessionRequest[]): string[] {
+  return requests.flatMap(({ checkpoint }) => (checkpoint === undefined ? [] : [checkpoint]));
 }

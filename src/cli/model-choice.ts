@@ -5,7 +5,13 @@
 import { join } from "node:path";
 import type { Model, ModelInfo } from "../core/model.ts";
 import { AgentError } from "../core/errors.ts";
-import { createChatModel, discoverLocalServers, type LocalServer } from "../models/index.ts";
+import {
+  createChatModel,
+  discoverLocalServers,
+  keepSlot,
+  type LocalServer,
+  type Transport,
+} from "../models/index.ts";
 import { createHttpTransport } from "../models/node/index.ts";
 import { packageRoot, packageVersion } from "./package-root.ts";
 import type { Settings } from "./settings.ts";
@@ -14,15 +20,22 @@ export interface ChosenModel extends AsyncDisposable {
   model: Model;
 }
 
+export interface ChooseOptions {
+  signal?: AbortSignal | undefined;
+  /** Adds what is known of a model besides its server's word. */
+  refine?: ((info: ModelInfo) => ModelInfo) | undefined;
+  /** Put around the transport to the model, to record what passes. */
+  record?: ((transport: Transport) => Transport) | undefined;
+}
+
 const EMBEDDED = "embedded";
 const PRACTICE_MODEL = "lmagent-practice";
+/** The agent itself; its sub-agents have roles and slots of their own. */
+const MAIN_ROLE = "main";
 
-export async function chooseModel(
-  settings: Settings,
-  { signal }: { signal?: AbortSignal } = {},
-): Promise<ChosenModel> {
-  const baseUrl = await findServer(settings, { signal });
-  return baseUrl === undefined ? useEngine(settings, { signal }) : useServer(settings, { baseUrl });
+export async function chooseModel(settings: Settings, options: ChooseOptions = {}): Promise<ChosenModel> {
+  const baseUrl = await findServer(settings, { signal: options.signal });
+  return baseUrl === undefined ? useEngine(settings, options) : useServer(settings, { ...options, baseUrl });
 }
 
 /** The model that would serve: what its server tells about it, or the file that our own runtime would load. */
@@ -71,20 +84,29 @@ function isModelFile(model: string | undefined): boolean {
   return model !== undefined && model.endsWith(".gguf");
 }
 
-function useServer(settings: Settings, { baseUrl }: { baseUrl: string }): ChosenModel {
+function useServer(
+  settings: Settings,
+  { baseUrl, refine, record }: ChooseOptions & { baseUrl: string },
+): ChosenModel {
   const model = createChatModel({
     baseUrl,
+    ...(refine === undefined ? {} : { refine }),
     ...(settings.model === undefined ? {} : { id: settings.model }),
     ...(settings.apiKey === undefined ? {} : { apiKey: settings.apiKey }),
     silenceMs: settings.silenceMs,
-    transport: createHttpTransport(),
+    transport: toTransport(record),
   });
-  return { model, [Symbol.asyncDispose]: async () => {} };
+  return { model: keepSlot(model, MAIN_ROLE), [Symbol.asyncDispose]: async () => {} };
+}
+
+function toTransport(record: ChooseOptions["record"]): Transport {
+  const transport = createHttpTransport();
+  return record === undefined ? transport : record(transport);
 }
 
 async function useEngine(
   settings: Settings,
-  { signal }: { signal: AbortSignal | undefined },
+  { signal, refine, record }: ChooseOptions,
 ): Promise<ChosenModel> {
   const { acquireEngine } = await import("../engine/index.ts");
   const root = packageRoot();
@@ -104,10 +126,11 @@ async function useEngine(
     baseUrl: engine.baseUrl,
     apiKey: engine.apiKey,
     id: engine.modelId,
+    ...(refine === undefined ? {} : { refine }),
     silenceMs: settings.silenceMs,
-    transport: createHttpTransport(),
+    transport: toTransport(record),
   });
-  return { model, [Symbol.asyncDispose]: async () => engine.release() };
+  return { model: keepSlot(model, MAIN_ROLE), [Symbol.asyncDispose]: async () => engine.release() };
 }
 
 async function findModelFile({ model }: Settings): Promise<string> {

@@ -1,14 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Approver, PermissionMode } from "../core/approval.ts";
+import type { PlanReviewer } from "../core/plan.ts";
 import type { SessionStore } from "../core/session.ts";
 import { STATE_FOLDER, type Workspace } from "../core/workspace.ts";
 import { createJsonlSessionStore } from "../sessions/index.ts";
-import { openWorkspace } from "../workspace/index.ts";
+import { createCheckpointStore, openWorkspace, type FileCheckpoints } from "../workspace/index.ts";
 import { Agent } from "./agent.ts";
 import { loadCustomTools, type CustomTools } from "./custom-tools.ts";
-import { chooseModel } from "./model-choice.ts";
+import { mayBeThere } from "./may-be-there.ts";
+import { chooseModel, type ChooseOptions } from "./model-choice.ts";
 import { packageVersion } from "./package-root.ts";
+import type { Profiles } from "./profiles.ts";
 import type { Settings } from "./settings.ts";
 import { openSafeguards, type Safeguards } from "./safeguards.ts";
 import { createWorkspaceSandbox, type WorkspaceSandbox } from "./workspace-sandbox.ts";
@@ -18,6 +21,7 @@ export interface Ground extends AsyncDisposable {
   workspace: Workspace;
   sandbox: WorkspaceSandbox;
   sessions: SessionStore;
+  checkpoints: FileCheckpoints;
   safeguards: Safeguards;
   /** What the workspace brings along and the user has trusted. */
   customTools: CustomTools;
@@ -34,14 +38,25 @@ export async function openGround(
   try {
     const safeguards = await openSafeguards(settings, root);
     const sandbox = createWorkspaceSandbox(settings, { root, mode, redactor: safeguards.redactor });
+    const checkpoints = createCheckpointStore({ root });
     const customTools = await loadCustomTools({ workspace: root, sandbox: sandbox.sandbox, settings });
     const dispose = async (): Promise<void> => {
       // Their processes run in the sandbox.
       await Promise.allSettled([customTools[Symbol.asyncDispose]()]);
-      await Promise.allSettled([sandbox[Symbol.asyncDispose](), workspace[Symbol.asyncDispose]()]);
+      await Promise.allSettled(
+        [sandbox, checkpoints, workspace].map(async (part) => part[Symbol.asyncDispose]()),
+      );
     };
     const sessions = createSessionStore(workspace);
-    return { workspace, sandbox, sessions, safeguards, customTools, [Symbol.asyncDispose]: dispose };
+    return {
+      workspace,
+      sandbox,
+      sessions,
+      checkpoints,
+      safeguards,
+      customTools,
+      [Symbol.asyncDispose]: dispose,
+    };
   } catch (error) {
     await workspace[Symbol.asyncDispose]();
     throw error;
@@ -59,21 +74,51 @@ export function createSessionStore(workspace: Workspace): SessionStore {
   });
 }
 
+export interface OpenOptions {
+  approver: Approver;
+  reviewer: PlanReviewer;
+  /** What is known of models; default: what is kept, when there is anything. */
+  profiles?: Profiles;
+  signal?: AbortSignal;
+}
+
+/** Most starts find nothing, and load nothing for it. */
+async function openKnownProfiles({ home }: Settings): Promise<Profiles | undefined> {
+  if (![join(home, "profiles"), join(home, "config.yaml")].some(mayBeThere)) return undefined;
+  const { openProfiles } = await import("./profiles.ts");
+  return openProfiles({ home });
+}
+
+async function toRecording(
+  ground: Ground,
+  onProblem: (message: string) => void,
+): Promise<Pick<ChooseOptions, "record">> {
+  const { openRecording } = await import("./recording-file.ts");
+  const folder = await ground.workspace.stateFolder("recordings");
+  const { record } = openRecording(folder, { redactor: ground.safeguards.redactor, onProblem });
+  return { record };
+}
+
 /**
  * The workspace first, since no server should be started for one that cannot be used. The model is asked what it is while
  * the rest is made: nothing here waits for the answer.
  */
 export async function openAgent(
   settings: Settings,
-  { approver, signal }: { approver: Approver; signal?: AbortSignal },
+  { approver, reviewer, profiles, signal }: OpenOptions,
 ): Promise<Agent> {
   const options = signal === undefined ? {} : { signal };
   let agent: Agent | undefined;
   const ground = await openGround(settings, { mode: () => agent?.mode ?? settings.mode });
   try {
-    const chosen = await chooseModel(settings, options);
+    const known = profiles ?? (await openKnownProfiles(settings));
+    const recording = settings.record
+      ? await toRecording(ground, (message) => agent?.warn("recording_ended", message))
+      : {};
+    const chosen = await chooseModel(settings, { ...options, ...recording, refine: known?.apply });
     chosen.model.describe(options).catch(() => {});
-    agent = new Agent({ settings, ground, chosen, approver });
+    agent = new Agent({ settings, ground, chosen, approver, reviewer });
+    for (const message of known?.takeWarnings() ?? []) agent.warn("settings_ignored", message);
     return agent;
   } catch (error) {
     await ground[Symbol.asyncDispose]();

@@ -58,7 +58,9 @@ export type WarningCode =
   /** The model wanted to be done while its plan or task state says that it is not. */
   | "completion_refused"
   /** What a call changes could not be recorded, so it cannot be undone. */
-  | "checkpoint_incomplete";
+  | "checkpoint_incomplete"
+  /** What is sent to the server and back is not kept any more, though it was to be. */
+  | "recording_ended";
 
 export type AgentEvent =
   | { type: "run_started"; runId: string; sessionId?: string; mode: PermissionMode }

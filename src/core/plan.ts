@@ -39,6 +39,9 @@ export type PlanDecision =
   /** Nobody is there to decide. */
   | { decision: "unattended" };
 
+/** For runs that nobody attends. */
+export const reviewUnattended: PlanReviewer = { review: async () => ({ decision: "unattended" }) };
+
 /** Shows a plan to the user. Throws the signal's reason on abort. */
 export interface PlanReviewer {
   review(plan: Plan, options: { signal: AbortSignal }): Promise<PlanDecision>;

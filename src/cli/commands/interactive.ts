@@ -1,6 +1,7 @@
 import { denyUnattended, type Approver } from "../../core/approval.ts";
 import type { AgentEvent } from "../../core/events.ts";
 import type { ModelInfo } from "../../core/model.ts";
+import { reviewUnattended } from "../../core/plan.ts";
 import {
   createScreen,
   type InteractiveScreen,
@@ -25,7 +26,7 @@ export async function runInteractive(settings: Settings, flags: TaskFlags): Prom
   const approver: Approver = {
     ask: (request, options) => (screen?.approver ?? denyUnattended).ask(request, options),
   };
-  await using agent = await openAgent(settings, { approver });
+  await using agent = await openAgent(settings, { approver, reviewer: reviewUnattended });
   await resumeSession(agent, flags);
   screen = createScreen({ banner: await toBanner(agent, settings), colour: useColour(process.stdout) });
   await screen.run(new AgentScreen(agent, settings));

@@ -1,5 +1,6 @@
 import { denyUnattended } from "../../core/approval.ts";
 import type { EndReason } from "../../core/events.ts";
+import { reviewUnattended } from "../../core/plan.ts";
 import type { View } from "../../tui/plain/plain-view.ts";
 import type { Agent } from "../agent.ts";
 import { toExitCode } from "../exit-code.ts";
@@ -17,6 +18,7 @@ export async function runTask(task: string, settings: Settings, flags: TaskFlags
     const [agent, view] = await Promise.all([
       openAgent(settings, {
         approver: flags.json ? denyUnattended : createAttendedApprover(),
+        reviewer: reviewUnattended,
         signal: interrupt.signal,
       }),
       createView(flags),
@@ -37,7 +39,7 @@ async function runPrompt(
   { view, settings, signal }: { view: View; settings: Settings; signal: AbortSignal },
 ): Promise<EndReason> {
   let reason: EndReason = "error";
-  for await (const event of agent.prompt(task, { signal })) {
+  for await (const event of agent.prompt(task, { signal, plan: settings.plan })) {
     if (event.type === "model_ready" && isUnchosen(settings)) printNotice(event.model.profile.notice);
     if (event.type === "run_finished") reason = event.reason;
     await view.onEvent(event);

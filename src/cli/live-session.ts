@@ -1,0 +1,141 @@
+/** What an open conversation holds, kept up to date by its events: the same that a resume restores from its log. */
+import type { AgentEvent } from "../core/events.ts";
+import { applyCompaction } from "../core/compaction.ts";
+import { messageText, type Message } from "../core/message.ts";
+import type { SessionEntry, SessionRequest, SessionState } from "../core/session.ts";
+import { describeOpenWork, describeState, type AgentState } from "../core/state-note.ts";
+import { toTaskStateRecord } from "../core/task-state-record.ts";
+import type { TaskState } from "../core/task-state.ts";
+import { TokenMeter } from "../core/token-meter.ts";
+import {
+  createPlanHolder,
+  createTaskStateHolder,
+  createTodoList,
+  type PlanHolder,
+  type TaskStateHolder,
+  type TodoList,
+} from "../tools/index.ts";
+
+/** Tokens of all requests of a session in this process, by the server's own counts. */
+export interface TokenTotals {
+  prompt: number;
+  cached: number;
+  completion: number;
+  /** Requests whose cached tokens the server told. */
+  counted: number;
+}
+
+const REQUEST_CHARS = 200;
+
+export class LiveSession {
+  readonly meter = new TokenMeter();
+  readonly todos: TodoList;
+  readonly plan: PlanHolder;
+  readonly taskState: TaskStateHolder;
+  readonly tokens: TokenTotals = { prompt: 0, cached: 0, completion: 0, counted: 0 };
+  #messages: Message[];
+  #requests: SessionRequest[];
+  /** As the log has it. */
+  #loggedTaskState: TaskState | undefined;
+
+  constructor(
+    state: Partial<Pick<SessionState, "messages" | "todos" | "plan" | "taskState" | "requests">> = {},
+  ) {
+    this.#messages = [...(state.messages ?? [])];
+    this.#requests = [...(state.requests ?? [])];
+    this.todos = createTodoList(state.todos);
+    this.plan = createPlanHolder(state.plan);
+    this.taskState = createTaskStateHolder(state.taskState);
+    this.#loggedTaskState = state.taskState;
+  }
+
+  get messages(): readonly Message[] {
+    return this.#messages;
+  }
+
+  get requests(): readonly SessionRequest[] {
+    return this.#requests;
+  }
+
+  /** The system message of a new session. */
+  begin(message: Message): void {
+    this.#messages = [message];
+  }
+
+  /** What is still open, for the model that wants to be done. */
+  openWork(): string | undefined {
+    return describeOpenWork(this.#agentState);
+  }
+
+  /** Todos, plan and task state in words. */
+  stateNote(): string {
+    return describeState(this.#agentState);
+  }
+
+  /** Takes over what an event says. Returns what the log is to keep of it. */
+  note(event: AgentEvent, { model }: { model: string }): SessionEntry | undefined {
+    switch (event.type) {
+      case "message_added":
+        return this.#addMessage(event);
+      case "context_compacted": {
+        const { type: _type, ...compaction } = event;
+        this.#messages = applyCompaction(this.#messages, compaction.parts) ?? this.#messages;
+        return { type: "compaction", ...compaction };
+      }
+      case "usage":
+        return this.#count(event.usage);
+      case "todos_changed":
+        return { type: "todos", todos: event.todos };
+      case "plan_changed":
+        return { type: "plan", plan: event.plan };
+      case "task_state_changed":
+        return this.#noteTaskState(event.state);
+      case "checkpoint_made":
+        return this.#noteCheckpoint(event.id);
+      case "run_started":
+        return { type: "run_started", model };
+      case "run_finished":
+        return { type: "run_finished", reason: event.reason };
+      default:
+        return undefined;
+    }
+  }
+
+  get #agentState(): AgentState {
+    return { todos: this.todos.todos, plan: this.plan.plan, taskState: this.taskState.state };
+  }
+
+  #addMessage({ message, note }: Extract<AgentEvent, { type: "message_added" }>): SessionEntry {
+    this.#messages.push(message);
+    const isRequest =
+      message.role === "user" && message.note === undefined && (note ?? "follow_up") === "follow_up";
+    if (isRequest) this.#requests.push({ text: messageText(message).slice(0, REQUEST_CHARS) });
+    return { type: "message", message, ...(note === undefined ? {} : { note }) };
+  }
+
+  #noteTaskState(state: TaskState): SessionEntry {
+    const record = toTaskStateRecord(this.#loggedTaskState, state);
+    this.#loggedTaskState = state;
+    return { type: "task_state", ...record };
+  }
+
+  /** The first one says what the files were before the request. */
+  #noteCheckpoint(checkpoint: string): SessionEntry {
+    const request = this.#requests.at(-1);
+    if (request !== undefined && request.checkpoint === undefined)
+      this.#requests = [...this.#requests.slice(0, -1), { ...request, checkpoint }];
+    return { type: "checkpoint", checkpoint };
+  }
+
+  #count({
+    promptTokens = 0,
+    cachedTokens,
+    completionTokens = 0,
+  }: Extract<AgentEvent, { type: "usage" }>["usage"]): undefined {
+    this.tokens.completion += completionTokens;
+    if (cachedTokens === undefined) return;
+    this.tokens.counted += 1;
+    this.tokens.prompt += promptTokens;
+    this.tokens.cached += cachedTokens;
+  }
+}
