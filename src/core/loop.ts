@@ -116,12 +116,12 @@ class Run {
       const end = (yield* this.#takeTurn(window, tools)) ?? this.#checkLimits();
       if (end !== undefined && end.reason !== "done") return end;
       const steered = inbox?.takeSteering() ?? [];
-      if (steered.length > 0) this.#calls.noteRequest();
+      if (steered.length > 0) this.#noteRequest();
       for (const message of steered) yield* conversation.add(message, "steering");
       if (end === undefined || steered.length > 0) continue;
       const followUp = inbox?.takeFollowUp();
       if (followUp === undefined) return end;
-      this.#calls.noteRequest();
+      this.#noteRequest();
       yield* conversation.add(followUp, "follow_up");
     }
   }
@@ -157,6 +157,12 @@ class Run {
     const { progress, end } = yield* this.#calls.review(outcomes, { reply, profile: this.#profile });
     if (progress) this.#replies.noteProgress();
     return end;
+  }
+
+  /** With the user's word a new count begins. */
+  #noteRequest(): void {
+    this.#calls.noteRequest();
+    this.#replies.noteProgress();
   }
 
   /** A model that is stuck is asked in another way, until it takes a step. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { AgentError } from "../../src/core/errors.ts";
 import type { AgentEvent } from "../../src/core/events.ts";
 import { fingerprint } from "../../src/core/fingerprint.ts";
 import { Inbox } from "../../src/core/inbox.ts";
@@ -224,6 +225,19 @@ describe("a model that does nothing but say the same", () => {
     const { events } = await collect({ model, tools: [echo] });
     expect(["empty", "loop"]).toContain(last(events).reason);
     expect(last(events).turns).toBeLessThanOrEqual(8);
+  });
+});
+
+describe("a conversation that never fits", () => {
+  it("ends within a few requests", async () => {
+    const refusal = new AgentError("context_overflow", "the request exceeds the available context size");
+    const model = createScriptedModel(
+      Array.from({ length: 100 }, () => refusal),
+      { contextTokens: 8_192 },
+    );
+    const { events } = await collect({ model, tools: [echo] });
+    expect(last(events).reason).toBe("overflow");
+    expect(model.requests.length).toBeLessThanOrEqual(4);
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { findOpenTodos } from "../../src/core/completion.ts";
+import { Inbox } from "../../src/core/inbox.ts";
 import { describeState } from "../../src/core/state-note.ts";
 import { createScriptedModel, scriptedCall } from "../../src/testing/scripted-model.ts";
 import { collect, echo, last, textTool, sentLast } from "./_run.ts";
@@ -97,6 +98,14 @@ describe("a model that announces a step", () => {
     const nudge = sentLast(model, 1);
     expect(nudge).toContain("Still open:\n2. [in_progress] run the tests\n3. [pending] write a summary");
     expect(nudge).not.toContain("read the code");
+  });
+
+  it("is told once for each request of the user", async () => {
+    const inbox = new Inbox();
+    inbox.followUp("and now the other one");
+    const model = createScriptedModel([promise, { text: "They pass." }, promise, { text: "They pass too." }]);
+    const { events } = await collect({ model, tools: [echo], inbox });
+    expect(last(events)).toMatchObject({ reason: "done", text: "They pass too.", turns: 4 });
   });
 
   it("is told what keeps it from being done", async () => {
