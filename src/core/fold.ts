@@ -3,7 +3,9 @@
  * strict chat templates want user and assistant to take turns, tool calls and results apart.
  */
 import type { CompactedPart } from "./compaction.ts";
+import { breakControlTokens } from "./control-tokens.ts";
 import type { AssistantMessage, Message, UserMessage } from "./message.ts";
+import { toWellFormed } from "./result.ts";
 import { isOwnRequest, newestTurnStart, toShortLine } from "./transcript.ts";
 
 /** Answers to earlier requests that stay word for word. */
@@ -88,7 +90,8 @@ function addAnswer(builder: PartsBuilder, messages: readonly Message[], request:
 }
 
 function toNote(role: "user" | "assistant", content: string): UserMessage | AssistantMessage {
-  return { role, content, note: "compaction" };
+  // What it says of results is data; what was escaped in them before stays as it is.
+  return { role, content: breakControlTokens(toWellFormed(content)), note: "compaction" };
 }
 
 function firstAfterSystem(messages: readonly Message[]): number {

@@ -13,7 +13,7 @@ export function byteLength(text: string): number {
   return encoder.encode(text).length;
 }
 
-/** UTF-8 bytes of the words of a message; images are not counted. Remembered, since messages never change. */
+/** UTF-8 bytes of the words of a message, thinking with them; images are not counted. Remembered, since messages never change. */
 export function messageBytes(message: Message): number {
   const before = known.get(message);
   if (before !== undefined) return before;
@@ -40,6 +40,14 @@ function toToolsText(tools: readonly ToolSchema[]): string {
   const text = JSON.stringify(tools);
   toolsTexts.set(tools, text);
   return text;
+}
+
+/** Of `messagesBytes`, those of thinking, which many chat templates leave out. */
+export function thinkingBytes(messages: readonly Message[]): number {
+  return messages.reduce(
+    (sum, message) => sum + (message.role === "assistant" ? byteLength(message.reasoning_content ?? "") : 0),
+    0,
+  );
 }
 
 export function imageCount(messages: readonly Message[]): number {

@@ -1,5 +1,4 @@
 /** The record that stands for turns which were left out: a summary by the model or a list made by rule, and the state word for word. */
-import { escapeControlTokens } from "./control-tokens.ts";
 import { byteLength } from "./message-size.ts";
 import { messageText, type Message } from "./message.ts";
 import { capText } from "./result.ts";
@@ -22,8 +21,7 @@ const FILES_SHARE = 0.25;
 const SAID_CHARACTERS = 160;
 
 export function toRecordText(body: string, state: string): string {
-  const text = `${HEADER}\n${body.trim()}${state.trim() === "" ? "" : `${STATE}${state.trim()}`}`;
-  return escapeControlTokens(text);
+  return `${HEADER}\n${body.trim()}${state.trim() === "" ? "" : `${STATE}${state.trim()}`}`;
 }
 
 export interface ListOptions {

@@ -27,7 +27,11 @@ export function toResultText(result: ToolResult, { maxBytes, fields }: ResultFor
 
 /** Half a character from a cut text or a broken file makes strict servers refuse the whole conversation, now and for ever. */
 function replaceLoneSurrogates(_key: string, value: unknown): unknown {
-  return typeof value === "string" ? value.replace(LONE_SURROGATE, "\uFFFD") : value;
+  return typeof value === "string" ? toWellFormed(value) : value;
+}
+
+export function toWellFormed(text: string): string {
+  return text.replace(LONE_SURROGATE, "\uFFFD");
 }
 
 /** Cuts the long texts of a result so that its JSON fits; what was left out is said in place. */

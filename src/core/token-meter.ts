@@ -3,7 +3,7 @@
  * true is not believed.
  */
 import type { Message } from "./message.ts";
-import { imageCount, isSameTools, messagesBytes, toolsBytes } from "./message-size.ts";
+import { imageCount, isSameTools, messagesBytes, thinkingBytes, toolsBytes } from "./message-size.ts";
 import type { ToolSchema, Usage } from "./model.ts";
 
 /** Bytes of English, code and JSON per token, on the careful side. */
@@ -18,6 +18,8 @@ const IMAGE_TOKENS = 1_000;
 /** Fewer tell more of the connection than of the server's speed. */
 const FEWEST_TIMED_TOKENS = 32;
 const FASTEST = 1_000_000;
+/** Less thinking than this makes no difference. */
+const NOTABLE_SHARE = 0.1;
 /** Windows smaller than this are believed only when a server names them. */
 const LEAST_GUESS = 4_096;
 /** Weight of the newest rate. */
@@ -51,6 +53,8 @@ interface CountedPrompt extends Prompt {
 export class TokenMeter {
   #bytesPerToken = FIRST_BYTES_PER_TOKEN;
   #calibrated = false;
+  /** Whether the chat template keeps thinking. */
+  #countsThinking = true;
   #counted: CountedPrompt | undefined;
   #sent: Prompt | undefined;
   #windowTokens: number | undefined;
@@ -88,7 +92,8 @@ export class TokenMeter {
   }
 
   toMessageTokens(messages: readonly Message[]): number {
-    return this.toTokens(messagesBytes(messages)) + imageCount(messages) * IMAGE_TOKENS;
+    const dropped = this.#countsThinking ? 0 : thinkingBytes(messages);
+    return this.toTokens(messagesBytes(messages) - dropped) + imageCount(messages) * IMAGE_TOKENS;
   }
 
   /** System message and tools: what every request begins with. */
@@ -149,10 +154,14 @@ export class TokenMeter {
 
   #noteCount(prompt: Prompt, tokens: number): void {
     if (!isCount(tokens)) return;
-    const counted = this.#counted;
-    // Some servers count only what they had to read anew.
-    if (counted !== undefined && extendsPrompt(prompt, counted) && tokens < counted.tokens) return;
-    const bytes = toolsBytes(prompt.tools) + messagesBytes(prompt.messages);
+    const thinking = thinkingBytes(prompt.messages);
+    if (this.#isPartial(prompt, { tokens, thinking })) return;
+    const whole = toolsBytes(prompt.tools) + messagesBytes(prompt.messages);
+    if (this.#calibrated && thinking > whole * NOTABLE_SHARE) {
+      const [kept, dropped] = [this.toTokens(whole), this.toTokens(whole - thinking)];
+      this.#countsThinking = Math.abs(tokens - kept) <= Math.abs(tokens - dropped);
+    }
+    const bytes = this.#countsThinking ? whole : whole - thinking;
     const images = imageCount(prompt.messages);
     if (images === 0) {
       const ratio = bytes / tokens;
@@ -164,6 +173,13 @@ export class TokenMeter {
       this.#calibrated = true;
     } else if (tokens > bytes / FEWEST_BYTES_PER_TOKEN + images * 10 * IMAGE_TOKENS) return;
     this.#counted = { ...prompt, tokens };
+  }
+
+  /** Some servers count only what they had to read anew. A prompt that grew has not fewer tokens, but for thinking left out since. */
+  #isPartial(prompt: Prompt, { tokens, thinking }: { tokens: number; thinking: number }): boolean {
+    const counted = this.#counted;
+    if (counted === undefined || !extendsPrompt(prompt, counted)) return false;
+    return tokens < counted.tokens - this.toTokens(thinking);
   }
 
   /** The reply to the last request is in the server's memory as well, so only what came after it is new. */
