@@ -74,5 +74,5 @@ function labelOf({ name, arguments: args }: { name: string; arguments: unknown }
   const first = values.find((value) => typeof value === "string" && value.trim() !== "");
   if (typeof first !== "string") return `\`${name}\``;
   const [line = ""] = first.trim().split("\n");
-  return `\`${name}\` (${line.length > LABEL_CHARS ? `${line.slice(0, LABEL_CHARS)}…` : line})`;
+  return `\`${name}\` (${line.length > LABEL_CHARS ? `${line.slice(0, LABEL_CHARS).replace(/[\uD800-\uDBFF]$/, "")}…` : line})`;
 }

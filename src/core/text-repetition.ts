@@ -14,13 +14,13 @@ const KEPT_CHARS = 36_000;
 /** How much new text is waited for between two looks. */
 const STEP_CHARS = 1_000;
 /** Longest chunk whose repetition is found. */
-const LONGEST_CHUNK = 1_600;
+const LONGEST_CHUNK = 6_000;
 /** Taken from the end and looked for before it. */
 const PROBE_CHARS = 64;
-const MAX_PROBES = 4;
+const MAX_PROBES = 8;
 /** How much of nothing but repetition it takes, by what is repeated. */
 const ENOUGH_CHARS = { prose: 4_000, list: 8_000, data: 32_000 };
-const FEWEST_ROUNDS = 4;
+const FEWEST_ROUNDS = 3;
 
 export class TextRepetition {
   readonly #lines = new FenceReader();

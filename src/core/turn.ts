@@ -1,6 +1,6 @@
 import type { AgentEvent } from "./events.ts";
 import type { AssistantMessage } from "./message.ts";
-import type { Model, ModelReply, ModelRequest, ProposedCall, Usage } from "./model.ts";
+import type { Model, ModelEvent, ModelReply, ModelRequest, ProposedCall, Usage } from "./model.ts";
 import type { ReplyWatch, StopCode } from "./reply-watch.ts";
 
 export interface TurnReply extends ModelReply {
@@ -17,9 +17,39 @@ export async function* takeTurn(
   request: ModelRequest,
   { turn, signal, watch }: { turn: number; signal: AbortSignal; watch?: ReplyWatch },
 ): AsyncGenerator<AgentEvent, TurnReply> {
+  const stop = linkAbort(signal);
+  try {
+    return yield* readReply(model.stream(request, { signal: stop.signal }), { turn, stop, watch });
+  } finally {
+    stop.dispose();
+  }
+}
+
+interface ReplyStop {
+  signal: AbortSignal;
+  abort: () => void;
+  dispose: () => void;
+}
+
+/** A signal for one request, which ends with that of the run or before it, and leaves nothing behind there. */
+function linkAbort(signal: AbortSignal): ReplyStop {
+  const own = new AbortController();
+  const forward = (): void => own.abort(signal.reason);
+  if (signal.aborted) forward();
+  signal.addEventListener("abort", forward, { once: true });
+  return {
+    signal: own.signal,
+    abort: () => own.abort(),
+    dispose: () => signal.removeEventListener("abort", forward),
+  };
+}
+
+async function* readReply(
+  events: AsyncIterable<ModelEvent>,
+  { turn, stop, watch }: { turn: number; stop: ReplyStop; watch?: ReplyWatch | undefined },
+): AsyncGenerator<AgentEvent, TurnReply> {
   let usage: Usage | undefined;
-  const stop = new AbortController();
-  for await (const event of model.stream(request, { signal: AbortSignal.any([signal, stop.signal]) })) {
+  for await (const event of events) {
     switch (event.type) {
       case "finished":
         if (usage) yield { type: "usage", turn, usage };
@@ -42,7 +72,7 @@ export async function* takeTurn(
     stop.abort();
     return { ...stopped.reply, stopped: stopped.code };
   }
-  signal.throwIfAborted();
+  stop.signal.throwIfAborted();
   return { text: "", thinking: "", calls: [], finish: "cut" };
 }
 

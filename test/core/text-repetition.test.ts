@@ -22,6 +22,12 @@ describe("a chunk that is written again and again", () => {
         .map((n) => `So the value of ${n} matters here.`)
         .join(" ")}\n`,
     ],
+    [
+      "pages",
+      `${numbers(60)
+        .map((n) => `In the end the number ${n} is what it is all about here.`)
+        .join("\n\n")}\n`,
+    ],
     ["a sentence without blanks between its words", "让我再检查一下这个文件的内容。"],
     [
       "a paragraph with the same code",
