@@ -1,4 +1,5 @@
 /** Plan mode: until the user has approved a plan, the model may look and nothing else, whatever the mode and the answers that are kept. */
+import { isHarmlessCommand } from "./harmless-command.ts";
 import {
   classifyCall,
   type PermissionCall,
@@ -56,7 +57,9 @@ function refuse({ tool }: PermissionCall, why: string): PermissionDecision {
 function isLooking(call: PermissionCall): boolean {
   const { access, preview } = call;
   if ((preview.writes?.length ?? 0) > 0) return false;
-  return access === "read" || access === "control" || classifyCall(call).class === "harmlessCommand";
+  if (access === "read" || access === "control") return true;
+  const isHarmless = preview.command !== undefined && isHarmlessCommand(preview.command);
+  return isHarmless && classifyCall(call).class === "harmlessCommand";
 }
 
 /** The user's request as it is sent in plan mode. */
