@@ -76,7 +76,10 @@ function pick(slots: readonly SlotState[], random: () => number): SlotState | un
 }
 
 export interface SlotOwner {
-  /** The slot of a role (`main`, the name of a sub-agent's role), the same each time; `undefined`: send no `id_slot`. */
+  /**
+   * The slot of a role (`main`, the name of a sub-agent's role); `undefined`: send no `id_slot`. The same each time, also when there was none
+   * free: to move a conversation later would cost its whole prompt.
+   */
   acquire(role: string, wish?: SlotWish): Promise<number | undefined>;
 }
 
@@ -85,14 +88,14 @@ export function createSlotOwner(
   ask: () => Promise<readonly SlotState[] | undefined>,
   random: () => number = Math.random,
 ): SlotOwner {
-  const owned = new Map<string, number>();
+  const owned = new Map<string, number | undefined>();
   let last: Promise<unknown> = Promise.resolve();
   const take = async (role: string, wish: SlotWish): Promise<number | undefined> => {
-    const mine = owned.get(role);
-    if (mine !== undefined) return mine;
-    const avoid = [...(wish.avoid ?? []), ...owned.values()];
+    if (owned.has(role)) return owned.get(role);
+    const others = [...owned.values()].filter((slot) => slot !== undefined);
+    const avoid = [...(wish.avoid ?? []), ...others];
     const chosen = chooseSlot((await ask()) ?? [], { ...wish, avoid }, random);
-    if (chosen !== undefined) owned.set(role, chosen);
+    owned.set(role, chosen);
     return chosen;
   };
   return {

@@ -123,14 +123,14 @@ describe("the owner of slots", () => {
     expect(asked).toBe(4);
   });
 
-  it("asks again where there was none", async () => {
-    const answers = [undefined, [busy(0), busy(1)], [busy(0), free(1)]];
+  it.each([
+    ["the server told nothing", undefined],
+    ["all were busy", [busy(0), busy(1)]],
+  ])("leaves a role without one when %s: to move it later would cost its prompt", async (_name, answer) => {
+    const answers = [answer, [free(0), free(1)]];
     const owner = createSlotOwner(async () => answers.shift(), first);
-    expect([await owner.acquire("main"), await owner.acquire("main"), await owner.acquire("main")]).toEqual([
-      undefined,
-      undefined,
-      1,
-    ]);
+    expect([await owner.acquire("main"), await owner.acquire("main")]).toEqual([undefined, undefined]);
+    expect(await owner.acquire("search")).toBe(0);
   });
 
   it("goes on after a failed question", async () => {
