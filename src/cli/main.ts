@@ -219,6 +219,7 @@ function addSessionCommands(program: Command, finish: (code: number) => void): v
   for (const [name, description] of [
     ["show", "print a conversation"],
     ["export", "print a conversation as JSON"],
+    ["diff", "what it changed in files"],
     ["rm", "delete a session"],
   ] as const) {
     sessions
@@ -229,6 +230,7 @@ function addSessionCommands(program: Command, finish: (code: number) => void): v
         const action = {
           show: commands.showSession,
           export: commands.exportSession,
+          diff: commands.diffSession,
           rm: commands.removeSession,
         }[name];
         finish(await action(id, command.optsWithGlobals()));

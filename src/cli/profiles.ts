@@ -28,6 +28,11 @@ const FORMAT = 1;
 /** Of findings that were never made: all there is comes from the configuration. */
 const NEVER = new Date(0).toISOString();
 
+/** Whether findings come from a test at all. */
+export function isTested({ probedAt }: ProbeFindings): boolean {
+  return probedAt !== NEVER;
+}
+
 /** Throws `AgentError` `config_invalid` for `profiles:` in `config.yaml` that cannot be used. */
 export async function openProfiles({ home }: { home: string }): Promise<Profiles> {
   const overrides = await readOverrides(home);

@@ -1,11 +1,14 @@
 import { messageText, type Message } from "../../core/message.ts";
 import type { SessionState, SessionSummary } from "../../core/session.ts";
 import type { Workspace } from "../../core/workspace.ts";
+import { toStyle } from "../../tui/style.ts";
 import { toTerminalJson, toTerminalLine, toTerminalText } from "../../tui/terminal-text.ts";
-import { openWorkspace } from "../../workspace/index.ts";
+import { createCheckpointStore, openWorkspace } from "../../workspace/index.ts";
+import { toChangeLines } from "../change-lines.ts";
 import type { TaskFlags } from "../main.ts";
 import { createSessionStore } from "../open-agent.ts";
 import { readSettings, type Settings } from "../settings.ts";
+import { useColour } from "../terminal-approver.ts";
 
 export async function listSessions(flags: TaskFlags): Promise<number> {
   return printSessions(await readSettings(flags, process.env, process.cwd()), { json: flags.json ?? false });
@@ -34,6 +37,21 @@ export async function showSession(id: string, flags: TaskFlags): Promise<number>
 
 export async function exportSession(id: string, flags: TaskFlags): Promise<number> {
   process.stdout.write(`${toTerminalJson(await readState(id, flags), 2)}\n`);
+  return 0;
+}
+
+/** What the requests of a session have changed in files, as far as nothing took it back. */
+export async function diffSession(id: string, flags: TaskFlags): Promise<number> {
+  const settings = await readSettings(flags, process.env, process.cwd());
+  await using workspace = await openSettingsWorkspace(settings);
+  const { requests } = await createSessionStore(workspace).read(id);
+  await using checkpoints = createCheckpointStore({ root: workspace.root });
+  const changes = await checkpoints.diff(
+    requests.flatMap(({ checkpoint }) => (checkpoint === undefined ? [] : [checkpoint])),
+  );
+  const style = toStyle({ colour: useColour(process.stdout) });
+  if (flags.json) process.stdout.write(`${toTerminalJson(changes, 2)}\n`);
+  else process.stdout.write(`${toChangeLines(changes, style).join("\n")}\n`);
   return 0;
 }
 

@@ -3,7 +3,8 @@ import { errorMessage } from "../../core/errors.ts";
 import type { ModelInfo } from "../../core/model.ts";
 import { formatCount } from "../../tui/format.ts";
 import { toConsequences, toFindingLines } from "../finding-lines.ts";
-import type { Profiles } from "../profiles.ts";
+import { isPracticeModel } from "../../models/index.ts";
+import { isTested, type Profiles } from "../profiles.ts";
 import type { DoctorCheck } from "./checks.ts";
 import { quoteForShell } from "./quote.ts";
 import {
@@ -103,12 +104,14 @@ function checkTemplate(info: Found): readonly DoctorCheck[] {
 function checkFindings(info: Found): readonly DoctorCheck[] {
   const name = "abilities";
   const { probe } = info.profile;
-  if (probe === undefined) {
-    const fix = `lmagent probe --base-url ${quoteForShell(info.baseUrl)} --model ${quoteForShell(info.id)}`;
+  if (isPracticeModel(info.id)) return [];
+  const fix = `lmagent probe --base-url ${quoteForShell(info.baseUrl)} --model ${quoteForShell(info.id)}`;
+  if (probe === undefined)
     return [{ name, status: "note", detail: "not tested yet; an idle session does it once", fix }];
-  }
   const lines = toFindingLines(probe).map((line) => `${line.name}: ${line.value}`);
-  const found: DoctorCheck = { name, status: "ok", detail: lines.join("; ") };
+  const found: DoctorCheck = isTested(probe)
+    ? { name, status: "ok", detail: lines.join("; ") }
+    : { name, status: "note", detail: "as set in config.yaml; not tested yet", fix };
   const changes: DoctorCheck[] = toConsequences(info).map((detail) => ({
     name: "follows",
     status: "note",

@@ -95,9 +95,9 @@ function toModelKey(id: string): string {
 }
 
 function toOllamaVariant(id: string, tokens: number): string {
-  const modelfile = quoteForShell(`FROM ${id}\nPARAMETER num_ctx ${tokens}`.replaceAll("\n", "\\n"));
+  const lines = [`FROM ${id}`, `PARAMETER num_ctx ${tokens}`].map(quoteForShell).join(" ");
   const name = toVariantName(id, `${Math.round(tokens / 1024)}k`);
-  return `printf ${modelfile} > Modelfile && ollama create ${quoteForShell(name)} -f Modelfile`;
+  return `printf '%s\\n' ${lines} > Modelfile && ollama create ${quoteForShell(name)} -f Modelfile`;
 }
 
 function toVariantName(id: string, suffix: string): string {

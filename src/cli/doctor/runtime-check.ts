@@ -1,10 +1,11 @@
 /** Our own runtime, the model that ships with the package, and the limits of a run. */
 import { existsSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { formatBytes, formatDuration } from "../../tui/format.ts";
 import type { Settings } from "../settings.ts";
 import type { DoctorCheck } from "./checks.ts";
+import { quoteForShell } from "./quote.ts";
 
 const RUNTIME = "node-llama-cpp";
 
@@ -19,8 +20,14 @@ export function checkEngine(root: string, { needed }: { needed: boolean }): Doct
     name: "engine",
     status: needed ? "broken" : "note",
     detail: `${RUNTIME} is not installed, so no .gguf file can be run here; model servers are not concerned`,
-    fix: `npm install --prefix ${root} ${RUNTIME}`,
+    fix: toInstall(root),
   };
+}
+
+/** Beside the package where it was installed, or inside a checkout. */
+function toInstall(root: string): string {
+  if (basename(dirname(root)) === "node_modules") return `npm install --global ${RUNTIME}`;
+  return `npm install --prefix ${quoteForShell(root)}`;
 }
 
 /** `broken` only where it would have to serve. */

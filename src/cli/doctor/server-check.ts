@@ -1,5 +1,5 @@
 /** Asks the chosen server, and no other, what it is; nothing is started or loaded, and nothing is waited for. */
-import { errorMessage } from "../../core/errors.ts";
+import { AgentError, errorMessage } from "../../core/errors.ts";
 import type { ModelInfo } from "../../core/model.ts";
 import { discoverLocalServers, parseBaseUrl, type LocalServer } from "../../models/index.ts";
 import { fetchJson } from "../../models/fetch-json.ts";
@@ -103,12 +103,20 @@ async function readPlace(
   return typeof path === "string" && path !== "" ? { modelPath: path } : {};
 }
 
-function toBroken({ baseUrl }: Settings, error: unknown): DoctorCheck {
+function toBroken(settings: Settings, error: unknown): DoctorCheck {
   const late = error instanceof DOMException && error.name === "TimeoutError";
   const detail = late ? `no answer within ${DESCRIBE_MS / 1_000} s` : errorMessage(error);
+  return { name: "model", status: "broken", detail, fix: toRepair(settings, error) };
+}
+
+function toRepair({ baseUrl }: Settings, error: unknown): string {
   const where = baseUrl === undefined ? "" : ` --base-url ${quoteForShell(baseUrl)}`;
-  const fix = `start the model server, then \`lmagent doctor${where}\`; or \`lmagent doctor --base-url embedded\``;
-  return { name: "model", status: "broken", detail, fix };
+  const { status, models } = AgentError.is(error, "model_rejected") ? error.data : {};
+  if (status === 401 || status === 403)
+    return `LLM_API_KEY=KEY lmagent doctor${where}, with a key of this server`;
+  const [first]: unknown[] = Array.isArray(models) ? models : [];
+  if (typeof first === "string") return `lmagent doctor${where} --model ${quoteForShell(first)}`;
+  return `start the model server, then \`lmagent doctor${where}\`; or \`lmagent doctor --base-url embedded\``;
 }
 
 /** Model servers at their usual ports on this machine, but the chosen one. */
