@@ -72,7 +72,10 @@ class CompactionRun {
     if (folded !== undefined) return folded;
     if (!this.#isProgress(after)) return undefined;
     for (const { record } of elisions) await this.#save(record);
-    return yield* this.#finish("elided", toReplacedParts(messages, this.#toElided(elisions)));
+    // With the real paths, which may be longer.
+    const final = this.#toElided(elisions);
+    if (!this.#isProgress(this.#toTokens(final))) return undefined;
+    return yield* this.#finish("elided", toReplacedParts(messages, final));
   }
 
   async *#fold(elisions: readonly Elision[]): AsyncGenerator<AgentEvent, Message[] | undefined> {

@@ -6,7 +6,7 @@ import { applyCompaction, type Compaction } from "../../src/core/compaction.ts";
 import { breakControlTokens } from "../../src/core/control-tokens.ts";
 import type { AgentEvent } from "../../src/core/events.ts";
 import { byteLength } from "../../src/core/message-size.ts";
-import type { Message } from "../../src/core/message.ts";
+import { messageText, type Message } from "../../src/core/message.ts";
 import type { ModelReply } from "../../src/core/model.ts";
 import { toWellFormed } from "../../src/core/result.ts";
 import { TokenMeter } from "../../src/core/token-meter.ts";
@@ -92,7 +92,7 @@ function checkNew(
 ): void {
   for (const message of after) {
     if (before.includes(message)) continue;
-    const text = String(message.content);
+    const text = messageText(message);
     expect(breakControlTokens(text)).toBe(text);
     expect(toWellFormed(text)).toBe(text);
     for (const [, path = ""] of text.matchAll(/(?:the whole is|,) in (\.lmagent\/outputs\/[\w-]+\.txt)/g))
@@ -122,7 +122,7 @@ function checkOutcome(
   if (compaction.method === "elided") expect(after).toHaveLength(before.length);
   else
     expect(
-      after.filter(({ content }) => String(content).includes(STATE) && String(content).startsWith("Record")),
+      after.map(messageText).filter((text) => text.includes(STATE) && text.startsWith("Record")),
     ).toHaveLength(1);
 }
 
@@ -152,7 +152,7 @@ describe("whatever a conversation holds", () => {
           }
         },
       ),
-      { numRuns: 200, endOnFailure: true },
+      { numRuns: 150, endOnFailure: true },
     );
     for (const method of ["elided", "folded", "summarised"]) expect(methods).toContain(method);
   });
