@@ -2,7 +2,7 @@
 import type { ModelReply, Usage } from "../core/model.ts";
 import { RECALL, toFiller } from "./probe-samples.ts";
 import type { StepResult, StepScope } from "./probe-steps.ts";
-import { toProbeRequest, unknown } from "./probe-steps.ts";
+import { toProbeRequest, toUnknown } from "./probe-steps.ts";
 
 /**
  * Prompt sizes in tokens. Each prompt begins with the one before, so a server with a cache reads only what is new. The first tells
@@ -72,7 +72,7 @@ async function trySize(size: number, charsPerToken: number, scope: StepScope): P
   for (const question of QUESTIONS) {
     const text = `${RECALL.lead}\n\n${filler}\n\n${question}`;
     const heard = await scope.ask(toProbeRequest(text, scope));
-    if (heard.reply === undefined || saysNothing(heard.reply)) return unknown(heard);
+    if (heard.reply === undefined || saysNothing(heard.reply)) return toUnknown(heard);
     const recalled = heard.reply.text.toLowerCase().includes(RECALL.word);
     last = { ...toSize(text, heard.usage), recalled };
     if (recalled) return last;

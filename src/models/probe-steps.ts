@@ -72,14 +72,14 @@ export async function probeThinking(scope: StepScope): Promise<StepResult> {
   if (!plain.thought) {
     if (plain.reply?.finish === "stop" && plain.reply.text !== "")
       return { found: { thinking: "none" }, detail: "no" };
-    return unknown(plain);
+    return toUnknown(plain);
   }
   const asked = await scope.ask(toProbeRequest(SUM, scope, { thinkingTokens: 0 }));
   if (isQuiet(asked)) return switchable("request", "yes, and stops when the request says so");
   const told = await scope.ask(toProbeRequest(`${SUM} ${NO_THINK}`, scope));
   if (isQuiet(told)) return switchable("text", `yes, and stops when told \`${NO_THINK}\``);
   if (asked.thought && told.thought) return { found: { thinking: "always" }, detail: "always" };
-  return unknown(told.reply === undefined ? told : asked);
+  return toUnknown(told.reply === undefined ? told : asked);
 }
 
 function switchable(thinkingSwitch: "request" | "text", detail: string): StepResult {
@@ -107,7 +107,7 @@ export async function probeCalls(scope: StepScope): Promise<StepResult> {
 }
 
 function toCallsUnknown(heard: Heard): StepResult {
-  if (heard.refused !== true || !/tool/i.test(heard.problem ?? "")) return unknown(heard);
+  if (heard.refused !== true || !/tool/i.test(heard.problem ?? "")) return toUnknown(heard);
   return {
     found: { nativeCalls: false },
     detail: `none: the server takes no tools (${shorten(heard.problem ?? "")})`,
@@ -131,7 +131,7 @@ export async function probeParallel(scope: StepScope): Promise<StepResult> {
     "Read the files notes/a.txt and notes/b.txt. Neither depends on the other: make both calls of `read` now, in one reply.",
     scope,
   );
-  if ("nothing" in answer) return unknown(answer.nothing);
+  if ("nothing" in answer) return toUnknown(answer.nothing);
   if ("words" in answer) return { found: {}, detail: "not known: it made no call" };
   const paths = new Set(answer.calls.map(({ arguments: args }) => args?.["path"]).filter(Boolean));
   if (paths.size > 1) return { found: { parallelCalls: true }, detail: "yes" };
@@ -145,7 +145,7 @@ export async function probeEdits(scope: StepScope): Promise<StepResult> {
       "`old` is both lines exactly as they stand there, `new` is both lines after the change.",
     scope,
   );
-  if ("nothing" in answer) return unknown(answer.nothing);
+  if ("nothing" in answer) return toUnknown(answer.nothing);
   const edit = "calls" in answer ? answer.calls.find(({ name }) => name === "edit") : undefined;
   const old = edit?.arguments?.["old"];
   const copied = typeof old === "string" ? old.trim() : "";
@@ -167,7 +167,7 @@ export async function probeForcing(scope: StepScope): Promise<StepResult> {
   if ("words" in forced)
     return { found: { forcedCalls: "none" }, detail: "no: the server lets it answer in words" };
   if ("nothing" in forced) {
-    if (forced.nothing.refused !== true) return unknown(forced.nothing);
+    if (forced.nothing.refused !== true) return toUnknown(forced.nothing);
     return { found: { forcedCalls: "none" }, detail: `no: ${shorten(forced.nothing.problem ?? "refused")}` };
   }
   // A model that calls whatever it is told was not forced to.
@@ -200,7 +200,7 @@ export async function probeVision(scope: StepScope): Promise<StepResult> {
   });
   if (heard.refused === true) return { found: { vision: false }, detail: "no: the server takes no pictures" };
   const { reply } = heard;
-  if (reply === undefined || reply.text === "") return unknown(heard);
+  if (reply === undefined || reply.text === "") return toUnknown(heard);
   if (TWO_COLOURS.seen.test(reply.text)) return { found: { vision: true }, detail: "yes" };
   if (BLIND.test(reply.text)) return { found: { vision: false }, detail: "no: it says so itself" };
   return { found: {}, detail: "not known: it names other colours" };
@@ -222,7 +222,7 @@ async function askForCalls(
 }
 
 /** Nothing was learned, and nothing is made of that. */
-export function unknown({ problem, reply, gone, thought }: Heard): StepResult {
+export function toUnknown({ problem, reply, gone, thought }: Heard): StepResult {
   const why = problem === undefined ? toEmptyWords(reply, thought) : shorten(problem);
   return { found: {}, detail: `not known: ${why}`, ...(gone === true ? { gone } : {}) };
 }

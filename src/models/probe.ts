@@ -40,7 +40,7 @@ export interface ProbeLimits {
 export interface ProbeOptions {
   signal: AbortSignal;
   onStep?: (step: ProbeStep) => void;
-  /** Defaults: 120 s, 20 s, 15 s, 75 s, 20 s. */
+  /** Defaults: 120 s, 20 s, 25 s, 75 s, 20 s. */
   limits?: Partial<ProbeLimits>;
   /** Milliseconds; default the clock. */
   now?: () => number;
@@ -57,10 +57,13 @@ export interface ProbeResult {
 const LIMITS: ProbeLimits = {
   loadMs: 120_000,
   waitMs: 20_000,
-  replyMs: 15_000,
+  replyMs: 25_000,
   totalMs: 75_000,
   readingMs: 20_000,
 };
+
+/** What a request that has begun is given in any case. */
+const LAST_WORDS_MS = 1_000;
 
 const NEEDS_TOOLS: readonly ProbeStepName[] = ["parallel", "edits", "forcing"];
 
@@ -80,9 +83,14 @@ export async function probeModel(model: Model, options: ProbeOptions): Promise<P
     async ask(request) {
       const { loadMs, waitMs, replyMs } = limits;
       const slotted = options.slot === undefined ? request : { ...request, slot: options.slot };
+      const leftMs =
+        deadline === undefined ? Number.POSITIVE_INFINITY : Math.max(LAST_WORDS_MS, deadline - now());
       const heard = await ask(model, slotted, {
         signal,
-        limits: { waitMs: deadline === undefined ? loadMs : waitMs, replyMs },
+        limits: {
+          waitMs: Math.min(deadline === undefined ? loadMs : waitMs, leftMs),
+          replyMs: Math.min(replyMs, leftMs),
+        },
         now,
       });
       deadline ??= now() + limits.totalMs;

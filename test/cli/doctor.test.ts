@@ -127,7 +127,7 @@ describe("a server that doctor looks at", () => {
     [
       "Ollama",
       ollama(2_048),
-      /^OLLAMA_CONTEXT_LENGTH=32768 ollama serve .* or printf 'FROM qwen3:4b\\nPARAMETER num_ctx 32768' > Modelfile && ollama create qwen3-4b-32k -f Modelfile$/,
+      /^OLLAMA_CONTEXT_LENGTH=32768 ollama serve .* or printf '%s\\n' 'FROM qwen3:4b' 'PARAMETER num_ctx 32768' > Modelfile && ollama create qwen3-4b-32k -f Modelfile$/,
     ],
     ["vLLM", vllm(2_048), /^vllm serve Qwen\/Qwen3-8B --port PORT --max-model-len 32768$/],
   ])("with a window in which nothing can be done gets the command of %s", async (_name, routes, fix) => {
@@ -205,6 +205,15 @@ describe("a server that doctor looks at", () => {
     expect(named["model"]).toMatchObject({
       status: "broken",
       detail: expect.stringContaining("`Qwen/Qwen3-8B`") as string,
+      fix: expect.stringMatching(/--model Qwen\/Qwen3-8B$/) as string,
+    });
+  });
+
+  it("wants a key", async () => {
+    const { named } = await examine({ "GET /v1/models": jsonReply({ error: "no" }, { status: 401 }) });
+    expect(named["model"]).toMatchObject({
+      status: "broken",
+      fix: expect.stringContaining("LLM_API_KEY") as string,
     });
   });
 
@@ -268,6 +277,15 @@ describe("findings that doctor shows", () => {
       status: "note",
       fix: "lmagent probe --base-url http://127.0.0.1:8000/v1 --model m",
     });
+  });
+
+  it("are told from what is only set", () => {
+    const set = of({ probedAt: new Date(0).toISOString(), forcedCalls: "none" });
+    expect(set["abilities"]).toMatchObject({
+      status: "note",
+      detail: expect.stringContaining("not tested") as string,
+    });
+    expect(of({}, { id: "lmagent-practice" })["abilities"]).toBeUndefined();
   });
 
   it.each([
