@@ -61,6 +61,15 @@ describe("lmagent probe", () => {
     expect(server.chats).toHaveLength(2 * asked);
   });
 
+  it("tests again as if nothing were known", async () => {
+    const server = await serve(met.hermes);
+    await runCommand(() => runProbe({ baseUrl: server.url, json: true }));
+    const forced = server.chats.filter(({ body }) => body.includes("tool_choice")).length;
+    expect(forced).toBeGreaterThan(0);
+    await runCommand(() => runProbe({ baseUrl: server.url, refresh: true }));
+    expect(server.chats.filter(({ body }) => body.includes("tool_choice"))).toHaveLength(2 * forced);
+  });
+
   it("prints JSON and nothing else", async () => {
     const server = await serve(met.hermes);
     const { stdout, stderr } = await runCommand(() => runProbe({ baseUrl: server.url, json: true }));

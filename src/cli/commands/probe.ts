@@ -25,7 +25,10 @@ export async function runProbe(flags: ProbeFlags): Promise<number> {
   const profiles = await openProfiles(settings);
   const interrupt = onInterrupt();
   try {
-    await using chosen = await chooseModel(settings, { signal: interrupt.signal });
+    await using chosen = await chooseModel(settings, {
+      signal: interrupt.signal,
+      refine: profiles.apply,
+    });
     const { model } = chosen;
     const info = await model.describe({ signal: interrupt.signal });
     refusePractice(info);
