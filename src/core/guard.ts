@@ -52,7 +52,7 @@ export class ReplyGuard {
 
   judge(reply: ModelReply, stopped?: StopCode): Verdict {
     if (stopped !== undefined) return this.#judgeStopped(reply, stopped);
-    if (reply.finish === "cut") return this.#judgeCut();
+    if (reply.finish === "cut") return this.#judgeCut(reply);
     if (reply.finish === "content_filter") {
       return { kind: "end", reason: "error", message: "The server's content filter stopped the reply." };
     }
@@ -69,9 +69,12 @@ export class ReplyGuard {
     return { kind: "end", reason: "done" };
   }
 
-  #judgeCut(): Verdict {
+  #judgeCut({ failure }: ModelReply): Verdict {
     this.#cut += 1;
-    const message = "The connection to the model ended in the middle of a reply.";
+    const message =
+      failure === undefined
+        ? "The connection to the model ended in the middle of a reply."
+        : `The model server broke off in the middle of a reply: ${failure}`;
     if (this.#cut >= MAX_CUT) return { kind: "end", reason: "model_unavailable", message };
     return { kind: "again", code: "reply_cut", message };
   }

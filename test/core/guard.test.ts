@@ -36,6 +36,14 @@ describe("a turn that came to nothing", () => {
     expect(last(events)).toMatchObject({ reason, turns });
   });
 
+  it("says what the server said when it broke off", async () => {
+    const cut = { text: "The fi", finish: "cut" as const, failure: "out of memory" };
+    const { events } = await collect({ model: createScriptedModel([cut, { text: "Done." }]), tools: [echo] });
+    const warnings = events.flatMap((event) => (event.type === "warning" ? [event.message] : []));
+    expect(warnings).toEqual(["The model server broke off in the middle of a reply: out of memory"]);
+    expect(last(events)).toMatchObject({ reason: "done" });
+  });
+
   it("counts announcements anew after each step that was taken", async () => {
     const step = (text: string) => [{ text: "Let me run it." }, { calls: [scriptedCall("echo", { text })] }];
     const model = createScriptedModel([
