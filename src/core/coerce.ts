@@ -2,7 +2,7 @@ import type { JsonSchema } from "./tool.ts";
 
 /**
  * Accepts what small models plainly mean: "5" for 5, "true" for true, null for an absent optional field, one string for a list of
- * strings. Anything else is left for the check to refuse.
+ * strings, and the same within lists. Anything else is left for the check to refuse.
  */
 export function coerceToSchema(schema: JsonSchema, input: unknown): unknown {
   if (input === undefined || input === null) return {};
@@ -24,9 +24,15 @@ function coerceValue(schema: JsonSchema, value: unknown): unknown {
   if ((type === "integer" || type === "number") && typeof value === "string") return toNumber(value);
   if (type === "boolean" && typeof value === "string") return toBoolean(value);
   if (type === "string" && (typeof value === "number" || typeof value === "boolean")) return String(value);
-  if (type === "array" && typeof value === "string") return toList(value);
+  if (type === "array") return coerceList(schema, typeof value === "string" ? toList(value) : value);
   if (type === "object" && typeof value === "string") return toObject(value);
   return value;
+}
+
+function coerceList(schema: JsonSchema, value: unknown): unknown {
+  const items = schema["items"];
+  if (!Array.isArray(value) || typeof items !== "object" || items === null) return value;
+  return value.map((item) => coerceValue(items as JsonSchema, item));
 }
 
 function toNumber(text: string): number | string {

@@ -23,7 +23,7 @@ export function describeOpenWork({ plan, taskState, todos = [] }: AgentState): s
 }
 
 function toOpenPlan(plan: Plan | undefined): string | undefined {
-  if (plan?.status === "planning") return "There is no plan yet: call plan_propose.";
+  if (plan?.status === "planning") return "There is no approved plan yet: call plan_propose.";
   if (plan?.status !== "approved") return undefined;
   const step = currentStep(plan);
   if (step === undefined) return undefined;

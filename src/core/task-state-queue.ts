@@ -97,6 +97,9 @@ function takeIn(
   return [...fresh.values()];
 }
 
+/** In one call: each is compared with every item. */
+const MAX_PATTERNS = 50;
+
 interface Known {
   known: readonly string[];
   renames: Readonly<Record<string, string>>;
@@ -111,6 +114,7 @@ interface Done {
 
 function findDone(named: readonly string[], { known, renames, processed }: Known): Done {
   const names = new Map(known.map((item) => [toItemKey(item), item]));
+  let patterns = 0;
   const done: Done = { taken: new Set(), repeated: [], unknown: [] };
   const others = toOtherNames(renames);
   const find = (name: string): boolean => {
@@ -123,7 +127,8 @@ function findDone(named: readonly string[], { known, renames, processed }: Known
   };
   for (const name of named) {
     if (name.trim() === "" || find(name)) continue;
-    const matching = name.includes("*") ? known.filter((item) => fits(name, item)) : [];
+    const isPattern = name.includes("*") && (patterns += 1) <= MAX_PATTERNS;
+    const matching = isPattern ? known.filter((item) => fits(name, item)) : [];
     // A list that came as one text.
     const parts = name.split(/[\n,]/).filter((part) => part.trim() !== "");
     if (matching.length > 0) matching.forEach((item) => done.taken.add(item));

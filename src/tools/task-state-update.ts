@@ -76,6 +76,8 @@ async function update(
 
 /** More than a job can hold, so that the check of its length says so. */
 const MOST_FILES = 20_000;
+/** Each is a walk through the workspace. */
+const MAX_PATTERNS = 20;
 
 interface Items {
   /** Absent: none were given. */
@@ -93,7 +95,10 @@ async function toItems(
   if (given === undefined) return { notes: [] };
   const items: string[] = [];
   const notes: string[] = [];
-  for (const item of given.flatMap((each) => each.split("\n"))) {
+  const all = given.flatMap((each) => each.split("\n"));
+  if (all.filter((item) => item.includes("*")).length > MAX_PATTERNS)
+    return { notes, error: `at most ${MAX_PATTERNS} patterns are taken at once` };
+  for (const item of all) {
     if (!item.includes("*")) {
       items.push(item);
       continue;

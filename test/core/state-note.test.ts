@@ -126,7 +126,7 @@ describe("what is still open", () => {
       "The plan is not done: step 2. do part 2 (verify: npm test) is open, 1 more after it. Do it and call plan_complete_step. 2 todos are open as well.",
     );
     expect(describeOpenWork({ plan: { ...plan, status: "planning" } })).toBe(
-      "There is no plan yet: call plan_propose.",
+      "There is no approved plan yet: call plan_propose.",
     );
   });
 

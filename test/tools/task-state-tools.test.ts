@@ -79,6 +79,11 @@ describe("the state of a job", () => {
     expect(await call("update", { done: "a", objective: null })).toMatchObject({ ok: true });
     await call("update", { add: "d\ne" });
     expect(holder.state?.remaining_queue).toEqual(["b", "c", "d", "e"]);
+    await call("update", { add: [7, true], done: [7] });
+    expect(holder.state).toMatchObject({
+      remaining_queue: ["b", "c", "d", "e", "true"],
+      processed_items: ["a", "7"],
+    });
   });
 
   it("refuses what makes no sense, changes nothing, and says what is next", async () => {
@@ -94,6 +99,7 @@ describe("the state of a job", () => {
       { rename_map: { a: 1 } },
       { processed_count: 7 },
       { add: ["nothing/*.here"] },
+      { add: Array.from({ length: 21 }, () => "*") },
     ])
       expect(await call("update", input), JSON.stringify(input)).toMatchObject({ ok: false });
     expect(holder.state).toBe(before);
