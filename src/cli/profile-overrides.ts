@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { AgentError } from "../core/errors.ts";
 import type { ModelInfo, ModelProfile, ProbeFindings } from "../core/model.ts";
 import { matchesWildcards } from "../core/wildcard.ts";
-import { COUNT, FINDING_RULES, FLAG, type FieldRule } from "../models/index.ts";
+import { COUNT, FINDING_RULES, FLAG, type FieldRule } from "../models/probe-findings.ts";
 
 /** What holds for every model whose name the pattern fits. */
 export interface ProfileOverride {

@@ -7,15 +7,7 @@ export { createFetchTransport } from "./fetch-transport.ts";
 export { keepSlot } from "./keep-slot.ts";
 export { discoverLocalServers } from "./local-servers.ts";
 export type { DiscoverOptions, LocalServer } from "./local-servers.ts";
-export {
-  COUNT,
-  FINDING_RULES,
-  FLAG,
-  isEmptyFindings,
-  parseFindings,
-  withFindings,
-} from "./probe-findings.ts";
-export type { FieldRule } from "./probe-findings.ts";
+export { isEmptyFindings, parseFindings, withFindings } from "./probe-findings.ts";
 export { probeModel } from "./probe.ts";
 export type { ProbeLimits, ProbeOptions, ProbeResult, ProbeStep, ProbeStepName } from "./probe.ts";
 export { recordingTransport } from "./recording-transport.ts";

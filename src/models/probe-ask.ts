@@ -1,5 +1,5 @@
 import { AgentError, errorMessage } from "../core/errors.ts";
-import type { Model, ModelReply, ModelRequest, Usage } from "../core/model.ts";
+import type { Model, ModelEvent, ModelReply, ModelRequest, Usage } from "../core/model.ts";
 
 export interface AskLimits {
   /** Until the first part of a reply; reading a prompt takes a while, and loading a model longer. */
@@ -29,7 +29,12 @@ interface Progress {
   reply?: ModelReply;
   firstAt?: number;
   lastAt?: number;
+  /** Letters of text and thinking so far. */
+  letters: number;
 }
+
+/** Far more than was allowed in tokens: a server that sends this much will not come to an end. */
+const MOST_LETTERS = 32_000;
 
 /** Counts smaller than these say more about the connection than about the server. */
 const MIN_PREFILL_TOKENS = 64;
@@ -45,13 +50,11 @@ export async function ask(
   const late = new AbortController();
   let timer = setTimeout(() => late.abort(), limits.waitMs);
   const startedAt = now();
-  const heard: Progress = { thought: false, usage: {} };
+  const heard: Progress = { thought: false, usage: {}, letters: 0 };
   try {
     for await (const event of model.stream(request, { signal: AbortSignal.any([signal, late.signal]) })) {
-      if (event.type === "usage") heard.usage = event.usage;
-      if (event.type === "thinking_delta") heard.thought ||= event.text.trim() !== "";
-      if (event.type === "finished") heard.reply = event.reply;
-      if (event.type === "prefill_progress" || event.type === "retry" || event.type === "usage") continue;
+      if (!note(heard, event)) continue;
+      if (heard.letters > MOST_LETTERS) late.abort();
       heard.lastAt = now();
       if (heard.firstAt !== undefined) continue;
       heard.firstAt = heard.lastAt;
@@ -68,8 +71,32 @@ export async function ask(
   return judge(heard, startedAt);
 }
 
+/** Whether the event is a part of the reply. */
+function note(heard: Progress, event: ModelEvent): boolean {
+  switch (event.type) {
+    case "usage":
+      heard.usage = event.usage;
+      return false;
+    case "thinking_delta":
+      heard.thought ||= event.text.trim() !== "";
+      heard.letters += event.text.length;
+      return true;
+    case "text_delta":
+      heard.letters += event.text.length;
+      return true;
+    case "call_progress":
+      heard.letters = Math.max(heard.letters, event.bytes);
+      return true;
+    case "finished":
+      heard.reply = event.reply;
+      return true;
+    default:
+      return false;
+  }
+}
+
 function toProblem(error: unknown, late: boolean): Pick<Heard, "problem" | "refused" | "gone"> {
-  if (late) return { problem: "no whole reply in time" };
+  if (late) return { problem: "no whole reply in time, or one without end" };
   return {
     problem: errorMessage(error),
     ...(AgentError.is(error, "model_rejected") ? { refused: true } : {}),

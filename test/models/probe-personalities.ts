@@ -155,3 +155,9 @@ export const forgetful =
       : perfect(asked);
 
 export const broken: Personality = (asked) => brokenReply(perfect(asked), 1);
+
+/** Pays no heed to how long a reply may be. */
+export const withoutEnd: Personality = () => {
+  const talk = Array.from({ length: 60 }, () => toChunk({ content: "and so on, ".repeat(100) }));
+  return hangingReply(streamReply(talk, { done: false }), talk.length);
+};

@@ -167,6 +167,13 @@ describe("a probe", () => {
     expect(performance.now() - started).toBeLessThan(10_000);
   });
 
+  it("hears a reply without end for no longer than it could be one", async () => {
+    const started = performance.now();
+    const { findings } = await probe(met.withoutEnd, { limits: { waitMs: 9_000, replyMs: 9_000 } });
+    expect(Object.keys(findings)).toEqual(["probedAt"]);
+    expect(performance.now() - started).toBeLessThan(9_000);
+  });
+
   it("begins no step after its time is over", async () => {
     const { steps, server } = await probe(met.perfect, { limits: { totalMs: -1 } });
     expect(steps.filter(({ state }) => state === "skipped")).toHaveLength(6);

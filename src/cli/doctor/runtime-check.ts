@@ -2,7 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
-import { formatBytes, formatDuration } from "../../tui/format.ts";
+import { formatBytes, formatCount, formatDuration } from "../../tui/format.ts";
 import type { Settings } from "../settings.ts";
 import type { DoctorCheck } from "./checks.ts";
 import { quoteForShell } from "./quote.ts";
@@ -41,9 +41,15 @@ export function checkPracticeModel(root: string, { needed }: { needed: boolean }
   return { name, status: needed ? "broken" : "note", detail, fix: "npm install --global lmagent" };
 }
 
-/** What ends a run, as it is set. */
-export function checkRunLimits({ maxTurns, maxTimeMs, silenceMs, temperature }: Settings): DoctorCheck {
+/** What ends a run or shortens its conversation, as it is set. */
+export function checkRunLimits(settings: Settings): DoctorCheck {
+  const { maxTurns, maxTimeMs, silenceMs, temperature, compactAt } = settings;
   const time = Number.isFinite(maxTimeMs) ? formatDuration(maxTimeMs) : "any time";
-  const detail = `a run has ${maxTurns} turns and ${time}; a server counts as gone after ${formatDuration(silenceMs)} of silence; temperature ${temperature}`;
-  return { name: "run limits", status: "ok", detail };
+  const parts = [
+    `a run has ${maxTurns} turns and ${time}`,
+    `a conversation is compacted at ${formatCount(compactAt)} tokens, or at what the window allows`,
+    `a server counts as gone after ${formatDuration(silenceMs)} of silence`,
+    `temperature ${temperature}`,
+  ];
+  return { name: "run limits", status: "ok", detail: parts.join("; ") };
 }
