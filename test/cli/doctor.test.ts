@@ -164,12 +164,21 @@ describe("a server that doctor looks at", () => {
     });
   });
 
-  it("with a template that keeps tools from the model is told so", async () => {
+  it("with a template that keeps tools from the model cannot be worked with", async () => {
     const { named } = await examine(llamaServer({ window: 32_768, template: "{{ messages }} system" }));
     expect(named["template"]).toMatchObject({
-      status: "note",
+      status: "broken",
       detail: expect.stringContaining("tools") as string,
       fix: expect.stringContaining("--jinja --chat-template-file") as string,
+    });
+  });
+
+  it("with a template that refuses system messages is told so", async () => {
+    const template = "{% for t in tools %}{{ raise_exception('system role is not supported') }}";
+    const { named } = await examine(llamaServer({ window: 32_768, template }));
+    expect(named["template"]).toMatchObject({
+      status: "note",
+      detail: expect.stringContaining("system") as string,
     });
   });
 
@@ -277,6 +286,14 @@ describe("findings that doctor shows", () => {
       status: "note",
       fix: "lmagent probe --base-url http://127.0.0.1:8000/v1 --model m",
     });
+  });
+
+  it("outweigh what a template looks like", () => {
+    const templateFaults = ["it leaves tools out, so the model is not told of them"];
+    expect(of({}, { templateFaults })["template"]?.status).toBe("broken");
+    expect(of({ nativeCalls: true }, { templateFaults })["template"]?.status).toBe("note");
+    const ollama = of({}, { templateFaults, server: "ollama" });
+    expect(ollama["template"]?.fix).toContain("ollama pull");
   });
 
   it("are told from what is only set", () => {

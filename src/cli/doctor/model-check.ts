@@ -89,16 +89,19 @@ function checkSlots(info: Found): readonly DoctorCheck[] {
 }
 
 function checkTemplate(info: Found): readonly DoctorCheck[] {
-  const { templateFaults, templateHash } = info;
+  const { templateFaults = [], templateHash, server, profile } = info;
   const name = "template";
-  if (templateFaults !== undefined && templateFaults.length > 0) {
-    const fix = toTemplateRepair(info);
-    return [
-      { name, status: "note", detail: `the chat template has faults: ${templateFaults.join("; ")}`, fix },
-    ];
+  if (templateFaults.length > 0) {
+    const keepsTools = templateFaults.some((fault) => /\btools\b/.test(fault));
+    const calls = profile.probe?.nativeCalls === true || profile.probe?.textForm !== undefined;
+    // Ollama's models bring their template along; another one is easier to find than to write.
+    const fix = keepsTools && server === "ollama" ? toToolsRepair(info) : toTemplateRepair(info);
+    const detail = `the chat template has faults: ${templateFaults.join("; ")}`;
+    return [{ name, status: keepsTools && !calls ? "broken" : "note", detail, fix }];
   }
-  if (templateHash === undefined) return [];
-  return [{ name, status: "ok", detail: `no fault seen (${templateHash})` }];
+  return templateHash === undefined
+    ? []
+    : [{ name, status: "ok", detail: `no fault seen (${templateHash})` }];
 }
 
 function checkFindings(info: Found): readonly DoctorCheck[] {
