@@ -24,3 +24,11 @@ export function wrapExactly(line: string, width: number): string[] {
   }
   return [...lines, current];
 }
+
+/** The same, each line set in by `indent`, so that nothing in it can pass for something of ours. */
+export function setIn(
+  lines: readonly string[],
+  { columns, indent = "  " }: { columns: number; indent?: string },
+): string[] {
+  return lines.flatMap((line) => wrapExactly(line, columns - indent.length)).map((line) => indent + line);
+}

@@ -9,7 +9,7 @@ import {
 } from "../preview.ts";
 import { describeMissing } from "../preview-pages.ts";
 import { toStyle, type Style } from "../style.ts";
-import { wrapExactly } from "../wrap.ts";
+import { setIn } from "../wrap.ts";
 import { createLineReader, type LineReader } from "./line-reader.ts";
 import type { TextOutput } from "./sink.ts";
 
@@ -25,7 +25,6 @@ export interface TerminalApproverOptions {
 const GRACE_MS = 150;
 
 const COLUMNS = 80;
-const INDENT = "  ";
 const MIN_COLUMNS = 20;
 
 /**
@@ -75,7 +74,7 @@ async function ask(request: ApprovalRequest, options: AskOptions): Promise<Appro
       if (answer === "d") return await askNote(options);
       const page = answer === "s" ? pages.rest.shift() : undefined;
       if (page !== undefined) {
-        output.write(`${setIn(page, columns).join("\n")}\n`);
+        output.write(`${setIn(page, { columns }).join("\n")}\n`);
         graceMs = options.graceMs;
         continue;
       }
@@ -140,9 +139,5 @@ function toQuestion(request: ApprovalRequest, { pages, style, columns }: Questio
     ...toReasons(request).map(style.yellow),
     ...(offer === undefined ? [] : [`a and w are for ${offer}`]),
   ];
-  return [`${style.yellow("?")} ${style.bold(toToolName(request.tool))}`, ...setIn(lines, columns)];
-}
-
-function setIn(lines: readonly string[], columns: number): string[] {
-  return lines.flatMap((line) => wrapExactly(line, columns - INDENT.length)).map((line) => INDENT + line);
+  return [`${style.yellow("?")} ${style.bold(toToolName(request.tool))}`, ...setIn(lines, { columns })];
 }

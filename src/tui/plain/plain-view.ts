@@ -144,6 +144,8 @@ class PlainView {
       case "prefix_broken":
         return this.#line(this.#style.dim(formatPrefixBroken(event)));
       case "plan_changed":
+        // Where somebody is asked about it, the question shows it.
+        if (this.#watched && event.plan.status === "proposed") return undefined;
         return this.#onProgress(formatPlan(event.plan));
       case "task_state_changed":
         return this.#onProgress(formatTaskState(event.state));

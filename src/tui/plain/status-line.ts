@@ -11,7 +11,7 @@ export interface StatusLine {
 
 const REFRESH_MS = 100;
 /** Carriage return and erase in line (ECMA-48 EL). */
-const ERASE = "\r\u001b[K";
+export const ERASE_LINE = "\r\u001b[K";
 
 /** One line at the bottom that is rewritten in place. */
 export function createStatusLine(
@@ -27,12 +27,12 @@ export function createStatusLine(
       shown = text;
       shownAt = now();
       // Never the last column: a full line would wrap and could not be erased.
-      return `${ERASE}${style.dim(shorten(`  ${text}`, Math.max(10, (stream.columns ?? 80) - 1)))}`;
+      return `${ERASE_LINE}${style.dim(shorten(`  ${text}`, Math.max(10, (stream.columns ?? 80) - 1)))}`;
     },
     clear() {
       if (shown === "") return "";
       shown = "";
-      return ERASE;
+      return ERASE_LINE;
     },
   };
 }

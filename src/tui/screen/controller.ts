@@ -1,4 +1,5 @@
 /** What the screen needs from whoever composes the agent. The screen renders and asks; it decides nothing about runs. */
+import type { ChoiceRequest } from "../choice.ts";
 import type { AgentEvent, Message, PermissionMode } from "../../core/index.ts";
 
 export interface ScreenController {
@@ -45,6 +46,8 @@ export interface ScreenOutput {
   warn(text: string): void;
   /** Starts over with the controller's transcript: after a new, resumed or undone session. */
   reload(): void;
+  /** Asks in the place of the input; only in commands that do not run beside a prompt. `undefined`: the user has left. */
+  choose<Value>(request: ChoiceRequest<Value>): Promise<Value | undefined>;
 }
 
 export interface ScreenStatus {

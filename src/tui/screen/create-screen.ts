@@ -2,24 +2,30 @@
  * The interactive screen. `Screen` owns the terminal from `run` until the user leaves: it routes keys, runs prompts one
  * at a time and asks for permissions. What is drawn lives in `frame.ts` (transcript) and `bottom.ts` (the rest).
  */
-import { Editor, isKeyRelease, TUI, type Component, type Terminal } from "@mariozechner/pi-tui";
 import {
-  errorMessage,
-  type ApprovalDecision,
-  type ApprovalRequest,
-  type Approver,
-} from "../../core/index.ts";
+  Editor,
+  isKeyRelease,
+  TUI,
+  type Component,
+  type Focusable,
+  type Terminal,
+} from "@mariozechner/pi-tui";
+import { errorMessage } from "../../core/index.ts";
+import type { ChoiceRequest, Choose } from "../choice.ts";
 import { toStyle } from "../style.ts";
-import { createScreenApprover } from "./approver.ts";
+import { createQuestions, type Asking, type Questions } from "./asking.ts";
 import { createBottom, type BottomState } from "./bottom.ts";
+import { ChoiceQuestion } from "./choice-question.ts";
 import { createCompletion } from "./completion.ts";
 import type { ScreenController } from "./controller.ts";
 import { Frame } from "./frame.ts";
 import { readKey, toHint, type KeyAction, type KeyContext } from "./keys.ts";
 import { holdProcessTerminal, suspendProcess } from "./process-terminal.ts";
 import { toSafePaste } from "./paste.ts";
+import { PlanQuestion } from "./plan-question.ts";
 import { PromptRunner } from "./prompt-runner.ts";
-import { Question, TYPING_MS } from "./question.ts";
+import { Question } from "./question.ts";
+import { TYPING_MS } from "./question-keys.ts";
 import { RunView } from "./run-view.ts";
 import { createScreenTerminal, type ScreenTerminal } from "./terminal.ts";
 import { createPageBlock } from "./tool-block.ts";
@@ -37,19 +43,19 @@ export interface ScreenOptions {
   now?: () => number;
 }
 
-export interface InteractiveScreen {
-  /** Asks on the screen; denies as unattended while none is shown. */
-  readonly approver: Approver;
+/** Asks on the screen; nobody is there while none is shown. */
+export interface InteractiveScreen extends Questions {
   /** Shows the screen until the user leaves; the terminal is given back however it ends. */
   run(controller: ScreenController): Promise<void>;
 }
 
 export function createScreen(options: ScreenOptions): InteractiveScreen {
   let screen: Screen | undefined;
+  const questions = createQuestions(() => screen);
   return {
-    approver: createScreenApprover(() => screen?.showQuestion),
+    ...questions,
     async run(controller) {
-      screen = new Screen(controller, options);
+      screen = new Screen(controller, options, questions.choose);
       try {
         await screen.run();
       } finally {
@@ -67,7 +73,9 @@ const FRAME_MS = 40;
 const LAST_FRAME_MS = 40;
 const QUESTION_GUARD_MS = 150;
 
-class Screen {
+type AnyQuestion = Component & Focusable;
+
+class Screen implements Asking {
   readonly #controller: ScreenController;
   readonly #options: ScreenOptions;
   readonly #now: () => number;
@@ -79,7 +87,10 @@ class Screen {
   readonly #transcript: Transcript;
   readonly #view: RunView;
   readonly #runner: PromptRunner;
-  #question: Question | undefined;
+  readonly #choose: Choose;
+  #question: AnyQuestion | undefined;
+  /** Takes the answer that changes nothing. */
+  #dropChoice: (() => void) | undefined;
   #notice: { text: string; until: number } | undefined;
   #ctrlCAt = Number.NEGATIVE_INFINITY;
   #typedAt = Number.NEGATIVE_INFINITY;
@@ -87,8 +98,9 @@ class Screen {
   #renderTimer: NodeJS.Timeout | undefined;
   #leave: () => void = () => {};
 
-  constructor(controller: ScreenController, options: ScreenOptions) {
+  constructor(controller: ScreenController, options: ScreenOptions, choose: Choose) {
     this.#controller = controller;
+    this.#choose = choose;
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
     this.#theme = createTheme(toStyle({ colour: options.colour ?? true }));
@@ -120,6 +132,7 @@ class Screen {
       this.#tui.addInputListener((data) => this.#onInput(data));
       this.#tui.start();
       await left;
+      this.#dropChoice?.();
       await this.#runner.stop();
     } finally {
       clearInterval(ticker);
@@ -129,16 +142,37 @@ class Screen {
     }
   }
 
-  /** For the approver: puts a question in the place of the input. */
-  readonly showQuestion = (request: ApprovalRequest, answer: (decision: ApprovalDecision) => void) => {
+  readonly showCall: Asking["showCall"] = (request, answer) => {
     this.#view.ask(request);
-    const question = new Question(request, {
+    return this.#put(new Question(request, this.#toQuestionOptions(answer)));
+  };
+
+  readonly showPlan: Asking["showPlan"] = (plan, answer) => {
+    const options = { ...this.#toQuestionOptions(answer), createEditor: () => this.#createTextEditor() };
+    return this.#put(new PlanQuestion(plan, options));
+  };
+
+  showChoice<Value>(request: ChoiceRequest<Value>, answer: (value: Value) => void): () => void {
+    const takeDown = this.#put(new ChoiceQuestion(request, this.#toQuestionOptions(answer)));
+    this.#dropChoice = () => answer(request.choices[0].value);
+    return () => {
+      this.#dropChoice = undefined;
+      takeDown();
+    };
+  }
+
+  #toQuestionOptions<Answer>(onAnswer: (answer: Answer) => void) {
+    return {
       style: this.#theme.style,
       now: this.#now,
       armedAt: Math.max(this.#now() + QUESTION_GUARD_MS, this.#typedAt + TYPING_MS),
-      onAnswer: answer,
-      onPage: (lines) => this.#frame.add(createPageBlock(lines, this.#theme)),
-    });
+      onAnswer,
+      onPage: (lines: readonly string[]) => this.#frame.add(createPageBlock(lines, this.#theme)),
+    };
+  }
+
+  /** In the place of the input, until it is taken down. */
+  #put(question: AnyQuestion): () => void {
     this.#question = question;
     this.#tui.setFocus(question);
     this.#tui.requestRender();
@@ -148,14 +182,18 @@ class Screen {
       this.#tui.setFocus(this.#editor);
       this.#tui.requestRender();
     };
-  };
+  }
 
   get #ownsProcessTerminal(): boolean {
     return this.#options.terminal === undefined;
   }
 
+  #createTextEditor(): Editor {
+    return new Editor(this.#tui, this.#theme.editor, { paddingX: 2, autocompleteMaxVisible: 8 });
+  }
+
   #createEditor(): Editor {
-    const editor = new Editor(this.#tui, this.#theme.editor, { paddingX: 2, autocompleteMaxVisible: 8 });
+    const editor = this.#createTextEditor();
     editor.setAutocompleteProvider(createCompletion(this.#controller));
     editor.onChange = (text) => {
       this.#typedAt = text === "" ? Number.NEGATIVE_INFINITY : this.#now();
@@ -184,6 +222,7 @@ class Screen {
       view: this.#view,
       transcript: this.#transcript,
       leave: () => this.#leave(),
+      choose: this.#choose,
       started: () => this.#takeBackCtrlC(),
       changed: () => this.#renderSoon(),
       reload: () => {
@@ -271,6 +310,7 @@ class Screen {
       this.#controller.interrupt();
       return this.#say("Interrupting. Press Ctrl-C again to leave.");
     }
+    if (this.#dropChoice !== undefined) return this.#dropChoice();
     this.#editor.setText("");
     this.#say("Press Ctrl-C again to leave.");
   }

@@ -1,4 +1,5 @@
 import { errorMessage } from "../../core/index.ts";
+import type { Choose } from "../choice.ts";
 import type { QueuedText } from "./bottom.ts";
 import { findClosest, isLeaveWord, parseCommandLine, type CommandLine } from "./commands.ts";
 import type { ScreenCommand, ScreenController, ScreenOutput } from "./controller.ts";
@@ -17,6 +18,7 @@ export interface PromptRunnerOptions {
   /** What a run did not take: the user's again. */
   returnTexts: (texts: readonly string[]) => void;
   leave: () => void;
+  choose: Choose;
   /** A run has begun. */
   started: () => void;
 }
@@ -132,7 +134,7 @@ export class PromptRunner {
   }
 
   #output(): ScreenOutput {
-    const { transcript, reload, changed } = this.#options;
+    const { transcript, reload, changed, choose } = this.#options;
     const shown = (show: (text: string) => void) => (text: string) => {
       show(text);
       changed();
@@ -141,6 +143,7 @@ export class PromptRunner {
       print: shown(transcript.print),
       warn: shown(transcript.warn),
       reload,
+      choose: (request) => choose(request, {}),
     };
   }
 

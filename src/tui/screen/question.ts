@@ -12,7 +12,15 @@ import {
 } from "../preview.ts";
 import { describeMissing } from "../preview-pages.ts";
 import type { Paint, Style } from "../style.ts";
-import { wrapExactly } from "../wrap.ts";
+import {
+  createKeyGuard,
+  drawFrame,
+  drawLines,
+  INDENT,
+  isLetter,
+  toKey,
+  type KeyGuard,
+} from "./question-keys.ts";
 
 export interface QuestionOptions {
   style: Style;
@@ -24,12 +32,6 @@ export interface QuestionOptions {
   onPage: (lines: readonly string[]) => void;
 }
 
-/** Someone who typed this recently is in the middle of a word, and its letters are no answers. */
-export const TYPING_MS = 600;
-/** A key that comes sooner was pressed together with the one before. */
-const CONFIRM_MS = 150;
-const INDENT = "  ";
-
 type Step = "asking" | "noting" | RememberScope;
 
 export class Question implements Component, Focusable {
@@ -38,7 +40,7 @@ export class Question implements Component, Focusable {
   readonly #offer: string | undefined;
   readonly #pages: PreviewPages;
   readonly #note = new Input();
-  #armedAt: number;
+  readonly #keys: KeyGuard;
   #step: Step = "asking";
   #focused = false;
 
@@ -47,7 +49,7 @@ export class Question implements Component, Focusable {
     this.#options = options;
     this.#offer = describeOffer(request.offer);
     this.#pages = toPreviewPages(request.preview, options.style);
-    this.#armedAt = options.armedAt;
+    this.#keys = createKeyGuard(options);
     this.#note.onSubmit = (text) => this.#denyWith(text);
     this.#note.onEscape = () => this.#answer({ decision: "deny" });
   }
@@ -68,7 +70,7 @@ export class Question implements Component, Focusable {
   handleInput(data: string): void {
     if (isKeyRelease(data)) return;
     if (this.#step === "noting") return this.#note.handleInput(data);
-    if (this.#options.now() < this.#armedAt) return this.#waitForQuiet();
+    if (!this.#keys.isArmed) return this.#waitForQuiet();
     if (this.#step !== "asking") return this.#confirm(data, this.#step);
     if (isLetter(data, "n") || matchesKey(data, "escape")) return this.#answer({ decision: "deny" });
     if (isLetter(data, "d")) this.#step = "noting";
@@ -96,20 +98,15 @@ export class Question implements Component, Focusable {
 
   render(width: number): string[] {
     const { style } = this.#options;
-    const border = style.yellow("─".repeat(Math.max(1, width)));
-    const lines = (texts: readonly string[], paint: Paint) =>
-      texts.flatMap((text) =>
-        wrapExactly(text, Math.max(1, width - INDENT.length)).map((line) => INDENT + paint(line)),
-      );
-    return [
-      border,
+    const lines = (texts: readonly string[], paint: Paint) => drawLines(texts, { width, paint });
+    const body = [
       ...lines([`Allow ${toToolName(this.#request.tool)}?`], style.bold),
       ...lines(toFacts(this.#request), style.dim),
       ...lines(toReasons(this.#request), style.yellow),
       ...lines(this.#describeMissing(), style.yellow),
       ...this.#drawAnswers(width, lines),
-      border,
     ];
+    return drawFrame(body, { width, style });
   }
 
   #describeMissing(): string[] {
@@ -133,7 +130,7 @@ export class Question implements Component, Focusable {
   /** What lasts takes a second key, and not one that a word goes on with. */
   #choose(scope: RememberScope): void {
     this.#step = scope;
-    this.#armedAt = this.#options.now() + CONFIRM_MS;
+    this.#keys.waitForConfirmation();
   }
 
   #confirm(data: string, remember: RememberScope): void {
@@ -143,10 +140,9 @@ export class Question implements Component, Focusable {
     this.#waitForQuiet();
   }
 
-  /** Every key that is no answer moves the moment on from which one counts. */
   #waitForQuiet(): void {
     this.#step = "asking";
-    this.#armedAt = Math.max(this.#armedAt, this.#options.now() + TYPING_MS);
+    this.#keys.waitForQuiet();
   }
 
   #drawNote(width: number): string {
@@ -162,14 +158,6 @@ export class Question implements Component, Focusable {
   #answer(decision: ApprovalDecision): void {
     this.#options.onAnswer(decision);
   }
-}
-
-function isLetter(data: string, letter: "y" | "n" | "d" | "a" | "w" | "s"): boolean {
-  return matchesKey(data, letter) || matchesKey(data, `shift+${letter}`) || data === letter.toUpperCase();
-}
-
-function toKey(style: Style, name: string, text: string): string {
-  return `${style.bold(style.cyan(name))} ${text}`;
 }
 
 function toKeys(style: Style, { offer, pages }: { offer: boolean; pages: PreviewPages }): string[] {
