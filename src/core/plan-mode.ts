@@ -70,9 +70,3 @@ export function toPlanRequest(text: string): string {
 const PLAN_INSTRUCTION =
   "[Plan mode: change nothing yet. Look at what you need, then call plan_propose with the steps and how each is verified. Once the user " +
   "has approved, do the steps one by one and report each with plan_complete_step.]";
-
-/** What a run goes on with when the user has decided about a plan between runs, as after a resume. */
-export function toDecisionRequest(plan: Plan, feedback?: string): string {
-  if (plan.status === "approved") return "[The user has approved the plan.]";
-  return `[The user has rejected the plan${feedback ? `: ${feedback}` : ""}. Propose a changed one with plan_propose.]`;
-}

@@ -7,7 +7,7 @@ import { parseStepLine, splitStepNumber } from "./plan-line.ts";
 import { isDone } from "./plan-steps.ts";
 import { PLAN_RISKS, type Plan, type PlanRisk, type PlanStep } from "./plan.ts";
 
-export const MAX_STEPS = 40;
+const MAX_STEPS = 40;
 const MAX_TEXT = 600;
 const MAX_TITLE = 120;
 const MAX_LEVELS = 10;
@@ -218,13 +218,13 @@ function parseTextStep(text: string): RawStep {
     : { description: splitStepNumber(text).rest, after: [] };
 }
 
-export function toRisk(text: string): PlanRisk | undefined {
+function toRisk(text: string): PlanRisk | undefined {
   const lower = text.toLowerCase();
   return PLAN_RISKS.find((risk) => lower.startsWith(risk.slice(0, 3)));
 }
 
 /** Numbers, texts, a list in one text; 0, "none" and the like are nothing. */
-export function toLabels(value: unknown): string[] {
+function toLabels(value: unknown): string[] {
   if (Array.isArray(value)) return value.slice(0, MAX_STEPS).flatMap(toLabels);
   if (isRecord(value)) return toLabels(NAMES.label.map((name) => value[name]).find((id) => id !== undefined));
   return toText(value)

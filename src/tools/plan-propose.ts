@@ -1,13 +1,12 @@
 import * as z from "zod/mini";
 import { defineTool } from "../core/define-tool.ts";
-import { PLAN_PROPOSE, PLAN_UNATTENDED_ADVICE } from "../core/plan-mode.ts";
+import { PLAN_PROPOSE } from "../core/plan-mode.ts";
 import { parseProposal } from "../core/plan-proposal.ts";
-import { describeNext } from "../core/plan-steps.ts";
 import { toPlanText } from "../core/plan-text.ts";
 import { PLAN_RISKS, type Plan, type PlanReviewer } from "../core/plan.ts";
 import type { Tool, ToolContext, ToolResult } from "../core/tool.ts";
 import type { PlanHolder } from "./plan-holder.ts";
-import { reviewPlan, type ReviewedPlan } from "./plan-review.ts";
+import { describeReview, reviewPlan, type ReviewedPlan } from "./plan-review.ts";
 
 export interface PlanToolOptions {
   holder: PlanHolder;
@@ -83,25 +82,8 @@ async function propose(
 }
 
 function toResult(reviewed: ReviewedPlan): ToolResult {
-  const { plan } = reviewed;
-  if (reviewed.decision === "approved") {
-    const said = reviewed.edited
-      ? `the user has edited the plan and approved it:\n${toPlanText(plan)}`
-      : `the user has approved the plan (${plan.steps.length} ${plan.steps.length === 1 ? "step" : "steps"}); `;
-    return { ok: true, output: `${said}${describeNext(plan)}` };
-  }
-  if (reviewed.decision === "rejected") {
-    const why = reviewed.feedback === undefined ? "" : `: ${reviewed.feedback}`;
-    const next =
-      plan.status === "approved"
-        ? `Go on with the plan before: ${describeNext(plan)}`
-        : "Propose a changed one";
-    return { ok: false, error: `the user has rejected the plan${why}. ${next}` };
-  }
-  const why = reviewed.why === undefined ? "" : ` (${reviewed.why})`;
-  return {
-    ok: false,
-    error: `denied: nobody is there to approve the plan${why}, so nothing may be changed. Stop here. ${PLAN_UNATTENDED_ADVICE}`,
-    unattended: true,
-  };
+  const words = describeReview(reviewed);
+  if (reviewed.decision === "approved") return { ok: true, output: words };
+  if (reviewed.decision === "rejected") return { ok: false, error: words };
+  return { ok: false, error: `denied: ${words}`, unattended: true };
 }

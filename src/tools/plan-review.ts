@@ -1,9 +1,11 @@
 /** Has the user decide about a proposed plan, in a call of the model or, after a resume, between runs. */
 import { errorMessage } from "../core/errors.ts";
 import { freezeDeep } from "../core/digest.ts";
+import { PLAN_UNATTENDED_ADVICE } from "../core/plan-mode.ts";
 import { parsePlanText, toPlanText } from "../core/plan-text.ts";
-import { isDone, startNext } from "../core/plan-steps.ts";
+import { describeNext, isDone, startNext } from "../core/plan-steps.ts";
 import type { Plan, PlanDecision, PlanReviewer } from "../core/plan.ts";
+import type { PlanHolder } from "./plan-holder.ts";
 
 /** `plan` is what there is to go on with. */
 export type ReviewedPlan =
@@ -51,4 +53,44 @@ function toEdited(edited: Plan, before: Plan): { plan: Plan } | { why: string } 
     return kept === undefined ? step : { ...step, notes: kept };
   });
   return { plan: { ...parsed.plan, steps } };
+}
+
+/** In words for the model, with what comes next. */
+export function describeReview(reviewed: ReviewedPlan): string {
+  const { plan } = reviewed;
+  if (reviewed.decision === "approved") {
+    const { length } = plan.steps;
+    const said = reviewed.edited
+      ? `the user has edited the plan and approved it:\n${toPlanText(plan)}`
+      : `the user has approved the plan (${length} ${length === 1 ? "step" : "steps"}); `;
+    return `${said}${describeNext(plan)}`;
+  }
+  if (reviewed.decision === "rejected") {
+    const why = reviewed.feedback === undefined ? "" : `: ${reviewed.feedback}`;
+    const isKept = plan.status === "approved";
+    return `the user has rejected the plan${why}. ${isKept ? `Go on with the plan before: ${describeNext(plan)}` : "Propose a changed one"}`;
+  }
+  const why = reviewed.why === undefined ? "" : ` (${reviewed.why})`;
+  return `nobody is there to approve the plan${why}, so nothing may be changed. Stop here. ${PLAN_UNATTENDED_ADVICE}`;
+}
+
+/**
+ * Asks about a plan that was proposed and never decided about, as after a resume, and keeps the outcome; `undefined` when there is none.
+ * The log needs a `plan` record of it, and the model hears of it by `toReviewRequest`.
+ */
+export async function reviewPending(
+  holder: PlanHolder,
+  reviewer: PlanReviewer,
+  options: { signal: AbortSignal },
+): Promise<ReviewedPlan | undefined> {
+  if (holder.plan?.status !== "proposed") return undefined;
+  const reviewed = await reviewPlan(holder.plan, reviewer, options);
+  holder.noteReview(reviewed.decision === "rejected");
+  if (reviewed.decision !== "unattended") holder.set(reviewed.plan);
+  return reviewed;
+}
+
+/** The user's request with what they have decided meanwhile in front. */
+export function toReviewRequest(reviewed: ReviewedPlan, text: string): string {
+  return `[${describeReview(reviewed)}]\n\n${text}`;
 }

@@ -83,3 +83,54 @@ describe("a defined tool", () => {
     expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
   });
 });
+
+describe("a tool with nested parameters", () => {
+  const nested = defineTool({
+    name: "nested",
+    description: "nested",
+    access: "read",
+    parameters: z.object({
+      steps: z.optional(z.array(z.object({ text: z.string(), after: z.optional(z.array(z.int())) }))),
+      names: z.optional(z.array(z.string())),
+      table: z.optional(z.record(z.string(), z.string())),
+    }),
+    execute: async () => ({ ok: true, output: "" }),
+  });
+
+  it("has the schema of what is in them", () => {
+    expect(nested.parameters).toEqual({
+      type: "object",
+      properties: {
+        steps: {
+          type: "array",
+          items: {
+            type: "object",
+            properties: { text: { type: "string" }, after: { type: "array", items: { type: "integer" } } },
+            required: ["text"],
+          },
+        },
+        names: { type: "array", items: { type: "string" } },
+        table: { type: "object" },
+      },
+    });
+  });
+
+  it.each([
+    [{ table: '{"a": "b"}' }, { table: { a: "b" } }],
+    [{ names: [1, true, "x"] }, { names: ["1", "true", "x"] }],
+    [{ names: "[1]" }, { names: ["1"] }],
+    [{ steps: ['{"text": "a"}'] }, { steps: [{ text: "a" }] }],
+  ])("takes %j as it is plainly meant", (input, expected) => {
+    expect(nested.parse(input)).toEqual({ ok: true, arguments: expected });
+  });
+
+  it.each([
+    [{ table: "a: b" }],
+    [{ table: "{broken" }],
+    [{ table: { a: 1 } }],
+    [{ names: [{}] }],
+    [{ steps: [1] }],
+  ])("refuses %j", (input) => {
+    expect(nested.parse(input)).toMatchObject({ ok: false, error: expect.stringContaining("Expected {") });
+  });
+});
