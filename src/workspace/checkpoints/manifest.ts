@@ -8,7 +8,7 @@ import {
   fchownSync,
   fdatasync,
   fstatSync,
-  fsyncSync,
+  fsync,
   openSync,
   readSync,
   writeSync,
@@ -21,6 +21,7 @@ import { isCount, isHash, isPath, parseState, type PathState, type Step } from "
 import { damaged } from "./packs.ts";
 
 const datasyncAsync = promisify(fdatasync);
+const fsyncAsync = promisify(fsync);
 
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const OLD_FILE = constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW;
@@ -69,29 +70,29 @@ export class ManifestWriter {
     const path = `${folder.path}/${this.#head.id}${MANIFEST}`;
     const fd = openSync(path, this.#isMade ? OLD_FILE : NEW_FILE, 0o600);
     try {
-      if (this.#isMade) writeWhole(fd, text);
-      else this.#begin(folder, fd, text);
-      if (sync) await datasyncAsync(fd);
+      const isNew = !this.#isMade;
+      if (isNew) this.#begin(folder, fd, text);
+      else writeWhole(fd, text);
+      if (sync) await Promise.all([datasyncAsync(fd), isNew ? syncFolder(folder) : undefined]);
     } finally {
       closeSync(fd);
     }
   }
 
   #begin(folder: Folder, fd: number, text: string): void {
+    this.#isMade = true;
     const owner = ownerIn(folder);
     if (owner) fchownSync(fd, owner.uid, owner.gid);
     writeWhole(fd, `${JSON.stringify(this.#head)}\n${text}`);
-    this.#isMade = true;
-    syncFolder(folder);
   }
 }
 
 /** So that new names in it are found after a power cut. */
-function syncFolder(folder: Folder): void {
+async function syncFolder(folder: Folder): Promise<void> {
   if (process.platform === "win32") return;
   const fd = openSync(`${folder.path}/.`, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    fsyncSync(fd);
+    await fsyncAsync(fd);
   } finally {
     closeSync(fd);
   }

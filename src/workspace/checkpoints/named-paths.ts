@@ -6,6 +6,7 @@ import { foldName } from "../paths.ts";
 import { refuseStateFolder } from "../protect.ts";
 import { type WalkRoot, walkTo } from "../walk.ts";
 import { shownPath } from "./bounds.ts";
+import { isPath } from "./file-state.ts";
 import { lookUp, namesIn, openParent } from "./look.ts";
 
 const UNSHOWN = "\uFFFD";
@@ -24,6 +25,8 @@ export function resolveNamed(root: WalkRoot, paths: readonly string[]): string[]
 }
 
 function resolve(root: WalkRoot, path: string): string | undefined {
+  // The walk takes names only, and no way up.
+  if (!isPath(path)) return undefined;
   let end: string | undefined;
   try {
     const place = walkTo(root, path, { shown: path, onMissing: (missing) => (end = missing) });
