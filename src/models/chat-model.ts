@@ -1,6 +1,14 @@
 import { AgentError } from "../core/errors.ts";
 import { messageText } from "../core/message.ts";
-import type { Model, ModelEvent, ModelInfo, ModelProfile, ModelRequest, ServerKind } from "../core/model.ts";
+import type {
+  Model,
+  ModelEvent,
+  ModelInfo,
+  ModelProfile,
+  ModelReply,
+  ModelRequest,
+  ServerKind,
+} from "../core/model.ts";
 import { createRedactor, type Redactor } from "../core/redact.ts";
 import type { ServerUrl } from "./base-url.ts";
 import { parseBaseUrl } from "./base-url.ts";
@@ -165,13 +173,13 @@ class ChatModel implements Model {
     return chooseForce({ server: this.#info?.server, found, failed });
   }
 
-  /** A whole reply without a call shows that this way forces nothing here. */
+  /** A reply without a call shows that this way forces nothing here, be it whole or words up to the limit. */
   async *#watchForce(
     events: AsyncGenerator<ModelEvent>,
     force: CallForce | undefined,
   ): AsyncGenerator<ModelEvent> {
     for await (const event of events) {
-      if (event.type === "finished" && event.reply.finish === "stop" && force !== undefined)
+      if (event.type === "finished" && force !== undefined && answersInWords(event.reply))
         this.#failedForces.add(force);
       yield event;
     }
@@ -252,6 +260,10 @@ class ChatModel implements Model {
     const { transport } = this.#options;
     return fetchJson(transport, url, { headers: this.#headers, timeoutMs: ASK_MS, signal });
   }
+}
+
+function answersInWords({ calls, finish, text }: ModelReply): boolean {
+  return calls.length === 0 && (finish === "stop" || (finish === "length" && text !== ""));
 }
 
 interface Attempt {

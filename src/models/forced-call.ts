@@ -11,10 +11,16 @@ import { CUT_OFF } from "./rescue/form.ts";
 export type CallForce = "tool_choice" | "json_schema";
 
 /**
- * LM Studio takes `required` and then answers with nothing (lmstudio-bug-tracker#1904), Ollama ignores it (ollama/ollama#11171); both
- * hold a reply to a schema.
+ * The ways to force a call, the surest first. LM Studio takes `required` and then answers with nothing (lmstudio-bug-tracker#1904), Ollama
+ * ignores it (ollama/ollama#11171). llama-server lets any text come before the call that it requires, and a weak model ends there; a
+ * schema holds from the first token after the thinking. In all of them the prompt stays the same.
  */
-const SCHEMA_ONLY: readonly ServerKind[] = ["lmstudio", "ollama"];
+const WAYS: Readonly<Partial<Record<ServerKind, readonly CallForce[]>>> = {
+  lmstudio: ["json_schema"],
+  ollama: ["json_schema"],
+  "llama-server": ["json_schema", "tool_choice"],
+};
+const USUAL_WAYS: readonly CallForce[] = ["tool_choice", "json_schema"];
 
 export interface ForceChoice {
   server: ServerKind | undefined;
@@ -27,8 +33,7 @@ export interface ForceChoice {
 /** `undefined`: ask without force. */
 export function chooseForce({ server, found, failed }: ForceChoice): CallForce | undefined {
   if (found === "none") return undefined;
-  const schemaOnly = server !== undefined && SCHEMA_ONLY.includes(server);
-  const ways: readonly CallForce[] = schemaOnly ? ["json_schema"] : ["tool_choice", "json_schema"];
+  const ways = (server === undefined ? undefined : WAYS[server]) ?? USUAL_WAYS;
   const preferred = found !== undefined && !failed.has(found) ? found : undefined;
   return preferred ?? ways.find((way) => !failed.has(way));
 }

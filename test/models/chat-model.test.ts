@@ -304,7 +304,7 @@ describe("the request", () => {
       id_slot: 1,
       temperature: 0.2,
       max_tokens: 50,
-      tool_choice: "required",
+      response_format: { type: "json_schema" },
     });
   });
 

@@ -43,31 +43,31 @@ const LS = { name: "ls", arguments: { path: "." } };
 const AS_JSON = textReply(JSON.stringify(LS));
 
 describe("a call that must come", () => {
-  it.each(["llama-server", "vllm", "lmagent", "openai-compatible"])(
-    "is asked for by tool choice at %s",
+  it.each(["vllm", "lmagent", "openai-compatible"])("is asked for by tool choice at %s", async (kind) => {
+    const model = await connect(kind, () => callReply([LS]));
+    const { reply } = await runModel(model, { request: FORCED });
+    expect(reply.calls).toMatchObject([LS]);
+    expect(reply.calls[0]).not.toHaveProperty("rescued");
+    expect(bodies()).toMatchObject([{ tool_choice: "required" }]);
+  });
+
+  it.each(["llama-server", "lmstudio", "ollama"])(
+    "is asked for by a schema at %s, and is never shown",
     async (kind) => {
-      const model = await connect(kind, () => callReply([LS]));
-      const { reply } = await runModel(model, { request: FORCED });
-      expect(reply.calls).toMatchObject([LS]);
-      expect(reply.calls[0]).not.toHaveProperty("rescued");
-      expect(bodies()).toMatchObject([{ tool_choice: "required" }]);
+      const model = await connect(kind, () => AS_JSON);
+      const { reply, events, shown } = await runModel(model, { request: FORCED });
+      expect(reply).toMatchObject({
+        text: "",
+        finish: "tool_calls",
+        calls: [{ ...LS, rescued: "JSON schema" }],
+      });
+      expect(shown).toBe("");
+      expect(events).toContainEqual({ type: "call_progress", name: "ls", bytes: expect.any(Number) });
+      const [body] = bodies();
+      expect(body).not.toHaveProperty("tool_choice");
+      expect(body).toMatchObject({ tools: TOOLS, response_format: { type: "json_schema" } });
     },
   );
-
-  it.each(["lmstudio", "ollama"])("is asked for by a schema at %s, and is never shown", async (kind) => {
-    const model = await connect(kind, () => AS_JSON);
-    const { reply, events, shown } = await runModel(model, { request: FORCED });
-    expect(reply).toMatchObject({
-      text: "",
-      finish: "tool_calls",
-      calls: [{ ...LS, rescued: "JSON schema" }],
-    });
-    expect(shown).toBe("");
-    expect(events).toContainEqual({ type: "call_progress", name: "ls", bytes: expect.any(Number) });
-    const [body] = bodies();
-    expect(body).not.toHaveProperty("tool_choice");
-    expect(body).toMatchObject({ tools: TOOLS, response_format: { type: "json_schema" } });
-  });
 
   it("may be any tool with its own parameters, and nothing else", async () => {
     const model = await connect("lmstudio", () => AS_JSON);
@@ -105,6 +105,7 @@ describe("a call that must come", () => {
     await runModel(model);
     await runModel(model, { request: FORCED });
     await runModel(model, { request: { ...REQUEST, toolChoice: "none" } });
+    expect(ways()).toEqual(["plain", "schema", "tool_choice"]);
     const parts = server.chats.map(({ body }) => body.slice(body.indexOf('"tools":')));
     expect(new Set(parts).size).toBe(1);
   });
@@ -142,6 +143,29 @@ describe("a call that must come", () => {
       expect((await runModel(model, { request: FORCED })).shown).toBe("Just words.");
     }
     expect(ways()).toEqual(["tool_choice", "schema", "plain"]);
+  });
+
+  it("is asked for by tool choice at llama-server where it holds nothing to a schema", async () => {
+    const model = await connect("llama-server", ({ body }) =>
+      body.includes('"response_format"')
+        ? textReply("Words up to the", { finish: "length" })
+        : callReply([LS]),
+    );
+    await runModel(model, { request: FORCED });
+    expect((await runModel(model, { request: FORCED })).reply.calls).toMatchObject([LS]);
+    expect(ways()).toEqual(["schema", "tool_choice"]);
+  });
+
+  it("may take all of the reply for thinking, which says nothing of the server", async () => {
+    const model = await connect("vllm", () => textReply("", { thinking: "Hm.", finish: "length" }));
+    await runModel(model, { request: FORCED });
+    await runModel(model, { request: FORCED });
+    expect(ways()).toEqual(["tool_choice", "tool_choice"]);
+  });
+
+  it("is found where an older server takes it for thinking", async () => {
+    const model = await connect("llama-server", () => textReply("", { thinking: JSON.stringify(LS) }));
+    expect((await runModel(model, { request: FORCED })).reply.calls).toMatchObject([LS]);
   });
 
   it("is asked for as the probe found", async () => {
