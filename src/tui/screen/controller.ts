@@ -35,6 +35,8 @@ export interface ScreenCommand {
   whileRunning?: boolean;
   /** Values for the argument that begin with `prefix`. */
   complete?(prefix: string): Promise<readonly string[]>;
+  /** For what runs like a prompt, such as `/plan TASK`: its events. `undefined`: these arguments are for `run`. */
+  submit?(args: string): AsyncIterable<AgentEvent> | undefined;
   /** `args` is what follows the name, trimmed. */
   run(args: string, out: ScreenOutput): Promise<void>;
 }

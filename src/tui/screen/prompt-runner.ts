@@ -1,4 +1,4 @@
-import { errorMessage } from "../../core/index.ts";
+import { errorMessage, type AgentEvent } from "../../core/index.ts";
 import type { Choose } from "../choice.ts";
 import type { QueuedText } from "./bottom.ts";
 import { findClosest, isLeaveWord, parseCommandLine, type CommandLine } from "./commands.ts";
@@ -66,7 +66,7 @@ export class PromptRunner {
     }
     const command = parseCommandLine(text);
     if (command !== undefined) return this.#startCommand(command, text);
-    if (!this.isRunning) return this.#start(text);
+    if (!this.isRunning) return this.#start(text, () => controller.submit(text));
     const queued = parseQueued(text);
     if (queued === undefined) return;
     if (queued.when === "next") controller.steer(queued.text);
@@ -82,11 +82,11 @@ export class PromptRunner {
     await Promise.race([Promise.all([this.#run, this.#command]), timeout]);
   }
 
-  #start(text: string): void {
+  #start(text: string, submit: () => AsyncIterable<AgentEvent>): void {
     const { view, started, changed, returnTexts } = this.#options;
     view.begin(text);
     started();
-    this.#run = this.#consume(text).finally(() => {
+    this.#run = this.#consume(submit).finally(() => {
       this.#run = undefined;
       view.end();
       returnTexts(this.#queue.drain());
@@ -95,10 +95,10 @@ export class PromptRunner {
     changed();
   }
 
-  async #consume(text: string): Promise<void> {
-    const { controller, view, transcript, changed } = this.#options;
+  async #consume(submit: () => AsyncIterable<AgentEvent>): Promise<void> {
+    const { view, transcript, changed } = this.#options;
     try {
-      for await (const event of controller.submit(text)) {
+      for await (const event of submit()) {
         view.onEvent(event);
         changed();
       }
@@ -109,9 +109,11 @@ export class PromptRunner {
 
   #startCommand({ name, args }: CommandLine, text: string): void {
     const { controller, transcript, view } = this.#options;
+    const command = controller.commands.find((candidate) => candidate.name === name);
+    const events = this.isRunning ? undefined : command?.submit?.(args);
+    if (events !== undefined) return this.#start(text, () => events);
     view.leaveBehind();
     transcript.echo(text);
-    const command = controller.commands.find((candidate) => candidate.name === name);
     if (command === undefined) return this.#warn(toAdvice(name, controller));
     if (command.whileRunning === true) return void this.#runCommand(command, args);
     if (this.isRunning) {
