@@ -1,15 +1,11 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { Agent } from "../../src/cli/agent.ts";
-import { openGround } from "../../src/cli/open-agent.ts";
-import { readSettings } from "../../src/cli/settings.ts";
-import { denyUnattended } from "../../src/core/approval.ts";
 import type { AgentEvent } from "../../src/core/events.ts";
-import { reviewUnattended } from "../../src/core/plan.ts";
-import { createChatModel, createReplayTransport, parseRecording } from "../../src/models/index.ts";
+import { createReplayTransport, parseRecording } from "../../src/models/index.ts";
 import { callReply, startScriptedServer, textReply } from "../../src/testing/index.ts";
 import { createPlace, lastEvent, runAgent, type Place } from "./_agent.ts";
+import { openTestAgent } from "./_in-process.ts";
 
 const KEY = "sk-verysecret-0123456789abcdef";
 const TASK = "Change the note.";
@@ -35,18 +31,9 @@ async function replay(
   place: Place,
   { recording, url }: { recording: string; url: string },
 ): Promise<{ events: AgentEvent[]; left: readonly string[] }> {
-  const env = { LMAGENT_HOME: place.home, LLM_URL: url, PERMISSION_MODE: "auto" };
-  const settings = await readSettings({ workspace: place.workspace }, env, place.workspace);
   const transport = createReplayTransport(parseRecording(recording));
-  const model = createChatModel({ baseUrl: url, transport });
   const events: AgentEvent[] = [];
-  await using agent = new Agent({
-    settings,
-    ground: await openGround(settings),
-    chosen: { model, [Symbol.asyncDispose]: async () => {} },
-    approver: denyUnattended,
-    reviewer: reviewUnattended,
-  });
+  await using agent = await openTestAgent(place, { url, transport });
   for await (const event of agent.prompt(TASK)) events.push(event);
   return { events, left: transport.left };
 }
