@@ -19,8 +19,8 @@ import type { ModelInfo, ModelRequest, ToolSchema } from "./model.ts";
 import { ReplyTimer } from "./reply-timer.ts";
 import type { ResultForm } from "./result.ts";
 import type { RunEnd, RunOptions } from "./run-options.ts";
-import { TokenMeter, type Prompt, type TokenCount } from "./token-meter.ts";
-import { isOwnRequest } from "./transcript.ts";
+import { commonLength, TokenMeter, type Prompt, type TokenCount } from "./token-meter.ts";
+import { isOwnRequest, newestTurnStart } from "./transcript.ts";
 
 /** Before the server has counted anything, the estimate is high; a request is refused only when it is too long by this as well. */
 const LIKELY_SHARE = 0.75;
@@ -44,8 +44,8 @@ export class ContextWindow {
   #askedTokens = 0;
   /** A compaction that came to too little is not tried again before the prompt is this long. */
   #retryAt = 0;
-  /** What is known to have changed what was sent before, and the tokens that would have been new without it. */
-  #break: { why: string; newTokens: number } | undefined;
+  /** What is known to have changed what was sent before, and the tokens that have to be read again for it. */
+  #break: { why: string; tokens: number } | undefined;
 
   constructor(options: RunOptions, parts: WindowParts) {
     this.#options = options;
@@ -178,11 +178,12 @@ export class ContextWindow {
   async *#compact(cause: CompactionCause, turn: number): AsyncGenerator<AgentEvent, boolean> {
     const { conversation, signal } = this.#parts;
     const { model, outputs, stateNote } = this.#options;
+    const before = conversation.messages;
     const { newTokens } = this.#count();
     const budgets = this.#budgets();
     const after = yield* compact({
       model,
-      messages: conversation.messages,
+      messages: before,
       request: this.#base(),
       meter: this.#meter,
       budgets,
@@ -195,14 +196,18 @@ export class ContextWindow {
     });
     if (after === undefined) return false;
     conversation.replace(after);
-    // What the server has refused it has not read.
-    this.#break = { why: toBreak(cause), newTokens: cause === "overflow" ? 0 : newTokens };
+    const changed = this.#meter.toMessageTokens(after.slice(commonLength(before, after)));
+    // In a new process, what came before the newest turn may still be what the server has read last.
+    const isFirst = this.#sent === undefined;
+    if (isFirst) this.#prefix.check(before, this.#parts.tools);
+    const fresh = isFirst ? this.#meter.toMessageTokens(before.slice(newestTurnStart(before))) : newTokens;
+    this.#break = { why: toBreak(cause), tokens: Math.max(0, changed - fresh) };
     return true;
   }
 
   #toBroken({ bytes, what }: BrokenPrefix, { newTokens }: TokenCount): AgentEvent {
     const { profile } = this.#parts.info;
-    const tokens = Math.max(0, newTokens - (this.#break?.newTokens ?? 0));
+    const tokens = this.#break?.tokens ?? newTokens;
     const seconds = this.#meter.prefillSeconds(tokens);
     const unplanned =
       what === "tools"

@@ -207,6 +207,34 @@ describe("the prompt", () => {
     expect(broken?.seconds).toBeCloseTo((broken?.tokens ?? 0) / 100);
   });
 
+  it("names the price of a compaction also where a session goes on in a new process", async () => {
+    const messages: Message[] = [
+      { role: "system", content: "s" },
+      { role: "user", content: "read all" },
+    ];
+    for (let turn = 0; turn < 12; turn += 1) {
+      const id = `c${turn}`;
+      const call = {
+        id,
+        type: "function",
+        function: { name: "fill", arguments: `{"text":"${turn}"}` },
+      } as const;
+      messages.push({ role: "assistant", content: null, tool_calls: [call] });
+      messages.push({
+        role: "tool",
+        tool_call_id: id,
+        content: `{"ok":true,"output":"${`${turn} `.repeat(900)}"}`,
+      });
+    }
+    messages.push({ role: "assistant", content: "All read." });
+    const { events } = await collect({ model: createCachedModel(8_192, () => ({ text: "ok" })), messages });
+    expect(ofType(events, "context_compacted")).toHaveLength(1);
+    const [broken] = ofType(events, "prefix_broken");
+    expect(broken?.why).toBe("the conversation was shortened to make room");
+    expect(broken?.tokens).toBeGreaterThan(500);
+    expect(broken?.tokens).toBeLessThan(4_000);
+  });
+
   it("that changed behind the back of the run is reported", async () => {
     const messages: Message[] = [{ role: "system", content: "first" }];
     const tamper = textTool("tamper", () => {
