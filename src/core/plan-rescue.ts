@@ -1,4 +1,4 @@
-/** A plan that a model wrote as JSON into its answer is taken as the call that it should have been. */
+/** Plans that come by other ways than a call: as JSON in an answer, or from a session that ended before the user had decided. */
 import { isDeeperThan } from "./digest.ts";
 import type { Model, ModelEvent, ModelReply, ProposedCall } from "./model.ts";
 import { PLAN_PROPOSE } from "./plan-mode.ts";
@@ -69,16 +69,24 @@ function isStep(value: unknown): boolean {
 }
 
 /**
- * The model as it is, but for a reply without a call while a plan is wanted (status `planning`): a plan in its text becomes a call of
- * `plan_propose`, marked as rescued, when that tool was offered.
+ * The model as it is, but for two things. A plan that nobody has decided about, as after a resume, is put to the user first: the first reply
+ * is its proposal, without a request. And in a reply without a call while a plan is wanted (status `planning`), a plan in the text becomes a
+ * call of `plan_propose`, marked as rescued. Both only where that tool is offered. Make one for each run.
  */
 export function rescuePlans(model: Model, plan: () => Plan | undefined): Model {
+  let isFirst = true;
   return {
     id: model.id,
     describe: (options) => model.describe(options),
     async *stream(request, options): AsyncGenerator<ModelEvent> {
       const isOffered = request.tools.some((tool) => tool.function.name === PLAN_PROPOSE);
       const isWanted = isOffered && request.toolChoice !== "none";
+      const pending = isFirst && isWanted ? plan() : undefined;
+      isFirst &&= !isWanted;
+      if (pending?.status === "proposed" && pending.steps.length > 0) {
+        yield { type: "finished", reply: toProposal(pending) };
+        return;
+      }
       for await (const event of model.stream(request, options))
         yield event.type === "finished" && isWanted && plan()?.status === "planning"
           ? { type: "finished", reply: rescueReply(event.reply) }
@@ -87,16 +95,28 @@ export function rescuePlans(model: Model, plan: () => Plan | undefined): Model {
   };
 }
 
+/** Its completed steps are known by their words. */
+function toProposal({ title, steps }: Plan): ModelReply {
+  const proposed = steps.map(({ id, description, verification, risk, dependencies }) => ({
+    id,
+    description,
+    ...(verification === undefined ? {} : { verification }),
+    ...(risk === undefined ? {} : { risk }),
+    depends_on: dependencies,
+  }));
+  const call = toCall({ title, steps: proposed });
+  return { text: "", thinking: "", calls: [call], finish: "tool_calls" };
+}
+
+function toCall(args: Readonly<Record<string, unknown>>): ProposedCall {
+  const id = `call_${crypto.randomUUID().slice(0, 8)}`;
+  return { id, name: PLAN_PROPOSE, arguments: args, raw: JSON.stringify(args) };
+}
+
 function rescueReply(reply: ModelReply): ModelReply {
   if (reply.calls.length > 0 || reply.finish !== "stop") return reply;
   const found = planFromText(reply.text);
   if (found === undefined) return reply;
-  const call: ProposedCall = {
-    id: `call_${crypto.randomUUID().slice(0, 8)}`,
-    name: PLAN_PROPOSE,
-    arguments: found.arguments,
-    raw: reply.text,
-    rescued: "a plan in the text of the answer",
-  };
+  const call = { ...toCall(found.arguments), rescued: "a plan in the text of the answer" };
   return { ...reply, text: found.rest, calls: [call], finish: "tool_calls" };
 }

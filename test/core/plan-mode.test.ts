@@ -133,10 +133,14 @@ interface Played {
 /** A run in plan mode, with a tool that writes. */
 async function play(
   replies: readonly ScriptedReply[],
-  { decisions = [], access = "write" }: { decisions?: readonly PlanDecision[]; access?: ToolAccess } = {},
+  {
+    decisions = [],
+    access = "write",
+    kept,
+  }: { decisions?: readonly PlanDecision[]; access?: ToolAccess; kept?: Plan | undefined } = {},
 ): Promise<Played> {
-  const holder = createPlanHolder();
-  holder.begin();
+  const holder = createPlanHolder(kept);
+  if (kept === undefined) holder.begin();
   const left = [...decisions];
   const written: string[] = [];
   const store = textTool(
@@ -301,6 +305,55 @@ describe("a run in plan mode", () => {
     ]);
     expect(events.find(({ type }) => type === "warning")).toMatchObject({ code: "completion_refused" });
     expect(last(events).reason).toBe("done");
+  });
+});
+
+describe("a session that ended before the user had decided about the plan", () => {
+  const kept: Plan = {
+    title: "Rename",
+    status: "proposed",
+    steps: [
+      { id: 1, description: "find", dependencies: [], status: "completed", notes: "12 uses" },
+      { id: 2, description: "rename", verification: "npm test", dependencies: [1], status: "pending" },
+      { id: 3, description: "tell", risk: "low", dependencies: [2], status: "pending" },
+    ],
+  };
+
+  it("asks again when it goes on, before the model is asked anything", async () => {
+    const {
+      results,
+      plan: end,
+      events,
+      written,
+    } = await play([{ calls: [store("x"), done(2)] }, { calls: [done(3)] }, { text: "Done." }], { kept });
+    expect(results[0]).toContain(
+      "the user has approved the plan (3 steps); now step 2. rename (verify: npm test)",
+    );
+    expect(written).toEqual(["x"]);
+    expect(end).toEqual({
+      ...kept,
+      status: "completed",
+      steps: kept.steps.map((step) => ({ ...step, status: "completed" })),
+    });
+    expect(last(events)).toMatchObject({ reason: "done", turns: 4, rescued: 0 });
+  });
+
+  it("goes on planning when the answer is no", async () => {
+    const { plan: end, written } = await play(
+      [{ calls: [store("anyway")] }, { calls: [propose("less")] }, { calls: [done(2)] }, { text: "Done." }],
+      { kept, decisions: [{ decision: "reject" }] },
+    );
+    expect(written).toEqual([]);
+    expect(end?.steps.map(({ description }) => description)).toEqual(["find", "less"]);
+  });
+
+  it("ends as denied when still nobody is there, and stays undecided", async () => {
+    const { events, plan: end } = await play([{ text: "I may not." }], {
+      kept,
+      decisions: [{ decision: "unattended" }],
+    });
+    expect(last(events)).toMatchObject({ reason: "denied", turns: 2 });
+    expect(end).toEqual(kept);
   });
 });
 
