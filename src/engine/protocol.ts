@@ -83,6 +83,8 @@ export interface SlotState {
   busy: boolean;
   /** Evaluated tokens that it holds. */
   tokens: number;
+  /** Number of the newest request on it, counted up over all slots; absent: none yet. */
+  lastTask?: number;
 }
 
 export interface Timings {

@@ -26,17 +26,26 @@ export function createSlotPool(slots: readonly LlamaSlot[]): SlotPool {
   /** Least recently used first. */
   let free = [...slots];
   let waiters: Waiter[] = [];
+  let tasks = 0;
+  const lastTasks = new Map<LlamaSlot, number>();
 
   const take = ({ tokens, slot }: Pick<Waiter, "tokens" | "slot">): LlamaSlot | undefined => {
     const chosen = slot === undefined ? chooseSlot(free, tokens) : free.find(({ index }) => index === slot);
-    if (chosen !== undefined) free = free.filter((one) => one !== chosen);
+    if (chosen === undefined) return undefined;
+    free = free.filter((one) => one !== chosen);
+    lastTasks.set(chosen, tasks);
+    tasks += 1;
     return chosen;
   };
 
   return {
     acquire: enqueue,
     states: () =>
-      slots.map((slot) => ({ index: slot.index, busy: !free.includes(slot), tokens: slot.length })),
+      slots.map((slot) => {
+        const lastTask = lastTasks.get(slot);
+        const state = { index: slot.index, busy: !free.includes(slot), tokens: slot.length };
+        return lastTask === undefined ? state : { ...state, lastTask };
+      }),
     release: (slot) => {
       free.push(slot);
       for (const waiter of waiters) {

@@ -11,6 +11,8 @@ export interface SlotState {
   busy: boolean;
   /** It holds somebody's prompt. */
   used: boolean;
+  /** Number of its newest request, counted up by the server over all slots. */
+  lastTask?: number;
   /** Tokens that it holds, where the server tells. */
   tokens?: number;
 }
@@ -39,10 +41,15 @@ function readSlot(value: unknown): SlotState | undefined {
   const busy = slot["is_processing"] ?? (typeof slot["state"] === "number" ? slot["state"] !== 0 : undefined);
   if (id === undefined || typeof busy !== "boolean") return undefined;
   const tokens = toCount(slot["n_prompt_tokens"]);
-  const hasTask = toCount(slot["id_task"]) !== undefined;
+  const lastTask = toCount(slot["id_task"]);
   const hasPrompt = typeof slot["prompt"] === "string" && slot["prompt"] !== "";
-  const used = busy || hasTask || hasPrompt || (tokens ?? 0) > 0;
-  return { id, busy, used, ...(tokens === undefined ? {} : { tokens }) };
+  return {
+    id,
+    busy,
+    used: busy || lastTask !== undefined || hasPrompt || (tokens ?? 0) > 0,
+    ...(lastTask === undefined ? {} : { lastTask }),
+    ...(tokens === undefined ? {} : { tokens }),
+  };
 }
 
 function toCount(value: unknown): number | undefined {
@@ -50,8 +57,9 @@ function toCount(value: unknown): number | undefined {
 }
 
 /**
- * The slot for a new conversation: the preferred one, else one that nobody has used, else the one that holds least. `undefined`: there is
- * but one, or none is free; the server decides then. `random` gives a number from 0 up to 1, for two agents that start in the same moment.
+ * The slot for a new conversation: the preferred one, else one that nobody has used, else the one that rested longest, whose conversation is
+ * most likely over, or, where that is not told, the one that holds least. `undefined`: there is but one, or none is free; the server
+ * decides then. `random` gives a number from 0 up to 1, for two agents that start in the same moment.
  */
 export function chooseSlot(
   slots: readonly SlotState[],
@@ -63,10 +71,12 @@ export function chooseSlot(
   if (free.some(({ id }) => id === prefer)) return prefer;
   const unused = free.filter(({ used }) => !used);
   if (unused.length > 0) return pick(unused, random)?.id;
-  const held = ({ tokens }: SlotState): number => tokens ?? Number.POSITIVE_INFINITY;
-  const least = Math.min(...free.map(held));
+  const timed = free.every(({ lastTask }) => lastTask !== undefined);
+  const worth = ({ lastTask, tokens }: SlotState): number =>
+    (timed ? lastTask : tokens) ?? Number.POSITIVE_INFINITY;
+  const least = Math.min(...free.map(worth));
   return pick(
-    free.filter((slot) => held(slot) === least),
+    free.filter((slot) => worth(slot) === least),
     random,
   )?.id;
 }

@@ -104,8 +104,10 @@ async function toSlots(model: ServedModel | undefined): Promise<Record<string, u
   if (model === undefined) return [];
   const { contextTokens } = await model.outline();
   const states = await model.slots();
-  return states.map(({ index, busy, tokens }) => ({
+  return states.map(({ index, busy, tokens, lastTask }) => ({
     id: index,
+    // Left out of the JSON before its first request.
+    id_task: lastTask,
     n_ctx: contextTokens,
     is_processing: busy,
     n_prompt_tokens: tokens,

@@ -68,11 +68,15 @@ describe("the slot pool", () => {
     const pool = createSlotPool([createSlot(0, [1, 2]), createSlot(1, [])]);
     const slot = await pool.acquire([1, 2, 3], { signal });
     expect(pool.states()).toEqual([
-      { index: 0, busy: true, tokens: 2 },
+      { index: 0, busy: true, tokens: 2, lastTask: 0 },
       { index: 1, busy: false, tokens: 0 },
     ]);
     pool.release(slot);
-    expect(pool.states().some(({ busy }) => busy)).toBe(false);
+    pool.release(await pool.acquire([4], { signal, slot: 1 }));
+    expect(pool.states().map(({ busy, lastTask }) => [busy, lastTask])).toEqual([
+      [false, 0],
+      [false, 1],
+    ]);
   });
 
   test("refuses when the queue is full", async () => {

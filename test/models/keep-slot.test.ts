@@ -29,7 +29,7 @@ async function ask(model: Model, slot?: number): Promise<unknown> {
     ...(slot === undefined ? {} : { slot }),
   };
   for await (const _ of model.stream(request, { signal: new AbortController().signal })) continue;
-  return (server?.chats.at(-1)?.json as { id_slot?: unknown }).id_slot;
+  return (server?.chats.at(-1)?.json as { id_slot?: unknown } | undefined)?.id_slot;
 }
 
 describe("a model that keeps its slot", () => {

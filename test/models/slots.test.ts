@@ -29,10 +29,10 @@ describe("the slots of a server", () => {
     ];
     expect(readSlots(answer)).toEqual([
       free(0),
-      { id: 1, busy: false, used: true, tokens: 900 },
-      busy(2),
+      { id: 1, busy: false, used: true, lastTask: 12, tokens: 900 },
+      { ...busy(2), lastTask: 13 },
       free(3),
-      { id: 4, busy: false, used: true },
+      { id: 4, busy: false, used: true, lastTask: 3 },
       busy(5),
     ]);
   });
@@ -68,6 +68,21 @@ describe("the slot for a conversation", () => {
   it.each<[string, readonly SlotState[], object, number | undefined]>([
     ["is one that nobody has used", [holding(0, 10), free(1), busy(2)], {}, 1],
     ["is the one that holds least, where all were used", [holding(0, 900), holding(1, 20), busy(2)], {}, 1],
+    [
+      "is the one that rested longest, where that is told: a conversation that just began holds little",
+      [
+        { ...holding(0, 900), lastTask: 3 },
+        { ...holding(1, 20), lastTask: 8 },
+      ],
+      {},
+      0,
+    ],
+    [
+      "is the one that holds least, where it is told of some only",
+      [{ ...holding(0, 900), lastTask: 3 }, holding(1, 20)],
+      {},
+      1,
+    ],
     ["is rather one whose size is known", [{ id: 0, busy: false, used: true }, holding(1, 20)], {}, 1],
     ["is the one it had before, when that is free", [free(0), holding(1, 900)], { prefer: 1 }, 1],
     ["is another one when the one it had is busy", [free(0), busy(1)], { prefer: 1 }, 0],

@@ -61,11 +61,11 @@ describe("the slots of our server", () => {
     const second = await other.acquireSlot?.("main");
     expect(second).toBe(1 - (first ?? 0));
     await take(other, { ...SHORT, messages: talk("melon"), slot: second ?? -1 });
+    const [older, newer] = [first, second];
     const held = { n_ctx: 2048, is_processing: false, n_prompt_tokens: expect.any(Number) as number };
-    expect(await slots()).toEqual([
-      { id: 0, ...held },
-      { id: 1, ...held },
-    ]);
+    expect(await slots()).toEqual([0, 1].map((id) => ({ id, id_task: id === older ? 0 : 1, ...held })));
+    // A third agent takes the one that rested longest.
+    expect(newer).not.toBe(await connect().acquireSlot?.("main"));
 
     // Whatever the other one asked in between: the first one's prompt is still there.
     const next = await take(one, {
