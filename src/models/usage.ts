@@ -14,8 +14,9 @@ const NS_PER_SECOND = 1e9;
  * - OpenAI, vLLM, LM Studio, Ollama's `/v1`: `usage`, with `prompt_tokens_details.cached_tokens` where known. DeepSeek: `prompt_cache_hit_tokens`.
  * - llama-server and ours: `timings`, whose `prompt_n` counts only what was evaluated and `cache_n` what was not.
  * - LM Studio: `stats`, of `/api/v0` with rates only, of `/api/v1` with counts (https://lmstudio.ai/docs/developer/rest).
- * - Ollama's own routes: `prompt_eval_count` is the whole prompt, and was missing or 0 for a cached one before
- *   `prompt_eval_cached_count` came (https://github.com/ollama/ollama/blob/main/docs/api.md); durations are in nanoseconds.
+ * - Ollama's own routes: `prompt_eval_count` is the whole prompt (https://github.com/ollama/ollama/blob/main/docs/api.md); durations are in
+ *   nanoseconds. In old versions it was missing or 0 for a cached prompt, and in 0.30 it counted new tokens only (ollama/ollama#16414),
+ *   which cannot be told from a prompt that was cut; `prompt_eval_cached_count` shows that it counts all.
  *
  * Numbers that cannot be are left out, as is a cached count larger than the prompt. A prompt of 0 tokens is one that was not counted.
  */
