@@ -33,6 +33,11 @@ function findBreaks(readings: readonly Reading[]): number[] {
   });
 }
 
+function countRead(readings: readonly Reading[], index = -1): number {
+  const { promptTokens, cachedTokens } = readings[index] ?? expect.fail(`there is no request ${index}`);
+  return promptTokens - cachedTokens;
+}
+
 describe("the counters of our own server, with a real model that reads every prompt", () => {
   it.each([4_096, 8_192])(
     "show that nothing is read twice but after a compaction, in a window of %d tokens",
@@ -55,8 +60,17 @@ describe("the counters of our own server, with a real model that reads every pro
       const compactions = run.events.filter((event) => event.type === "context_compacted");
       expect(compactions.length).toBeGreaterThan(0);
       expect(model.refusals).toEqual([]);
-      expect(findBreaks(model.readings)).toHaveLength(compactions.length);
-      expect(run.events.filter((event) => event.type === "prefix_broken")).toHaveLength(compactions.length);
+      const breaks = findBreaks(model.readings);
+      const told = run.events.flatMap((event) => (event.type === "prefix_broken" ? [event] : []));
+      expect(breaks).toHaveLength(compactions.length);
+      expect(told).toHaveLength(compactions.length);
+      for (const [index, { tokens, seconds }] of told.entries()) {
+        // What was read beside the newest file, which is as long as the one before it.
+        const again = countRead(model.readings, breaks[index]) - countRead(model.readings, 1);
+        expect(tokens).toBeGreaterThan(again / 2);
+        expect(tokens).toBeLessThan(again * 2);
+        expect(seconds).toBeGreaterThan(0);
+      }
     },
   );
 });
