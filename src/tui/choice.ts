@@ -47,7 +47,7 @@ export function toUndoQuestion({
       ? "1 file was"
       : `${formatCount(conflicts.length)} files were`;
   return {
-    question: `${what} changed after the agent, so undoing would lose those changes. Go on?`,
+    question: `${what} changed after the agent; undoing would lose that. Go on?`,
     lines: conflicts,
     choices: [
       { key: "n", label: "no, undo nothing", value: "stop" },

@@ -7,7 +7,7 @@ import {
   createKeyGuard,
   drawFrame,
   drawLines,
-  INDENT,
+  drawKeys,
   isLetter,
   toKey,
   type KeyGuard,
@@ -43,10 +43,10 @@ export class ChoiceQuestion<Value> implements Component, Focusable {
 
   handleInput(data: string): void {
     if (isKeyRelease(data)) return;
-    if (!this.#keys.isArmed) return this.#keys.waitForQuiet();
     const confirmed = this.#confirming;
+    this.#confirming = undefined;
+    if (!this.#keys.isArmed) return this.#keys.waitForQuiet();
     if (confirmed !== undefined) {
-      this.#confirming = undefined;
       if (matchesKey(data, "enter")) return this.#options.onAnswer(confirmed.value);
       return this.#keys.waitForQuiet();
     }
@@ -67,7 +67,7 @@ export class ChoiceQuestion<Value> implements Component, Focusable {
     const body = [
       ...drawLines([text], { width, paint: style.bold }),
       ...drawLines(missing, { width, paint: style.yellow }),
-      INDENT + this.#drawKeys(),
+      ...drawKeys(this.#keyTexts, width),
     ];
     return drawFrame(body, { width, style });
   }
@@ -83,12 +83,12 @@ export class ChoiceQuestion<Value> implements Component, Focusable {
     this.#keys.waitForConfirmation();
   }
 
-  #drawKeys(): string {
+  get #keyTexts(): string[] {
     const { style } = this.#options;
     if (this.#confirming !== undefined)
-      return `${toKey(style, "enter", "yes")}   ${toKey(style, "any other key", "back")}`;
+      return [toKey(style, "enter", "yes"), toKey(style, "any other key", "back")];
     const [page] = this.#pages.rest;
     const more = page === undefined ? [] : [toKey(style, "s", `show the next ${page.length}`)];
-    return [...more, ...this.#offered.map(({ key, label }) => toKey(style, key, label))].join("   ");
+    return [...more, ...this.#offered.map(({ key, label }) => toKey(style, key, label))];
   }
 }

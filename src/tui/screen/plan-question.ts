@@ -16,8 +16,8 @@ import { toVisibleLine } from "../terminal-text.ts";
 import {
   createKeyGuard,
   drawFrame,
+  drawKeys,
   drawLines,
-  INDENT,
   isLetter,
   toKey,
   type KeyGuard,
@@ -101,7 +101,7 @@ export class PlanQuestion implements Component, Focusable {
     const body = [
       ...drawLines([`Follow this plan? ${describePlan(this.#draft.plan)}`], { width, paint: style.bold }),
       ...drawLines([...missing, ...kept], { width, paint: style.yellow }),
-      this.#step === "noting" ? this.#drawNote(width) : INDENT + this.#drawKeys(),
+      ...(this.#step === "noting" ? [this.#drawNote(width)] : drawKeys(this.#keyTexts, width)),
     ];
     return drawFrame(body, { width, style });
   }
@@ -149,15 +149,13 @@ export class PlanQuestion implements Component, Focusable {
   #drawEditor(width: number): string[] {
     const { style } = this.#options;
     const problem = this.#problem === undefined ? [] : [toVisibleLine(this.#problem)];
-    const keys = [
-      toKey(style, "ctrl+s", "done"),
-      toKey(style, "esc", "back"),
-      style.dim("one step a line: 1. what to do | verify: … | risk: low | after: 1, 2"),
-    ];
+    const keys = [toKey(style, "ctrl+s", "done"), toKey(style, "esc", "back")];
+    const form = "one step a line: 1. what to do | verify: … | risk: low | after: 1, 2";
     return [
       ...this.#editor.render(width),
       ...drawLines(problem, { width, paint: style.red }),
-      INDENT + keys.join("   "),
+      ...drawLines([form], { width, paint: style.dim }),
+      ...drawKeys(keys, width),
     ];
   }
 
@@ -166,7 +164,7 @@ export class PlanQuestion implements Component, Focusable {
     return label + (this.#note.render(Math.max(4, width - label.length))[0] ?? "");
   }
 
-  #drawKeys(): string {
+  get #keyTexts(): string[] {
     const { style } = this.#options;
     const [page] = this.#pages.rest;
     const first =
@@ -176,7 +174,7 @@ export class PlanQuestion implements Component, Focusable {
       toKey(style, "e", "edit"),
       toKey(style, "n", "reject"),
       toKey(style, "d", "reject with a note to the model"),
-    ].join("   ");
+    ];
   }
 
   #rejectWith(text: string): void {

@@ -1,5 +1,5 @@
 /** Keys of questions on the screen: which count, and how they are shown. */
-import { matchesKey } from "@mariozechner/pi-tui";
+import { matchesKey, visibleWidth } from "@mariozechner/pi-tui";
 import type { Paint, Style } from "../style.ts";
 import { wrapExactly } from "../wrap.ts";
 
@@ -52,6 +52,12 @@ export function drawLines(
 ): string[] {
   const room = Math.max(1, width - INDENT.length);
   return texts.flatMap((text) => wrapExactly(text, room).map((line) => INDENT + paint(line)));
+}
+
+/** Beside each other where there is room, else each on a line of its own: a key that is cut off is none. */
+export function drawKeys(keys: readonly string[], width: number): string[] {
+  const line = INDENT + keys.join("   ");
+  return visibleWidth(line) <= width ? [line] : keys.map((key) => INDENT + key);
 }
 
 /** Between two lines, so that it stands apart from what is above and below. */
