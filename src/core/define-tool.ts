@@ -17,6 +17,8 @@ export interface ToolDefinition<Parameters extends z.ZodMiniObject> {
   /** Flat: small models fill flat schemas best. */
   parameters: Parameters;
   access: ToolAccess;
+  /** Other names that models give a parameter, by its name; taken where the name itself is missing. */
+  aliases?: Readonly<Record<string, readonly string[]>>;
   preview?: (input: z.output<Parameters>) => Promise<CallPreview>;
   execute: (input: z.output<Parameters>, context: ToolContext) => Promise<ToolResult>;
 }
@@ -30,7 +32,7 @@ export function defineTool<Parameters extends z.ZodMiniObject>(definition: ToolD
     description,
     parameters,
     access,
-    parse: (input) => parseArguments(definition.parameters, parameters, input),
+    parse: (input) => parseArguments(definition.parameters, parameters, withNames(input, definition.aliases)),
     preview: async (input) =>
       definition.preview
         ? definition.preview(input as z.output<Parameters>)
@@ -80,6 +82,17 @@ function toPropertySchema(def: Definition): JsonSchema {
 
 function definitionOf(schema: z.core.$ZodType): Definition {
   return (schema as z.core.$ZodTypes)._zod.def;
+}
+
+function withNames(input: unknown, aliases: Readonly<Record<string, readonly string[]>> = {}): unknown {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) return input;
+  const given = new Map<string, unknown>(Object.entries(input));
+  const isMissing = (name: string): boolean => (given.get(name) ?? undefined) === undefined;
+  const renamed = Object.entries(aliases).flatMap(([name, others]) => {
+    const other = isMissing(name) ? others.find((each) => !isMissing(each)) : undefined;
+    return other === undefined ? [] : [[name, given.get(other)] as const];
+  });
+  return renamed.length === 0 ? input : { ...input, ...Object.fromEntries(renamed) };
 }
 
 function parseArguments<Parameters extends z.ZodMiniObject>(

@@ -13,6 +13,7 @@ export function createPlanCompleteStepTool(holder: PlanHolder): Tool {
       verification_notes: z.optional(z.string()),
       failed: z.optional(z.boolean()),
     }),
+    aliases: { step_id: ["id", "step"], verification_notes: ["notes", "verification"] },
     access: "control",
     async execute({ step_id: id, verification_notes, failed = false }, { emit }) {
       if (holder.plan === undefined) return { ok: false, error: "there is no plan; call plan_propose first" };

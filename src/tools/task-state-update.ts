@@ -40,6 +40,7 @@ export function createTaskStateUpdateTool(options: TaskStateToolOptions): Tool {
       recovery_instruction: text,
       next_action: text,
     }),
+    aliases: { remaining_queue: ["queue", "remaining"], done: ["processed", "completed", "done_items"] },
     access: "control",
     execute: (change, context) => update(change, options, context),
   });

@@ -10,6 +10,7 @@ export function createTodoAddTool(list: TodoList): Tool {
     name: "todo_add",
     description: "Add a todo",
     parameters: z.object({ text: z.string(), notes: z.optional(z.string()) }),
+    aliases: { text: ["description", "task", "title", "content"] },
     access: "control",
     async execute({ text, notes }, context) {
       const step = text.trim();

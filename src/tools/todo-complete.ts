@@ -8,6 +8,7 @@ export function createTodoCompleteTool(list: TodoList): Tool {
     name: "todo_complete",
     description: "Complete a todo",
     parameters: z.object({ todo_id: z.int() }),
+    aliases: { todo_id: ["id"] },
     access: "control",
     async execute({ todo_id }, context) {
       const before = list.todos.find(({ id }) => id === todo_id);

@@ -15,6 +15,7 @@ export function createTodoUpdateTool(list: TodoList): Tool {
     name: "todo_update",
     description: "Change a todo",
     parameters: z.object({ todo_id: z.int(), status: z.enum(TODO_STATUSES), notes: z.optional(z.string()) }),
+    aliases: { todo_id: ["id"] },
     access: "control",
     async execute({ todo_id, status, notes }, context) {
       const tooLong = findTooLong({ notes });

@@ -84,6 +84,40 @@ describe("a defined tool", () => {
   });
 });
 
+describe("a parameter with other names", () => {
+  const named = defineTool({
+    name: "named",
+    description: "named",
+    access: "read",
+    parameters: z.object({ todo_id: z.int(), notes: z.optional(z.string()) }),
+    aliases: { todo_id: ["id", "number"], notes: ["note"] },
+    execute: async () => ({ ok: true, output: "" }),
+  });
+
+  it.each([
+    [{ id: "3" }, { todo_id: 3 }],
+    [
+      { todo_id: null, number: 3, note: "x" },
+      { todo_id: 3, notes: "x" },
+    ],
+    [
+      { todo_id: 1, id: 2, notes: "a", note: "b" },
+      { todo_id: 1, notes: "a" },
+    ],
+  ])("is taken from %j", (input, expected) => {
+    expect(named.parse(input)).toEqual({ ok: true, arguments: expected });
+  });
+
+  it("stays the only one in the schema and in errors", () => {
+    expect(JSON.stringify(named.parameters)).not.toContain("number");
+    expect(named.parse({ note: "x" })).toMatchObject({
+      error: expect.stringContaining("`todo_id` is missing"),
+    });
+    for (const input of [null, "3", [3], { constructor: 3 }])
+      expect(named.parse(input)).toMatchObject({ ok: false });
+  });
+});
+
 describe("a tool with nested parameters", () => {
   const nested = defineTool({
     name: "nested",

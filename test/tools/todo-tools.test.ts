@@ -96,6 +96,12 @@ describe("the todo list", () => {
     });
   });
 
+  it("takes its parameters under the names that models give them", async () => {
+    expect(await call("add", { description: "Read" })).toMatchObject({ ok: true, output: "added: Read" });
+    expect(await call("update", { id: 1, status: "in_progress" })).toMatchObject({ ok: true });
+    expect(await call("complete", { id: 1 })).toMatchObject({ ok: true });
+  });
+
   it("takes no text that would fill the window", async () => {
     const long = await call("add", { text: "x".repeat(501) });
     expect(long).toEqual({ ok: false, error: "`text` has 501 characters, at most 500; say it shorter" });
