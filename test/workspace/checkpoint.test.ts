@@ -1,6 +1,7 @@
 import {
   chmodSync,
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   readFileSync,
@@ -200,6 +201,18 @@ test("records a name that is no text also when a tool names it as it is shown", 
   const before = snapshot(ws.root);
   const id = await ws.write({ "in\uFFFDvalid": "new" });
   expect(await ws.store.undo([id])).toMatchObject({ restored: ["in\uFFFDvalid"] });
+  expect(snapshot(ws.root)).toEqual(before);
+});
+
+test("undoes several names of one file", async () => {
+  await using ws = await openCheckpointed({ "a.txt": "one" });
+  linkSync(join(ws.root, "a.txt"), join(ws.root, "b.txt"));
+  const before = snapshot(ws.root);
+  const id = await ws.command("echo two > a.txt; ln a.txt c.txt; ln a.txt d.txt");
+  expect(await ws.store.undo([id])).toMatchObject({
+    restored: ["a.txt", "b.txt", "c.txt", "d.txt"],
+    failed: [],
+  });
   expect(snapshot(ws.root)).toEqual(before);
 });
 

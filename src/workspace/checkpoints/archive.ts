@@ -1,9 +1,20 @@
 /** Where checkpoints of one workspace are kept, `.lmagent/checkpoints`, and what is known of the files of the workspace. */
 import { randomBytes } from "node:crypto";
-import { closeSync, lstatSync, openSync, renameSync, type Stats, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fchownSync,
+  lstatSync,
+  openSync,
+  renameSync,
+  type Stats,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { AgentError, errnoOf } from "../../core/errors.ts";
 import { STATE_FOLDER } from "../../core/workspace.ts";
+import { systemFailure } from "../failures.ts";
 import { type Folder, holdFolder } from "../folder.ts";
+import { ownerIn } from "../owner.ts";
 import { openStateFolder } from "../state.ts";
 import type { WalkRoot } from "../walk.ts";
 import type { CheckpointBounds } from "./bounds.ts";
@@ -13,7 +24,7 @@ import { Packs } from "./packs.ts";
 import { markInUse, markUnused } from "./in-use.ts";
 import { INDEX, readIndex, toIndexText } from "./seen-index.ts";
 
-export const CHECKPOINTS = "checkpoints";
+const CHECKPOINTS = "checkpoints";
 
 export class Archive {
   readonly bounds: CheckpointBounds;
@@ -80,7 +91,8 @@ export class Archive {
       return there && this.folder();
     } catch (error) {
       if (errnoOf(error) === "ENOENT") return undefined;
-      throw error;
+      // Says what is in the way.
+      return this.folder();
     } finally {
       state?.close();
     }
@@ -112,7 +124,9 @@ export class Archive {
     try {
       const fd = openSync(temporary, "wx", 0o600);
       try {
-        writeSync(fd, toIndexText(this.known));
+        const owner = ownerIn(this.#folder);
+        if (owner) fchownSync(fd, owner.uid, owner.gid);
+        writeFileSync(fd, toIndexText(this.known));
       } finally {
         closeSync(fd);
       }
@@ -148,6 +162,11 @@ export class Archive {
       { data: { path: this.#path } },
     );
   }
+}
+
+/** What went wrong, in words. */
+export function archiveFailure(error: unknown): AgentError {
+  return systemFailure(`${STATE_FOLDER}/${CHECKPOINTS}`, "write to", error);
 }
 
 /** A folder that was removed can still be held, but nothing can be made in it. */

@@ -1,9 +1,9 @@
 /** The store of checkpoints as others see it. What it is made of is loaded when the first request is under way, or asked for. */
-import { randomBytes } from "node:crypto";
 import { realpathSync } from "node:fs";
 import type { ChangeRecorder, CheckpointStore } from "../../core/checkpoint.ts";
 import { AgentError, errorMessage } from "../../core/errors.ts";
 import { type CheckpointBounds, CHECKPOINT_BOUNDS } from "./bounds.ts";
+import { newCheckpointId } from "./checkpoint-id.ts";
 import type { PruneOptions, PruneOutcome } from "./prune.ts";
 import type { Checkpoints } from "./store.ts";
 
@@ -50,8 +50,7 @@ class LazyCheckpoints implements FileCheckpoints {
     recorder: ChangeRecorder;
     readonly changed: boolean;
   } {
-    // Sorts by time.
-    const id = `${Date.now().toString(36)}-${randomBytes(6).toString("hex")}`;
+    const id = newCheckpointId();
     const recorder = new LazyRecorder(id, async () => (await this.#load()).record({ id, session }));
     // While the model reads the request there is time.
     if (this.#loading === undefined) setImmediate(() => void this.#prepare());

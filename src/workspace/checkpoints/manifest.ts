@@ -18,6 +18,7 @@ import { AgentError, errnoOf } from "../../core/errors.ts";
 import { type Folder, openRegular } from "../folder.ts";
 import { ownerIn } from "../owner.ts";
 import { isCount, isHash, isPath, parseState, type PathState, type Step } from "./file-state.ts";
+import { isCheckpointId } from "./checkpoint-id.ts";
 import { damaged } from "./packs.ts";
 
 const datasyncAsync = promisify(fdatasync);
@@ -101,10 +102,6 @@ async function syncFolder(folder: Folder): Promise<void> {
 function writeWhole(fd: number, text: string): void {
   const bytes = Buffer.from(text);
   for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
-}
-
-export function isCheckpointId(id: string): boolean {
-  return /^[a-z0-9][a-z0-9-]{5,63}$/.test(id);
 }
 
 /** Throws `storage_failed` when there is none, or what is there makes no sense. */

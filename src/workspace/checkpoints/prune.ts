@@ -1,10 +1,11 @@
 /** Removes checkpoints that nobody can ask for any more, and those that make the store too large, the oldest first. */
 import { lstatSync, readdirSync, unlinkSync } from "node:fs";
 import type { Archive } from "./archive.ts";
+import { isCheckpointId } from "./checkpoint-id.ts";
 import { isRecorded, type PathState } from "./file-state.ts";
 import type { Folder } from "../folder.ts";
 import { isUsedByOthers } from "./in-use.ts";
-import { isCheckpointId, type Manifest, MANIFEST, readManifest } from "./manifest.ts";
+import { type Manifest, MANIFEST, readManifest } from "./manifest.ts";
 import { hashesIn } from "./trees.ts";
 
 export interface PruneOptions {

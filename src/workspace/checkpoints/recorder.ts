@@ -1,7 +1,6 @@
 /** Records what the calls of one request change: before each of them, so that a killed process leaves enough to undo it. */
 import type { ChangeRecorder } from "../../core/checkpoint.ts";
-import { errorMessage } from "../../core/errors.ts";
-import type { Archive } from "./archive.ts";
+import { type Archive, archiveFailure } from "./archive.ts";
 import { NAMED_FILE_BYTES, sayIgnored, sayOmissions, some } from "./bounds.ts";
 import { isSame, isUnrecorded, type PathState, type Step } from "./file-state.ts";
 import { lookAt } from "./look.ts";
@@ -51,7 +50,7 @@ export class RequestRecorder implements ChangeRecorder {
       });
     } catch (error) {
       if (signal.aborted) return undefined;
-      return this.#once(`This call cannot be undone: ${errorMessage(error)}`);
+      return this.#once(`This call cannot be undone: ${archiveFailure(error).message}`);
     }
   }
 
@@ -63,7 +62,7 @@ export class RequestRecorder implements ChangeRecorder {
         return open.scan === undefined ? this.#afterPaths(open) : this.#afterCommand(open, open.scan);
       });
     } catch (error) {
-      return this.#once(`What this call did can be undone by force only: ${errorMessage(error)}`);
+      return this.#once(`What this call did can be undone by force only: ${archiveFailure(error).message}`);
     }
   }
 

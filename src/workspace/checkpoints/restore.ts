@@ -257,11 +257,17 @@ function isAsSeen(
 ): boolean {
   if (stats === undefined || seen === null) return stats === undefined && seen === null;
   const { state, stamp } = seen;
-  if (state.kind === "file") return stats.isFile() && toStamp(stats) === stamp;
+  // Without the time of the inode, which changes when another name of the file is removed.
+  if (state.kind === "file")
+    return stats.isFile() && withoutInodeTime(toStamp(stats)) === withoutInodeTime(stamp);
   if (state.kind === "folder") return stats.isDirectory();
   if (state.kind === "other") return !stats.isFile() && !stats.isDirectory() && !stats.isSymbolicLink();
   if (!stats.isSymbolicLink()) return false;
   return decodeName(readlinkSync(pathIn(folder.path, name), { encoding: "buffer" })) === state.target;
+}
+
+function withoutInodeTime(stamp: string): string {
+  return stamp.slice(0, stamp.lastIndexOf(":"));
 }
 
 function unlinkQuietly(path: string): void {

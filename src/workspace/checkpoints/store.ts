@@ -1,8 +1,8 @@
-import { randomBytes } from "node:crypto";
 import type { FileChange, UndoOutcome } from "../../core/checkpoint.ts";
-import { AgentError, errorMessage } from "../../core/errors.ts";
-import { Archive } from "./archive.ts";
+import { AgentError } from "../../core/errors.ts";
+import { Archive, archiveFailure } from "./archive.ts";
 import type { CheckpointBounds } from "./bounds.ts";
+import { newCheckpointId } from "./checkpoint-id.ts";
 import { pruneArchive, type PruneOptions, type PruneOutcome } from "./prune.ts";
 import { RequestRecorder } from "./recorder.ts";
 import { diffCheckpoints, undoCheckpoints } from "./undo.ts";
@@ -36,7 +36,7 @@ export class Checkpoints {
   }
 
   async diff(ids: readonly string[], signal?: AbortSignal): Promise<FileChange[]> {
-    return this.#run("compared with its checkpoint", () => diffCheckpoints(this.#archive, ids, signal));
+    return this.#run({ done: "compared", signal }, () => diffCheckpoints(this.#archive, ids, signal));
   }
 
   async undo(
@@ -44,32 +44,32 @@ export class Checkpoints {
     { conflicts, signal }: { conflicts: "stop" | "skip" | "force"; signal?: AbortSignal | undefined },
   ): Promise<UndoOutcome> {
     const recorder = this.record({ id: newCheckpointId() });
-    return this.#run("undone", () => undoCheckpoints(this.#archive, ids, { conflicts, recorder, signal }));
+    return this.#run({ done: "undone", signal }, () =>
+      undoCheckpoints(this.#archive, ids, { conflicts, recorder, signal }),
+    );
   }
 
   async prune(options: PruneOptions): Promise<PruneOutcome> {
-    return this.#run("pruned", () => pruneArchive(this.#archive, options));
+    return this.#run({ done: "removed" }, () => pruneArchive(this.#archive, options));
   }
 
   async close(): Promise<void> {
     await this.#archive.close();
   }
 
-  async #run<Result>(done: string, task: () => Promise<Result>): Promise<Result> {
+  async #run<Result>(
+    { done, signal }: { done: string; signal?: AbortSignal | undefined },
+    task: () => Promise<Result>,
+  ): Promise<Result> {
     return this.#archive.run(async () => {
       try {
         return await task();
       } catch (error) {
         if (AgentError.is(error)) throw error;
-        throw new AgentError("storage_failed", `Nothing could be ${done}: ${errorMessage(error)}.`, {
-          cause: error,
-        });
+        signal?.throwIfAborted();
+        const { message } = archiveFailure(error);
+        throw new AgentError("storage_failed", `Nothing was ${done}: ${message}`, { cause: error });
       }
     });
   }
-}
-
-/** Sorts by time. */
-export function newCheckpointId(): string {
-  return `${Date.now().toString(36)}-${randomBytes(6).toString("hex")}`;
 }
