@@ -4,13 +4,14 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Approver, PermissionMode } from "../core/approval.ts";
+import type { ContextUse } from "../core/context-use.ts";
 import type { FileChange, UndoOutcome } from "../core/checkpoint.ts";
 import type { AgentEvent, WarningCode } from "../core/events.ts";
 import { Inbox } from "../core/inbox.ts";
 import { run } from "../core/loop.ts";
 import type { Message } from "../core/message.ts";
 import type { Model } from "../core/model.ts";
-import { modePolicy, stricterMode } from "../core/permission.ts";
+import { stricterMode } from "../core/permission.ts";
 import type { Plan, PlanReviewer } from "../core/plan.ts";
 import { toSystemPrompt } from "../core/prompt.ts";
 import type { RunOptions, RunResult } from "../core/run-options.ts";
@@ -178,7 +179,8 @@ export class Agent implements AsyncDisposable {
     const session = await this.#openSession();
     const text = plan ? await this.#beginPlan(session, input) : input;
     const checkpoints = new RequestCheckpoints(this.#ground.checkpoints, session.id);
-    const events = run({ ...(await this.#toRunOptions(session, signal)), input: text, changes: checkpoints });
+    const options = await this.#toRunOptions(session, signal);
+    const events = run({ ...options, input: text, changes: checkpoints });
     return yield* this.#follow(session, events, checkpoints);
   }
 
@@ -187,6 +189,14 @@ export class Agent implements AsyncDisposable {
     const session = await this.#openSession();
     const { compactNow } = await import("../core/compact-now.ts");
     yield* this.#follow(session, compactNow(await this.#toRunOptions(session, signal), { focus }));
+  }
+
+  /** Where the tokens of the next request would be. Throws what `Model.describe` throws. */
+  async contextUse(): Promise<ContextUse> {
+    const { toContextUse } = await import("../core/context-use.ts");
+    const info = await this.model.describe({});
+    const { messages, meter } = this.#live;
+    return toContextUse({ info, messages, tools: this.#tools, meter, compactAt: this.#settings.compactAt });
   }
 
   /** What the newest `count` requests have changed in files, all of them by default. */
@@ -248,35 +258,23 @@ export class Agent implements AsyncDisposable {
       sessionId: session.id,
       ...(signal === undefined ? {} : { signal }),
     };
-    return live.plan.plan === undefined ? options : this.#withPlan(options);
+    if (live.plan.plan === undefined) return options;
+    const { followPlan } = await import("./plan-mode.ts");
+    return followPlan(options, live.plan);
   }
 
-  async #withPlan(options: RunOptions): Promise<RunOptions> {
-    const [{ planningPolicy }, { rescuePlans }] = await Promise.all([
-      import("../core/plan-mode.ts"),
-      import("../core/plan-rescue.ts"),
-    ]);
-    const plan = (): Plan | undefined => this.plan;
-    return {
-      ...options,
-      model: rescuePlans(options.model, plan),
-      policy: planningPolicy(options.policy ?? modePolicy, plan),
-    };
-  }
-
-  /** The request as it is sent in plan mode. */
   async #beginPlan(session: Session, input: string): Promise<string> {
-    const { toPlanRequest } = await import("../core/plan-mode.ts");
-    const { plan: holder } = this.#live;
-    const isNew = holder.plan === undefined;
-    holder.begin();
-    if (isNew) this.#tools = this.#createTools();
-    const { plan } = holder;
+    const { beginPlan } = await import("./plan-mode.ts");
+    const isNew = this.plan === undefined;
+    const text = beginPlan(input, this.#live.plan);
+    const { plan } = this;
     if (plan !== undefined) {
       this.#notices.push({ type: "plan_changed", plan });
       await session.append({ type: "plan", plan });
     }
-    return toPlanRequest(input);
+    // The tools for it are offered from now on.
+    if (isNew) this.#tools = this.#createTools();
+    return text;
   }
 
   /** Passes events on after what must survive of them is on disk. */

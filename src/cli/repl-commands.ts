@@ -5,9 +5,10 @@ import type { ScreenCommand, ScreenOutput } from "../tui/screen/controller.ts";
 import type { Agent } from "./agent.ts";
 import { toSessionLine } from "./commands/sessions.ts";
 import { readContextFiles } from "./context-files.ts";
+import { createTaskCommands, type Follow } from "./repl-task-commands.ts";
 
 /** The `/` commands of the screen. What they print is for the user only and never reaches the model. */
-export function createReplCommands(agent: Agent): ScreenCommand[] {
+export function createReplCommands(agent: Agent, follow: Follow): ScreenCommand[] {
   const commands: ScreenCommand[] = [
     toCommand({
       name: "/help",
@@ -20,6 +21,7 @@ export function createReplCommands(agent: Agent): ScreenCommand[] {
     }),
     ...sessionCommands(agent),
     ...switchCommands(agent),
+    ...createTaskCommands(agent, follow),
     ...agentCommands(agent),
     ...permissionCommands(agent),
   ];
@@ -209,6 +211,12 @@ function describeTodos({ todos }: Agent): string {
   return todos.map(({ id, text, status }) => `${TODO_MARKS[status]} ${id}. ${text}`).join("\n");
 }
 
+function describeCache({ tokens: { prompt, cached, counted } }: Agent): string {
+  if (counted === 0) return "the server has told no counts yet";
+  const share = prompt === 0 ? 0 : Math.round((cached / prompt) * 100);
+  return `${share} % of ${prompt} prompt tokens were already read (${counted} ${counted === 1 ? "request" : "requests"})`;
+}
+
 async function describeStatus(agent: Agent): Promise<string> {
   const model = await agent.model.describe({});
   return [
@@ -219,5 +227,6 @@ async function describeStatus(agent: Agent): Promise<string> {
     `workspace  ${agent.workspace.root}`,
     `session    ${agent.sessionId ?? "none yet"}`,
     `messages   ${agent.messages.length}`,
+    `cache      ${describeCache(agent)}`,
   ].join("\n");
 }

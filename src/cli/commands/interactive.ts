@@ -1,7 +1,7 @@
 import { denyUnattended, type Approver } from "../../core/approval.ts";
 import type { AgentEvent } from "../../core/events.ts";
 import type { ModelInfo } from "../../core/model.ts";
-import { reviewUnattended } from "../../core/plan.ts";
+import { reviewUnattended, type PlanReviewer } from "../../core/plan.ts";
 import {
   createScreen,
   type InteractiveScreen,
@@ -10,9 +10,11 @@ import {
 } from "../../tui/screen/index.ts";
 import type { Agent } from "../agent.ts";
 import { openHistory } from "../history.ts";
+import { createIdleProbe, type IdleProbe } from "../idle-probe.ts";
 import type { TaskFlags } from "../main.ts";
 import { openAgent } from "../open-agent.ts";
 import { packageVersion } from "../package-root.ts";
+import { openProfiles, type Profiles } from "../profiles.ts";
 import { createReplCommands } from "../repl-commands.ts";
 import { resumeSession } from "../resume.ts";
 import type { Settings } from "../settings.ts";
@@ -26,10 +28,15 @@ export async function runInteractive(settings: Settings, flags: TaskFlags): Prom
   const approver: Approver = {
     ask: (request, options) => (screen?.approver ?? denyUnattended).ask(request, options),
   };
-  await using agent = await openAgent(settings, { approver, reviewer: reviewUnattended });
+  const reviewer: PlanReviewer = {
+    review: (plan, options) => (screen?.planReviewer ?? reviewUnattended).review(plan, options),
+  };
+  const profiles = await openProfiles(settings);
+  await using agent = await openAgent(settings, { approver, reviewer, profiles });
   await resumeSession(agent, flags);
   screen = createScreen({ banner: await toBanner(agent, settings), colour: useColour(process.stdout) });
-  await screen.run(new AgentScreen(agent, settings));
+  await using controller = new AgentScreen(agent, { settings, profiles });
+  await screen.run(controller);
   if (agent.sessionId !== undefined)
     process.stdout.write(`Session ${agent.sessionId}. Go on with: lmagent --continue\n`);
   return 0;
@@ -47,7 +54,7 @@ async function toBanner(agent: Agent, settings: Settings): Promise<string[]> {
 }
 
 /** What the screen needs of an agent. */
-class AgentScreen implements ScreenController {
+class AgentScreen implements ScreenController, AsyncDisposable {
   readonly commands;
   readonly history;
   readonly #agent: Agent;
@@ -55,11 +62,21 @@ class AgentScreen implements ScreenController {
   #model: ModelInfo | undefined;
   #usedTokens: number | undefined;
   #running: AbortController | undefined;
+  /** `--plan` is about the first request. */
+  #plansFirst: boolean;
+  readonly #probe: IdleProbe;
+  #notices: string[] = [];
 
-  constructor(agent: Agent, settings: Settings) {
+  constructor(agent: Agent, { settings, profiles }: { settings: Settings; profiles: Profiles }) {
     this.#agent = agent;
     this.#settings = settings;
-    this.commands = createReplCommands(agent);
+    this.#plansFirst = settings.plan;
+    this.#probe = createIdleProbe({
+      model: agent.model,
+      profiles,
+      notify: (line) => this.#notices.push(line),
+    });
+    this.commands = createReplCommands(agent, (start) => this.#follow(start));
     this.history = openHistory(settings.home);
     // For the status line; what is wrong with the server is said by the first request.
     agent.model.describe({}).then(
@@ -68,17 +85,14 @@ class AgentScreen implements ScreenController {
     );
   }
 
-  async *submit(text: string): AsyncIterable<AgentEvent> {
-    const controller = new AbortController();
-    this.#running = controller;
-    try {
-      for await (const event of this.#agent.prompt(text, { signal: controller.signal })) {
-        this.#note(event);
-        yield event;
-      }
-    } finally {
-      this.#running = undefined;
-    }
+  submit(text: string): AsyncIterable<AgentEvent> {
+    const plan = this.#plansFirst;
+    this.#plansFirst = false;
+    return this.#follow((signal) => this.#agent.prompt(text, { signal, plan }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#probe[Symbol.asyncDispose]();
   }
 
   steer(text: string): void {
@@ -117,6 +131,22 @@ class AgentScreen implements ScreenController {
 
   transcript(): Agent["messages"] {
     return this.#agent.messages.slice(1);
+  }
+
+  async *#follow(start: (signal: AbortSignal) => AsyncIterable<AgentEvent>): AsyncIterable<AgentEvent> {
+    const controller = new AbortController();
+    this.#running = controller;
+    try {
+      await this.#probe.stop();
+      for await (const event of start(controller.signal)) {
+        this.#note(event);
+        yield event;
+      }
+    } finally {
+      this.#running = undefined;
+    }
+    // The user reads now, and the model has nothing to do.
+    if (!controller.signal.aborted) this.#probe.start();
   }
 
   #note(event: AgentEvent): void {

@@ -9,7 +9,7 @@ import { openAgent } from "../open-agent.ts";
 import { resumeSession } from "../resume.ts";
 import { onInterrupt } from "../interrupt.ts";
 import type { Settings } from "../settings.ts";
-import { createAttendedApprover, useColour } from "../terminal-approver.ts";
+import { createAttendedApprover, createAttendedReviewer, useColour } from "../terminal-approver.ts";
 
 /** One task from start to end. The exit code tells how it ended. */
 export async function runTask(task: string, settings: Settings, flags: TaskFlags): Promise<number> {
@@ -18,7 +18,7 @@ export async function runTask(task: string, settings: Settings, flags: TaskFlags
     const [agent, view] = await Promise.all([
       openAgent(settings, {
         approver: flags.json ? denyUnattended : createAttendedApprover(),
-        reviewer: reviewUnattended,
+        reviewer: flags.json ? reviewUnattended : createAttendedReviewer(),
         signal: interrupt.signal,
       }),
       createView(flags),
