@@ -206,6 +206,28 @@ describe("what is drawn", () => {
     expect(screen.terminal.written).not.toContain("\u009b");
   });
 
+  test("what a compaction left and what we asked are quiet lines in a resumed conversation", async () => {
+    const screen = await openScreen(() => [done()], {
+      rows: 30,
+      prepare: (controller) => {
+        controller.messages = [
+          { role: "user", content: "tidy up" },
+          { role: "user", content: `Done so far:\n- ${"a ".repeat(120)}end`, note: "compaction" },
+          { role: "assistant", content: "Hm." },
+          { role: "user", content: "Go on.", note: "nudge" },
+        ];
+      },
+    });
+    await expect.poll(screen.text, POLL).toContain("· asked the model again: Go on.");
+    expect(screen.terminal.text).toContain(
+      "› tidy up\n\n· what was here before, shortened: Done so far: - a",
+    );
+    expect(screen.terminal.text).not.toContain("› Go on.");
+    expect(screen.terminal.text).not.toContain("end");
+    screen.terminal.press(KEY.ctrlO);
+    await expect.poll(screen.text, POLL).toContain("a end");
+  });
+
   test("a resumed conversation is shown", async () => {
     const screen = await openScreen(() => [done()], {
       rows: 40,

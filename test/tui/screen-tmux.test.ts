@@ -45,6 +45,29 @@ describe.skipIf(!available && !isRequired)("the screen in a real terminal", { ti
     expect(await text()).toContain("left in order");
   });
 
+  test("a plan is edited in several lines and followed", async () => {
+    const text = await open();
+    await terminal?.type("plan");
+    await terminal?.keys("Enter");
+    await expect.poll(text, POLL).toContain("reading about 6,100 new tokens");
+    await expect.poll(text, POLL).toContain("Follow this plan? 2 steps");
+    expect(await text()).toContain("│ 2. fix the sum\n  │    risk: low · after: 1");
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    await terminal?.keys("e");
+    await expect.poll(text, POLL).toContain("ctrl+s done");
+    await terminal?.keys("Enter");
+    await terminal?.type("3. run all tests | after: 9");
+    await terminal?.keys("C-s");
+    await expect.poll(text, POLL).toContain("line 4: it comes after step 9");
+    await terminal?.keys("BSpace");
+    await terminal?.type("2");
+    await terminal?.keys("C-s");
+    await expect.poll(text, POLL).toContain("│ 3. run all tests\n  │    after: 2");
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    await terminal?.keys("y");
+    await expect.poll(text, POLL).toContain("I follow the plan.");
+  });
+
   test("Ctrl-C interrupts a run and a second one leaves", async () => {
     const text = await open();
     await terminal?.type("long");

@@ -67,8 +67,9 @@ export function createBottom({ style, rows, state, input }: BottomOptions): Comp
   };
 }
 
-function drawActivity({ activity, summary, spinnerFrame }: BottomState, style: Style): string {
-  if (activity === undefined) return summary === "" ? "" : style.dim(`  ${summary}`);
+function drawActivity({ activity, summary, status, spinnerFrame }: BottomState, style: Style): string {
+  const idle = [summary, toTerminalLine(status.background ?? "")].filter((text) => text !== "").join(" · ");
+  if (activity === undefined) return idle === "" ? "" : style.dim(`  ${idle}`);
   const [phase = "", ...rest] = activity.split(" · ");
   const more = rest.length === 0 ? "" : style.dim(` · ${rest.join(" · ")}`);
   return `${style.cyan(SPINNER[spinnerFrame % SPINNER.length] ?? "")} ${phase}${more}`;

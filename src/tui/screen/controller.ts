@@ -63,4 +63,6 @@ export interface ScreenStatus {
   sandbox?: string;
   sessionId?: string;
   workspace: string;
+  /** What goes on while nothing was asked for, in one line. */
+  background?: string;
 }

@@ -95,6 +95,8 @@ class Screen implements Asking {
   #ctrlCAt = Number.NEGATIVE_INFINITY;
   #typedAt = Number.NEGATIVE_INFINITY;
   #spinnerFrame = 0;
+  /** As it was last drawn. */
+  #background: string | undefined;
   #renderTimer: NodeJS.Timeout | undefined;
   #leave: () => void = () => {};
 
@@ -339,7 +341,10 @@ class Screen implements Asking {
     const noticeEnded = this.#notice !== undefined && this.#now() >= this.#notice.until;
     if (noticeEnded) this.#notice = undefined;
     if (this.#runner.isRunning) this.#spinnerFrame += 1;
-    if (noticeEnded || this.#runner.isRunning) this.#tui.requestRender();
+    const { background } = this.#controller.status();
+    const isNews = background !== this.#background;
+    this.#background = background;
+    if (noticeEnded || isNews || this.#runner.isRunning) this.#tui.requestRender();
   }
 
   #bottomState(): BottomState {

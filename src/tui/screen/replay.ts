@@ -1,7 +1,11 @@
 import { messageText, type Message, type ToolMessage, type ToolResult } from "../../core/index.ts";
-import type { Block } from "./block.ts";
+import type { OwnNote } from "../../core/message.ts";
+import { shorten } from "../format.ts";
+import { OWN_NOTES } from "../session-view.ts";
+import { toTerminalLine } from "../terminal-text.ts";
+import { createBlock, type Block } from "./block.ts";
 import { createMarkdownBlock } from "./markdown.ts";
-import { createRequestBlock } from "./text-blocks.ts";
+import { createNoteBlock, createRequestBlock } from "./text-blocks.ts";
 import type { Theme } from "./theme.ts";
 import { createToolBlock } from "./tool-block.ts";
 
@@ -20,6 +24,8 @@ function toBlocks(
   { results, theme }: { results: ReadonlyMap<string, ToolMessage>; theme: Theme },
 ): Block[] {
   const text = messageText(message).trim();
+  if (message.role !== "system" && message.role !== "tool" && message.note !== undefined)
+    return [createOwnBlock(text, message.note, theme)];
   if (message.role === "user")
     return [createRequestBlock(text === "" ? "(image)" : text, { style: theme.style })];
   if (message.role !== "assistant") return [];
@@ -41,6 +47,19 @@ function toBlocks(
     blocks.push(tool.block);
   }
   return blocks;
+}
+
+const NOTE_CHARACTERS = 200;
+
+/** Words of ours: one quiet line, all of them with the details. */
+function createOwnBlock(text: string, note: OwnNote, { style }: Theme): Block {
+  const toNote = (shown: string) =>
+    createNoteBlock(`${OWN_NOTES[note]}: ${shown}`, { paint: style.dim, mark: "·" });
+  const brief = toNote(shorten(toTerminalLine(text), NOTE_CHARACTERS));
+  const whole = toNote(text);
+  return createBlock("note", (width, options) => [
+    ...(options.expanded ? whole : brief).render(width, options),
+  ]);
 }
 
 function toResult(content: string): ToolResult {
