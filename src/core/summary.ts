@@ -8,6 +8,8 @@ import { takeTurn } from "./turn.ts";
 /** Models count words badly: so much more than what was asked for is still taken. */
 const TOLERANCE = 1.5;
 const TOKENS_PER_WORD = 1.5;
+/** By these words a server of a test knows what it is asked for: not all servers are sent `tool_choice`. */
+export const SUMMARY_OPENING = "Before you go on: the conversation so far";
 
 export interface SummaryOptions {
   model: Model;
@@ -75,7 +77,7 @@ function toUsable({ text, calls, finish }: ModelReply, maxBytes: number): string
 function toInstruction(maxTokens: number, focus: string | undefined): string {
   const words = Math.floor(maxTokens / TOKENS_PER_WORD / 10) * 10;
   const lines = [
-    "Before you go on: the conversation so far, my own messages apart, will be left out to save room. Write down what you need from it, in this form and in at most",
+    `${SUMMARY_OPENING}, my own messages apart, will be left out to save room. Write down what you need from it, in this form and in at most`,
     `${words} words, with exact names, paths and numbers. Carry on what an earlier record says. Call no tool.`,
     "Goal: what is to be done",
     "Decisions: what was decided or found out, and why",

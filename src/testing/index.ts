@@ -13,7 +13,7 @@ export {
 export type { CallStyle, ReplyOptions, ReplyPart, ScriptedCall, ScriptedReply } from "./scripted-replies.ts";
 export { startScriptedServer } from "./scripted-server.ts";
 export type { RecordedRequest, Script, ScriptedServer, ScriptedServerOptions } from "./scripted-server.ts";
-export { startWindowedServer } from "./windowed-server.ts";
+export { isSummaryRequest, startWindowedServer } from "./windowed-server.ts";
 export type {
   CountedRequest,
   WindowedAnswer,

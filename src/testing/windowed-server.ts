@@ -1,3 +1,4 @@
+import { SUMMARY_OPENING } from "../core/summary.ts";
 import { createPromptCache, renderBody, renderPrompt, type ChatBody } from "./prompt-cache.ts";
 import {
   callReply,
@@ -113,7 +114,7 @@ function createCounter(
   let step = 0;
   const answer = (request: RecordedRequest): ScriptedReply => {
     const body = (request.json ?? {}) as ChatBody;
-    const isSummary = body.tool_choice === "none";
+    const isSummary = isSummaryRequest(body);
     const prompt = renderPrompt(body);
     const promptTokens = cache.toTokens(prompt);
     const maxTokens = body.max_tokens ?? body.max_completion_tokens;
@@ -156,6 +157,12 @@ function createCounter(
     answer,
     slots: () => toSlots(contextTokens, cache.held()),
   };
+}
+
+/** The model is asked to write down what a conversation came to. */
+export function isSummaryRequest({ tool_choice, messages = [] }: ChatBody): boolean {
+  const { role, content } = messages.at(-1) ?? {};
+  return tool_choice === "none" || (role === "user" && String(content).startsWith(SUMMARY_OPENING));
 }
 
 interface Written {

@@ -10,6 +10,7 @@ import { planLoad } from "../../src/engine/model-file.ts";
 import { createApp, createServedModel } from "../../src/server/index.ts";
 import {
   callReply,
+  isSummaryRequest,
   textReply,
   type ScriptedReply,
   type WindowedAnswer,
@@ -93,7 +94,7 @@ export async function startForwardPass(
       return plain;
     }
     const { usage, timings } = (await answer.json()) as { usage: Counts; timings: Record<string, unknown> };
-    const isSummary = request["tool_choice"] === "none";
+    const isSummary = isSummaryRequest(request);
     readings.push({
       promptTokens: usage.prompt_tokens,
       cachedTokens: usage.prompt_tokens_details.cached_tokens,

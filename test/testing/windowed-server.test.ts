@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { ModelReply } from "../../src/core/model.ts";
+import { toSummaryMessages } from "../../src/core/summary.ts";
 import {
   startWindowedServer,
   WINDOWED_KINDS,
@@ -77,13 +78,15 @@ describe("the server with a window", () => {
     await (await ask(server.url, { messages: [user("a")] })).text();
     await (await ask(server.url, { messages: [user("a".repeat(9_000))] })).text();
     await (await ask(server.url, { messages: [user("a")], tool_choice: "none" })).text();
+    await (await ask(server.url, { messages: toSummaryMessages([], { maxTokens: 100 }) })).text();
     await (await ask(server.url, { messages: [user("b")] })).text();
     expect(steps).toEqual([
       [1, false],
       [1, true],
+      [1, true],
       [2, false],
     ]);
-    expect(server.counted.map(({ refused }) => refused)).toEqual([false, true, false, false]);
+    expect(server.counted.map(({ refused }) => refused)).toEqual([false, true, false, false, false]);
   });
 
   it("ends a reply that runs out of room, calls too, like a model at the end of its window", async () => {
