@@ -69,7 +69,7 @@ async function probeOnce(
   if (isPracticeModel(info.id) || profiles.find(info) !== undefined) return;
   signal.throwIfAborted();
   notify(
-    `Finding out what ${info.id} can do, once, while nothing else runs; your next request stops it. \`lmagent probe\` shows what was found.`,
+    `finding out what ${info.id} can do, once; your next request stops it, \`lmagent probe\` shows what was found`,
   );
   const { findings, ended } = await probeModel(model, {
     signal,

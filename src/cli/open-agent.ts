@@ -82,6 +82,20 @@ export interface OpenOptions {
   signal?: AbortSignal;
 }
 
+/** What is wrong with the server is said by the first request. */
+function describeAhead(
+  agent: Agent,
+  { profiles, signal }: { profiles: Profiles | undefined; signal: AbortSignal | undefined },
+): void {
+  const describing = agent.model.describe(signal === undefined ? {} : { signal });
+  describing.then(
+    () => {
+      for (const message of profiles?.takeWarnings() ?? []) agent.warn("settings_ignored", message);
+    },
+    () => {},
+  );
+}
+
 /** Most starts find nothing, and load nothing for it. */
 async function openKnownProfiles({ home }: Settings): Promise<Profiles | undefined> {
   if (![join(home, "profiles"), join(home, "config.yaml")].some(mayBeThere)) return undefined;
@@ -116,9 +130,8 @@ export async function openAgent(
       ? await toRecording(ground, (message) => agent?.warn("recording_ended", message))
       : {};
     const chosen = await chooseModel(settings, { ...options, ...recording, refine: known?.apply });
-    chosen.model.describe(options).catch(() => {});
     agent = new Agent({ settings, ground, chosen, approver, reviewer });
-    for (const message of known?.takeWarnings() ?? []) agent.warn("settings_ignored", message);
+    describeAhead(agent, { profiles: known, signal });
     return agent;
   } catch (error) {
     await ground[Symbol.asyncDispose]();

@@ -65,7 +65,7 @@ class AgentScreen implements ScreenController, AsyncDisposable {
   /** `--plan` is about the first request. */
   #plansFirst: boolean;
   readonly #probe: IdleProbe;
-  #notices: string[] = [];
+  #background: string | undefined;
 
   constructor(agent: Agent, { settings, profiles }: { settings: Settings; profiles: Profiles }) {
     this.#agent = agent;
@@ -74,7 +74,7 @@ class AgentScreen implements ScreenController, AsyncDisposable {
     this.#probe = createIdleProbe({
       model: agent.model,
       profiles,
-      notify: (line) => this.#notices.push(line),
+      notify: (line) => (this.#background = line),
     });
     this.commands = createReplCommands(agent, (start) => this.#follow(start));
     this.history = openHistory(settings.home);
@@ -126,6 +126,7 @@ class AgentScreen implements ScreenController, AsyncDisposable {
       ...(this.#usedTokens === undefined ? {} : { usedTokens: this.#usedTokens }),
       ...(sandbox === undefined ? {} : { sandbox }),
       ...(sessionId === undefined ? {} : { sessionId }),
+      ...(this.#background === undefined ? {} : { background: this.#background }),
     };
   }
 
@@ -146,7 +147,9 @@ class AgentScreen implements ScreenController, AsyncDisposable {
       this.#running = undefined;
     }
     // The user reads now, and the model has nothing to do.
-    if (!controller.signal.aborted) this.#probe.start();
+    if (controller.signal.aborted) return;
+    this.#probe.start();
+    void this.#probe.settled().then(() => (this.#background = undefined));
   }
 
   #note(event: AgentEvent): void {
