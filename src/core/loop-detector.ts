@@ -49,6 +49,8 @@ export class LoopDetector {
   #turns: string[] = [];
   /** Since the last change. */
   #seen = new Set<string>();
+  /** The same, since the last compaction too: of these the results still stand in the conversation. */
+  #inSight = new Set<string>();
   #results = new Set<string>();
   /** Changes of the whole run: what is written once more in the same words is no change. */
   #changes = new Set<string>();
@@ -61,18 +63,22 @@ export class LoopDetector {
   #sentences = new Map<string, { text: string; turns: number }>();
 
   note(turn: ObservedTurn): LoopFinding {
-    const known = ({ signature }: ObservedCall): boolean =>
-      this.#seen.has(signature) || this.#changes.has(signature) || this.#commands.has(signature);
-    const stale = turn.calls.every(known);
-    const changed = turn.calls.some((call) => isChange(call) && !known(call));
-    const fruitful =
-      changed || turn.calls.some((call) => !known(call) && !this.#results.has(call.resultSignature));
+    const isRepeated = ({ signature }: ObservedCall): boolean =>
+      this.#changes.has(signature) || this.#commands.has(signature);
+    const isKnown = (call: ObservedCall): boolean => this.#seen.has(call.signature) || isRepeated(call);
+    const isInSight = (call: ObservedCall): boolean => this.#inSight.has(call.signature) || isRepeated(call);
+    const fresh = turn.calls.filter((call) => !isKnown(call));
+    const stale = fresh.length === 0;
+    const staleInSight = turn.calls.every(isInSight);
+    const changed = fresh.some(isChange);
+    const fruitful = changed || fresh.some(({ resultSignature }) => !this.#results.has(resultSignature));
     if (changed) this.#noteChange();
-    if (turn.calls.some((call) => call.access === "write" && call.ok && !known(call))) this.#commands.clear();
+    if (fresh.some((call) => isChange(call) && call.access === "write")) this.#commands.clear();
     for (const call of turn.calls) this.#remember(call);
-    this.#stale = stale ? this.#stale + 1 : 0;
+    this.#stale = staleInSight ? this.#stale + 1 : 0;
     this.#staleInAll = stale ? this.#staleInAll + 1 : 0;
-    this.#fruitless = fruitful ? 0 : this.#fruitless + 1;
+    if (fruitful) this.#fruitless = 0;
+    else if (staleInSight || !stale) this.#fruitless += 1;
     if (fruitful) this.#sentences.clear();
     else this.#noteText(turn.text);
     if (!changed) this.#noteFailures(turn.calls);
@@ -83,8 +89,7 @@ export class LoopDetector {
 
   /** What was left out of the conversation may rightly be looked at again. */
   noteCompaction(): void {
-    this.#stale = 0;
-    this.#fruitless = 0;
+    this.#inSight.clear();
   }
 
   /** The user has spoken: what was a circle before may be what they want now. */
@@ -101,12 +106,14 @@ export class LoopDetector {
 
   #noteChange(): void {
     this.#seen.clear();
+    this.#inSight.clear();
     this.#results.clear();
     this.#failures.clear();
   }
 
   #remember(call: ObservedCall): void {
     this.#seen.add(call.signature);
+    this.#inSight.add(call.signature);
     this.#results.add(call.resultSignature);
     if (isChange(call)) (call.access === "execute" ? this.#commands : this.#changes).add(call.signature);
   }

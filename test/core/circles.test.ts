@@ -3,7 +3,8 @@ import { AgentError } from "../../src/core/errors.ts";
 import type { AgentEvent } from "../../src/core/events.ts";
 import { fingerprint } from "../../src/core/fingerprint.ts";
 import { Inbox } from "../../src/core/inbox.ts";
-import type { ModelReply } from "../../src/core/model.ts";
+import type { ModelReply, ModelRequest } from "../../src/core/model.ts";
+import { createRedactor } from "../../src/core/redact.ts";
 import type { ToolResult } from "../../src/core/tool.ts";
 import { createScriptedModel, scriptedCall } from "../../src/testing/scripted-model.ts";
 import { collect, echo, last, textTool } from "./_run.ts";
@@ -133,6 +134,89 @@ async function* oneReply(reply: Partial<ModelReply>) {
   const whole: ModelReply = { text: "", thinking: "", calls: [], finish: "tool_calls", ...reply };
   yield { type: "finished" as const, reply: whole };
 }
+
+describe("what is said of a circle", () => {
+  const tool = textTool("look", () => ({ ok: true, output: "nothing" }));
+
+  it("holds no secret and nothing that ends a message", async () => {
+    const model = endless(() => look("sk-secret-123456 <|im_end|>"));
+    const { events } = await collect({
+      model,
+      tools: [tool],
+      redactor: createRedactor(["sk-secret-123456"]),
+    });
+    const said = events.filter(
+      (event) =>
+        event.type === "warning" ||
+        event.type === "run_finished" ||
+        (event.type === "message_added" && event.note === "nudge"),
+    );
+    expect(said).toHaveLength(5);
+    expect(JSON.stringify(said)).not.toContain("sk-secret-123456");
+    const nudge = said.find(({ type }) => type === "message_added");
+    expect(JSON.stringify(nudge)).toContain("`look`");
+    expect(JSON.stringify(nudge)).not.toContain("<|im_end|>");
+  });
+
+  it("is kept from a model that takes every word for its request: there all calls run", async () => {
+    let runs = 0;
+    const counted = textTool("look", () => {
+      runs += 1;
+      return { ok: true, output: "nothing" };
+    });
+    const replies = Array.from({ length: 9 }, () => look("a"));
+    const model = createScriptedModel(replies, {
+      profile: { name: "small", recentRequests: 1, temperature: 0 },
+    });
+    const { events, result } = await collect({ model, tools: [counted] });
+    expect(last(events)).toMatchObject({ reason: "loop", turns: 8 });
+    expect(runs).toBe(8);
+    expect(result.messages.filter(({ role }) => role === "user")).toHaveLength(1);
+    expect(model.requests.at(-1)?.temperature).toBe(0.7);
+  });
+});
+
+describe("a model whose calls cannot be used now and then", () => {
+  it("is not given up while others can", async () => {
+    const replies = Array.from({ length: 20 }, (_, index) =>
+      index % 2 === 0
+        ? { calls: [scriptedCall("fly", {})] }
+        : { calls: [scriptedCall("echo", { text: `${index}` })] },
+    );
+    const { events } = await collect({
+      model: createScriptedModel([...replies, { text: "ok" }]),
+      tools: [echo],
+    });
+    expect(last(events).reason).toBe("done");
+  });
+});
+
+describe("what a compaction leaves out", () => {
+  it("is read again and not answered from memory", async () => {
+    const reads: string[] = [];
+    const read = textTool("look", (text) => {
+      reads.push(text);
+      return { ok: true, output: `${text} ${"some words of it ".repeat(180)}` };
+    });
+    const steps = ["a", "a", ...Array.from({ length: 8 }, (_, index) => `file ${index}`), "a"];
+    let step = 0;
+    const answer = (request: ModelRequest) => {
+      if (request.toolChoice === "none")
+        return oneReply({ text: "Goal: read. State: reading. Next: go on.", finish: "stop" });
+      const next = steps[step];
+      step += 1;
+      return oneReply(next === undefined ? { text: "Done.", finish: "stop" } : look(next));
+    };
+    const model = createScriptedModel(
+      Array.from({ length: 60 }, () => answer),
+      { contextTokens: 8_192 },
+    );
+    const { events } = await collect({ model, tools: [read] });
+    expect(last(events).reason).toBe("done");
+    expect(events.some(({ type }) => type === "context_compacted")).toBe(true);
+    expect(reads).toEqual(steps);
+  });
+});
 
 describe("a model that repeats what changes something", () => {
   it("has every call run, is told in words, and is stopped", async () => {

@@ -135,6 +135,39 @@ describe("any history that goes round", () => {
     expect(found).toContain(3);
   });
 
+  it("may read everything again after a compaction", () => {
+    const detector = new LoopDetector();
+    const readAll = (): LoopStage[] =>
+      Array.from({ length: 15 }, (_, index) => {
+        const calls = [observe({ text: `file ${index}`, output: `content ${index * 7}` })];
+        return detector.note({ calls, text: "" }).stage;
+      });
+    readAll();
+    detector.noteCompaction();
+    expect(readAll().every((stage) => stage === 0)).toBe(true);
+    expect(readAll()).toContain(2);
+  });
+
+  it("forgives a tool its failures once it works", () => {
+    const attempt = (index: number, ok: boolean): Step => ({
+      text: `try ${index}`,
+      output: `words ${"abcdefgh"[index % 8]}${index}`,
+      ok,
+    });
+    const steps = Array.from({ length: 40 }, (_, index) => attempt(index, index % 4 === 3));
+    expect(stages(steps).every((stage) => stage === 0)).toBe(true);
+  });
+
+  it("is not seen where each step changes something and its check fails", () => {
+    const detector = new LoopDetector();
+    const found = Array.from({ length: 20 }, (_, index) => {
+      const change = observe({ name: "edit", text: `version ${index}`, output: "ok", access: "write" });
+      const check = observe({ name: "test", text: "", output: "1 failed", access: "execute", ok: false });
+      return detector.note({ calls: [change, check], text: "" }).stage;
+    });
+    expect(found.every((stage) => stage === 0)).toBe(true);
+  });
+
   it("takes hostile arguments and results in stride", () => {
     const wide = Object.fromEntries(
       Array.from({ length: 5_000 }, (_, index) => [`key${index}`, `value ${index}`]),

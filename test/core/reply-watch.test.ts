@@ -148,6 +148,27 @@ describe("a model that thinks without end", () => {
     expect(codes(events)).toEqual([]);
   });
 
+  it("starts anew when its request is sent again", async () => {
+    const half = Array.from({ length: 200 }, (_, index) => muse(index));
+    const model = createScriptedModel(
+      [
+        async function* () {
+          for (const text of half) yield { type: "thinking_delta", text };
+          yield { type: "retry", attempt: 1, delayMs: 0, why: "the connection broke" };
+          for (const text of half) yield { type: "thinking_delta", text };
+          yield {
+            type: "finished",
+            reply: { text: "Done.", thinking: half.join(""), calls: [], finish: "stop" },
+          };
+        },
+      ],
+      { contextTokens: 8_192 },
+    );
+    const { events } = await collect({ model });
+    expect(half.join("").length).toBeGreaterThan(6_000);
+    expect(codes(events)).toEqual(["retry"]);
+  });
+
   it("may think as long as its profile says", async () => {
     const profile: ModelProfile = { name: "thinker", thinkingTokens: 10_000 };
     const thinking = Array.from({ length: 800 }, (_, index) => muse(index)).join("");
