@@ -38,7 +38,7 @@ export function createPlanProposeTool({ holder, reviewer }: PlanToolOptions): To
     ...definition,
     /** Takes more than the schema says, see `core/plan-proposal.ts`. */
     parse(input) {
-      const parsed = parseProposal(input, holder.plan);
+      const parsed = parseProposal(input, toUnfinished(holder.plan));
       return parsed.ok
         ? { ok: true, arguments: parsed.plan }
         : {
@@ -58,6 +58,11 @@ export function createPlanProposeTool({ holder, reviewer }: PlanToolOptions): To
       return toResult(reviewed);
     },
   };
+}
+
+/** A plan that is over leaves nothing to the next one. */
+function toUnfinished(plan: Plan | undefined): Plan | undefined {
+  return plan?.status === "completed" || plan?.status === "abandoned" ? undefined : plan;
 }
 
 async function propose(

@@ -262,6 +262,14 @@ describe("the steps of a plan", () => {
     );
   });
 
+  it("are not those of a plan that is over", async () => {
+    await call(propose, { title: "one", steps: ["Read"] });
+    await call(complete, { step_id: 1 });
+    await call(propose, { title: "two", steps: ["Read", "Write"] });
+    expect(holder.plan).toMatchObject({ title: "two", status: "approved" });
+    expect(statuses()).toEqual(["in_progress", "pending"]);
+  });
+
   it("stay as they were approved when another plan is rejected", async () => {
     await call(propose, THREE);
     answers = [{ decision: "reject" }];
