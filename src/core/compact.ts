@@ -104,20 +104,23 @@ class CompactionRun {
     const { model, request, messages, meter, budgets, focus, turn, signal } = this.#options;
     const { summaryTokens: maxTokens, windowTokens } = budgets;
     const uncut = messages.slice(0, boundary);
-    const fits = (candidate: readonly Message[]): boolean =>
-      meter.count({ messages: toSummaryMessages(candidate, { maxTokens, focus }), tools: request.tools })
-        .tokens +
-        maxTokens <=
-      (windowTokens ?? Number.POSITIVE_INFINITY);
-    const asked = fits(uncut) ? uncut : this.#toElided(elisions).slice(0, boundary);
-    if (asked !== uncut && !fits(asked)) return undefined;
+    const toRoom = (candidate: readonly Message[]): number => {
+      const asking = toSummaryMessages(candidate, { maxTokens, focus });
+      return (
+        (windowTokens ?? Number.POSITIVE_INFINITY) -
+        meter.count({ messages: asking, tools: request.tools }).tokens
+      );
+    };
+    const asked = toRoom(uncut) >= maxTokens ? uncut : this.#toElided(elisions).slice(0, boundary);
+    const room = toRoom(asked);
+    if (room < maxTokens) return undefined;
     return yield* writeSummary({
       model,
       request,
       messages: asked,
       maxTokens,
-      bounded: windowTokens !== undefined,
       maxBytes: meter.toBytes(maxTokens),
+      roomTokens: windowTokens === undefined ? undefined : room,
       focus,
       turn,
       signal,

@@ -3,6 +3,7 @@ import type { AgentEvent } from "./events.ts";
 import { byteLength } from "./message-size.ts";
 import type { Message } from "./message.ts";
 import type { Model, ModelReply, ModelRequest } from "./model.ts";
+import { ReplyWatch } from "./reply-watch.ts";
 import { takeTurn } from "./turn.ts";
 
 /** Models count words badly: so much more than what was asked for is still taken. */
@@ -17,10 +18,11 @@ export interface SummaryOptions {
   request: Omit<ModelRequest, "messages" | "toolChoice">;
   /** What goes, from the system message on, as the server has read it. */
   messages: readonly Message[];
+  /** Of the summary alone. */
   maxTokens: number;
-  /** Whether the window is known, so that the length can be bounded. */
-  bounded: boolean;
   maxBytes: number;
+  /** What the window leaves for thinking and summary; absent where it is not known. */
+  roomTokens?: number | undefined;
   /** What the user wants to be kept above all. */
   focus?: string | undefined;
   turn: number;
@@ -43,22 +45,30 @@ export function toSummaryMessages(
 
 /** The summary; `undefined` when the model gave none that can be used. Throws only when the run is over. */
 export async function* writeSummary(options: SummaryOptions): AsyncGenerator<AgentEvent, string | undefined> {
-  const { model, request, messages, maxTokens, bounded, turn, signal } = options;
+  const { model, request, messages, maxTokens, roomTokens, turn, signal } = options;
+  const thinks = messages.some((message) => message.role === "assistant" && message.reasoning_content);
+  const longest = Math.ceil(maxTokens * TOLERANCE) + (thinks ? maxTokens : 0);
   const whole: ModelRequest = {
     ...request,
     messages: toSummaryMessages(messages, options),
     toolChoice: "none",
-    thinkingTokens: 0,
-    ...(bounded ? { maxTokens: Math.ceil(maxTokens * TOLERANCE) } : {}),
+    // Little, but not none: to switch thinking off changes the beginning of the prompt in some chat templates.
+    thinkingTokens: maxTokens,
+    ...(roomTokens === undefined ? {} : { maxTokens: Math.min(longest, roomTokens) }),
   };
-  const events = takeTurn(model, whole, { turn, signal });
+  const watch = new ReplyWatch({ thinkingTokens: maxTokens });
+  const events = takeTurn(model, whole, { turn, signal, watch });
+  let bytes = 0;
   try {
     for (;;) {
       const { done, value } = await events.next();
       if (done) return toUsable(value, options.maxBytes * TOLERANCE);
-      // Its words are no answer to the user.
       if (value.type === "prefill_progress" || value.type === "usage" || value.type === "warning")
         yield value;
+      if (value.type !== "text_delta" && value.type !== "thinking_delta") continue;
+      // Its words are no answer to the user, who sees that something is written.
+      bytes += byteLength(value.text);
+      yield { type: "call_progress", name: "summary", bytes };
     }
   } catch {
     signal.throwIfAborted();

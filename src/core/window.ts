@@ -59,7 +59,8 @@ export class ContextWindow {
     const { info, conversation } = this.#parts;
     if (this.#isExempt()) return undefined;
     const budgets = this.#budgets();
-    const message = findTooSmall(info, budgets);
+    const likely = this.#meter.calibrated ? budgets : this.#budgets(LIKELY_SHARE);
+    const message = findTooSmall(info, likely);
     if (message !== undefined) return { reason: "overflow", message };
     if (request === undefined) return undefined;
     const alone = { messages: [...conversation.messages.slice(0, 1), request], tools: this.#parts.tools };
@@ -145,11 +146,12 @@ export class ContextWindow {
     return this.#parts.info.profile.recentRequests !== undefined;
   }
 
-  #budgets(): Budgets {
+  #budgets(share = 1): Budgets {
     const { info, tools, conversation } = this.#parts;
+    const fixedTokens = this.#meter.toFixedTokens({ messages: conversation.messages, tools });
     return toBudgets({
       info,
-      fixedTokens: this.#meter.toFixedTokens({ messages: conversation.messages, tools }),
+      fixedTokens: Math.ceil(fixedTokens * share),
       bytesPerToken: this.#meter.bytesPerToken,
       compactAt: this.#options.compactAt,
       learnedWindowTokens: this.#meter.windowTokens,

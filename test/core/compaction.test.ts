@@ -4,7 +4,7 @@ import { compact, type CompactOptions } from "../../src/core/compact.ts";
 import { applyCompaction, type Compaction } from "../../src/core/compaction.ts";
 import type { AgentEvent } from "../../src/core/events.ts";
 import { messageText, type Message } from "../../src/core/message.ts";
-import type { ModelReply, ToolSchema } from "../../src/core/model.ts";
+import type { ModelReply, ModelRequest, ToolSchema } from "../../src/core/model.ts";
 import { TokenMeter } from "../../src/core/token-meter.ts";
 import type { ToolResult } from "../../src/core/tool.ts";
 import { createScriptedModel, scriptedCall } from "../../src/testing/scripted-model.ts";
@@ -43,7 +43,7 @@ interface Tried {
   after: readonly Message[] | undefined;
   compaction: Compaction | undefined;
   events: readonly AgentEvent[];
-  requests: readonly { messages: readonly Message[] }[];
+  requests: readonly ModelRequest[];
   files: ReadonlyMap<string, string>;
 }
 
@@ -389,6 +389,21 @@ describe("folding", () => {
     ]);
     expect(after?.slice(1, 4)).toEqual([TASK, answer, next]);
     expect(JSON.stringify(after)).not.toContain("You announced a step");
+  });
+
+  it("gives a model that thinks some room for it, and shows that something is written, but not what", async () => {
+    const thought: Message = { role: "assistant", content: "Let me look.", reasoning_content: "hm" };
+    const more: Message = { role: "user", content: "Go on." };
+    const reply = { text: SUMMARY, thinking: "What was it?" };
+    const plain = await tryCompact([SYSTEM, TASK, ...work], { shares: fold, replies: [reply] });
+    const { events, requests } = await tryCompact([SYSTEM, TASK, thought, more, ...work], {
+      shares: fold,
+      replies: [reply],
+    });
+    expect(requests[0]?.maxTokens).toBeGreaterThan(plain.requests[0]?.maxTokens ?? 0);
+    expect(requests[0]?.thinkingTokens).toBeGreaterThan(0);
+    expect(events.map(({ type }) => type)).toEqual(["call_progress", "call_progress", "context_compacted"]);
+    expect(JSON.stringify(events.slice(0, 2))).not.toContain("Goal");
   });
 
   it("stops at once when the run is over", async () => {

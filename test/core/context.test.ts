@@ -45,7 +45,7 @@ describe("a window", () => {
 
   it("that instructions and tools fill ends a run at once as well", async () => {
     const model = createScriptedModel([{ text: "hi" }], { contextTokens: 4_096 });
-    const messages: Message[] = [{ role: "system", content: "rule ".repeat(2_200) }];
+    const messages: Message[] = [{ role: "system", content: "rule ".repeat(3_000) }];
     expect(last((await collect({ model, messages })).events)).toMatchObject({
       reason: "overflow",
       message: expect.stringContaining("Instructions and tools take"),
@@ -296,8 +296,12 @@ describe("compaction on request", () => {
     const { messages, meter } = await conversation();
     const model = createScriptedModel([{ text: SUMMARY }], { contextTokens: 16_384 });
     const done = await drain({ model, tools: [fill], messages, meter }, { focus: "the flags" });
-    expect(done.events.map(({ type }) => type)).toEqual(["context_compacted", "prefix_broken"]);
-    expect(done.events[0]).toMatchObject({ cause: "request", method: "summarised" });
+    expect(done.events.map(({ type }) => type)).toEqual([
+      "call_progress",
+      "context_compacted",
+      "prefix_broken",
+    ]);
+    expect(done.events[1]).toMatchObject({ cause: "request", method: "summarised" });
     expect(done.messages).toEqual(replay(messages, done.events));
     expect(done.messages.slice(0, 4).map(({ role }) => role)).toEqual([
       "system",
