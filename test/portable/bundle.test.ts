@@ -2,7 +2,7 @@ import { build } from "esbuild";
 import { describe, expect, it } from "vitest";
 
 /** Bytes, minified. What grows past this does not belong into the portable part. */
-const BUDGETS = { "src/core/index.ts": 90_000, "src/models/index.ts": 125_000 };
+const BUDGETS = { "src/core/index.ts": 120_000, "src/models/index.ts": 125_000 };
 
 describe("the portable part", () => {
   it.each(Object.entries(BUDGETS))("%s bundles without Node and within its budget", async (entry, budget) => {
