@@ -184,6 +184,31 @@ describe("a job over many files in a small window", () => {
     },
   );
 
+  it("goes on after a kill at every compaction", { timeout: 90_000 }, async () => {
+    using place = createPlace();
+    createFiles(place, 90);
+    await using server = await startWindowedServer(work, { contextTokens: 6_144 });
+    let kills = 0;
+    for (let done = false; !done && kills < 20;) {
+      const agent = spawnAgent(
+        ["--permission", "auto", "--json", ...(kills === 0 ? [REQUEST] : ["--continue", "Go on."])],
+        { place, url: server.url },
+      );
+      agent.stdout?.on("data", (text: Buffer) => {
+        if (text.includes('"type":"context_compacted"')) agent.kill("SIGKILL");
+      });
+      await new Promise((closed) => agent.on("close", closed));
+      done = agent.signalCode === null;
+      if (!done) kills += 1;
+      else expect(agent.exitCode).toBe(0);
+    }
+    expect(kills).toBeGreaterThan(1);
+    expect(unfinished(place)).toEqual([]);
+    expect([...countEdits(place).values()].filter((count) => count > 1)).toEqual([]);
+    expect(server.counted.filter(({ refused }) => refused)).toEqual([]);
+    expect(server.counted.filter(({ prompt }) => !prompt.includes(REQUEST))).toEqual([]);
+  });
+
   it("refuses an early end with what is open, and goes on", async () => {
     using place = createPlace();
     createFiles(place, 12);
