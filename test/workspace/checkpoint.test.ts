@@ -265,7 +265,7 @@ test("says once per request what cannot be undone when the workspace is beyond i
     "echo two > a.txt; echo more >> large.bin; rm many/3; mkdir many/new",
   );
   expect(said).toEqual([
-    "Commands cannot be undone in: folders beyond 20 entries, or unreadable (many); files over 0 MB, beyond 256 MB in all, or unreadable (large.bin).",
+    "Commands cannot be undone in: folders beyond 20 entries or 30 s, or unreadable (many); files over 0 MB, beyond 256 MB in all, or unreadable (large.bin).",
   ]);
   expect(await runCommand(recorder, ws.root, "true")).toEqual([]);
   expect(await ws.store.undo([id])).toMatchObject({
@@ -273,6 +273,15 @@ test("says once per request what cannot be undone when the workspace is beyond i
     failed: [{ path: "large.bin", why: "cannot restore large.bin: its bytes were not kept" }],
     unrecorded: said,
   });
+});
+
+test("what cannot be looked at in time is left alone and said", async () => {
+  await using ws = await openCheckpointed({ "a.txt": "one" }, { timeMs: 0 });
+  const { id, recorder } = ws.store.begin();
+  expect(await runCommand(recorder, ws.root, "echo two > a.txt")).toEqual([
+    "Commands cannot be undone in: folders beyond 20000 entries or 0 s, or unreadable (.).",
+  ]);
+  expect(await ws.store.undo([id])).toMatchObject(nothing);
 });
 
 test("keeps bytes once, however often they are there", async () => {

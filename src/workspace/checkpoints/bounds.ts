@@ -6,12 +6,15 @@ export interface CheckpointBounds {
   fileBytes: number;
   /** Most bytes of all files. */
   totalBytes: number;
+  /** Most time of one look at the workspace; what was not reached then is left out. */
+  timeMs: number;
 }
 
 export const CHECKPOINT_BOUNDS: CheckpointBounds = {
   entries: 20_000,
   fileBytes: 10 * 1024 * 1024,
   totalBytes: 256 * 1024 * 1024,
+  timeMs: 30_000,
 };
 
 /** Of a file that a tool names; none of the tools writes a larger one. */
@@ -19,7 +22,7 @@ export const NAMED_FILE_BYTES = 32 * 1024 * 1024;
 
 /** What a scan left out. */
 export interface Omissions {
-  /** Folders that did not fit, or could not be listed. */
+  /** Folders that did not fit, were not reached in time, or could not be listed. */
   folders: string[];
   /** Files whose bytes are not kept: too large, beyond the total, or unreadable. */
   files: string[];
@@ -33,7 +36,9 @@ const SHOWN = 3;
 export function sayOmissions({ folders, files }: Omissions, bounds: CheckpointBounds): string | undefined {
   if (folders.length === 0 && files.length === 0) return undefined;
   const parts = [
-    folders.length > 0 ? `folders beyond ${bounds.entries} entries, or unreadable (${some(folders)})` : "",
+    folders.length > 0
+      ? `folders beyond ${bounds.entries} entries or ${bounds.timeMs / 1_000} s, or unreadable (${some(folders)})`
+      : "",
     files.length > 0
       ? `files over ${megabytes(bounds.fileBytes)}, beyond ${megabytes(bounds.totalBytes)} in all, or unreadable (${some(files)})`
       : "",

@@ -53,6 +53,7 @@ interface Walk {
   bytes: number;
   held: number;
   pauseAt: number;
+  endAt: number;
 }
 
 /** Folders held open at once while what is in them waits; others are walked to again. */
@@ -82,6 +83,7 @@ export async function scanWorkspace(root: WalkRoot, options: ScanOptions): Promi
     bytes: 0,
     held: 0,
     pauseAt: performance.now() + SLICE_MS,
+    endAt: performance.now() + options.bounds.timeMs,
   };
   try {
     for (let at = 0; at < walk.pending.length; at += 1) await scanFolder(walk, walk.pending[at] as Pending);
@@ -112,7 +114,8 @@ async function scanFolder(walk: Walk, item: Pending): Promise<void> {
   }
 }
 
-function roomOf({ entries, options }: Walk): number {
+function roomOf({ entries, options, endAt }: Walk): number {
+  if (performance.now() >= endAt) return 0;
   return options.bounds.entries * (options.earlier === undefined ? 1 : GROWTH) - entries;
 }
 
