@@ -7,6 +7,8 @@ export type Step =
   | { kind: "request"; text: string }
   | { kind: "answer"; text: string }
   | { kind: "nudge"; text: string }
+  /** What the user says while a run is going: right after results, so that turns do not alternate strictly. */
+  | { kind: "steering"; text: string }
   | {
       kind: "calls";
       calls: readonly { id: string; name: string; path: string; result: string; ok: boolean }[];
@@ -59,6 +61,12 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: words.map((text): Step => ({ kind: "nudge", text: `nudge ${text}` })) },
 );
 
+/** The same, with users who speak up in between. */
+export const steeredStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: step },
+  { weight: 1, arbitrary: words.map((text): Step => ({ kind: "steering", text: `steering ${text}` })) },
+);
+
 /** Adds what the steps come to, with user and assistant in turns as the loop has them. */
 export function addSteps(messages: readonly Message[], steps: readonly Step[]): Message[] {
   const result = [...messages];
@@ -77,6 +85,8 @@ function addStep(messages: Message[], item: Step): void {
         tool_call_id: id,
         content: JSON.stringify(ok ? { ok, output: result } : { ok, error: result }),
       });
+  } else if (item.kind === "steering") {
+    if (messages.at(-1)?.role === "tool") messages.push({ role: "user", content: item.text });
   } else if (item.kind === "answer") {
     if (last === "user") messages.push({ role: "assistant", content: item.text });
   } else {

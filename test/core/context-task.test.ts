@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import * as z from "zod/mini";
 import { describe, expect, it } from "vitest";
 import { defineTool } from "../../src/core/define-tool.ts";
@@ -5,7 +6,7 @@ import { messageText, type Message } from "../../src/core/message.ts";
 import { scriptedCall } from "../../src/testing/scripted-model.ts";
 import { createCachedModel, toText } from "./_cached-model.ts";
 import { ofType, replay } from "./_replay.ts";
-import { collect, last } from "./_run.ts";
+import { collect, last, textTool } from "./_run.ts";
 
 const SUMMARY =
   "Goal: read all and mend ten\nDecisions: none\nFiles: see the list\nState: some are read\nNext: go on";
@@ -97,5 +98,38 @@ describe("a long task in a small window", () => {
     const sent = model.requests.at(-1)?.messages ?? [];
     expect(stored.slice(0, sent.length).map(toText)).toEqual(sent.map(toText));
     expect(stored).toHaveLength(sent.length + 1);
+  });
+});
+
+describe("whatever the calls and their results", () => {
+  const fill = textTool("fill", (size) => ({
+    ok: true,
+    output: "some words in a line\n".repeat(Number(size)),
+  }));
+
+  it("each request fits into the window and begins with the one before it, unless the break is told", async () => {
+    const sizes = fc.array(fc.nat({ max: 900 }), { minLength: 1, maxLength: 5 });
+    const property = fc.asyncProperty(
+      fc.array(sizes, { minLength: 5, maxLength: 40 }),
+      fc.integer({ min: 4_096, max: 20_000 }),
+      fc.boolean(),
+      async (turns, window, summaries) => {
+        const model = createCachedModel(window, (request, turn) => {
+          if (request.toolChoice === "none") return { text: summaries ? SUMMARY : "" };
+          const calls = turns[turn - 1]?.map((size) => scriptedCall("fill", { text: `${size}` }));
+          return calls === undefined ? { text: "Done." } : { calls, finish: "tool_calls" };
+        });
+        const { events } = await collect({ model, tools: [fill] });
+        expect(["done", "loop"]).toContain(last(events).reason);
+        expect(model.overflows).toBe(0);
+        const bodies = model.requests
+          .filter(({ toolChoice }) => toolChoice !== "none")
+          .map(({ messages }) => messages.map(toText).join(""));
+        const breaks = bodies.filter((body, index) => index > 0 && !body.startsWith(bodies[index - 1] ?? ""));
+        expect(ofType(events, "prefix_broken")).toHaveLength(breaks.length);
+        expect(ofType(events, "context_compacted")).toHaveLength(breaks.length);
+      },
+    );
+    await fc.assert(property, { numRuns: 25, endOnFailure: true });
   });
 });
