@@ -1,5 +1,5 @@
 import type { AgentEvent } from "./events.ts";
-import { messageText, type AssistantMessage, type Message, type UserMessage } from "./message.ts";
+import { messageText, NO_ANSWER, type AssistantMessage, type Message, type UserMessage } from "./message.ts";
 import { isOwnRequest } from "./transcript.ts";
 
 /** The messages of a run. They only get more, but for a compaction; each that joins is an event. */
@@ -32,8 +32,7 @@ export class Conversation {
 
   /** Two requests in a row are refused by templates that want turns to alternate. */
   *addRequest(message: UserMessage): Generator<AgentEvent, void, undefined> {
-    if (this.#messages.at(-1)?.role === "user")
-      yield* this.add({ role: "assistant", content: "(interrupted)" });
+    if (this.#messages.at(-1)?.role === "user") yield* this.add({ role: "assistant", content: NO_ANSWER });
     yield* this.add(message);
   }
 

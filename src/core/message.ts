@@ -42,6 +42,9 @@ export interface ToolCall {
   function: { name: string; arguments: string };
 }
 
+/** Stands in place of the answer that a request never got, where turns have to alternate. */
+export const NO_ANSWER = "(interrupted)";
+
 /** The words of a message, images left out. */
 export function messageText(message: Message): string {
   if (message.content === null) return "";

@@ -10,7 +10,7 @@ import { isKnownRecord } from "./record.ts";
 import type { StoredRecord } from "./record.ts";
 
 /** Messages that all compactions of a session keep, together: so many that only a made-up file has more. */
-const MOST_KEPT = 20_000_000;
+const MOST_KEPT = 5_000_000;
 
 type Folded = { -readonly [Key in keyof SessionState]: SessionState[Key] };
 

@@ -1,13 +1,11 @@
 /** Taking back the newest requests of a session: the log goes on behind what came before them. */
 import { AgentError } from "../core/errors.ts";
+import { NO_ANSWER } from "../core/message.ts";
 import type { SessionEntry, SessionHeader } from "../core/session.ts";
 import { toOpenState, type OpenState } from "./conversation.ts";
 import type { RecordPlace } from "./record-chain.ts";
 import { isKnownRecord, type StoredRecord } from "./record.ts";
 import { isRequest, replay } from "./replay.ts";
-
-/** What the loop says in place of the answer that a request never got. */
-const FILLER = "(interrupted)";
 
 export interface Undo {
   /** To be stored at this place; what comes next follows it. */
@@ -54,7 +52,7 @@ function isAside(record: StoredRecord): boolean {
   if (!isKnownRecord(record)) return false;
   if (record.type === "mode") return true;
   return (
-    record.type === "message" && record.message.role === "assistant" && record.message.content === FILLER
+    record.type === "message" && record.message.role === "assistant" && record.message.content === NO_ANSWER
   );
 }
 

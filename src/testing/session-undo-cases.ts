@@ -1,5 +1,6 @@
 /** Cases of the session store suite: taking requests back. */
 import assert from "node:assert/strict";
+import { NO_ANSWER } from "../core/message.ts";
 import type { Session, SessionEntry, SessionStore } from "../core/session.ts";
 import {
   answers,
@@ -81,7 +82,7 @@ async function takesBackFillers(store: SessionStore): Promise<void> {
     says("one"),
     { type: "run_finished", reason: "model_unavailable" },
     { type: "run_started", model: "m" },
-    says("(interrupted)", "assistant"),
+    says(NO_ANSWER, "assistant"),
     { type: "mode", mode: "manual" },
     ...run("two").slice(1),
   );

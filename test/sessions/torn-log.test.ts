@@ -25,6 +25,11 @@ async function writeRun({ store }: Place): Promise<string> {
   );
 }
 
+/** What opening stores is no longer missing when it is opened again. */
+function repaired(state: SessionState): SessionState {
+  return { ...state, interrupted: [] };
+}
+
 function toLines(bytes: Buffer): string[] {
   return bytes.toString().split("\n");
 }
@@ -75,7 +80,9 @@ describe("a session file that was cut off", () => {
     const whole = await readFile(place.file(id));
     for (let size = 0; size <= whole.length; size += 1) {
       await writeFile(place.file(id), whole.subarray(0, size));
-      const state = await place.state(id);
+      const state = await place.store.read(id);
+      // Opening also waits for the disk, so it is tried less often.
+      if (size % 12 === 0) expect(repaired(await place.state(id))).toEqual(repaired(state));
       const complete = whole.subarray(0, size).toString("latin1").split("\n").length - 2;
       const stored = toLines(whole).slice(1, 1 + Math.max(0, complete));
       const messages = stored.filter((line) => line.includes('"type":"message"')).length;
