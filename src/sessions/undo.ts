@@ -42,10 +42,21 @@ export function toUndo(header: SessionHeader, branch: readonly StoredRecord[], c
 function findStart(branch: readonly StoredRecord[], request: number): number {
   for (let index = request - 1; index >= 0; index -= 1) {
     const record = branch[index];
-    if (record?.type === "run_started") return index;
+    if (record?.type === "run_started") return findPlanStart(branch, index);
     if (record === undefined || !isAside(record)) return request;
   }
   return request;
+}
+
+/** A plan that is stored right before a run was begun, or decided about, for its request. */
+function findPlanStart(branch: readonly StoredRecord[], run: number): number {
+  let start = run;
+  for (let index = run - 1; index >= 0; index -= 1) {
+    const type = branch[index]?.type;
+    if (type !== "plan" && type !== "mode") break;
+    if (type === "plan") start = index;
+  }
+  return start;
 }
 
 function isAside(record: StoredRecord): boolean {

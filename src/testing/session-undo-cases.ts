@@ -17,6 +17,7 @@ import { compacts, NOTE, plans } from "./session-history-cases.ts";
 export const UNDO_CASES: readonly SessionStoreCase[] = [
   { title: "takes the newest requests back with all that followed", check: takesBack },
   { title: "takes back what a run had to put in front of its request", check: takesBackFillers },
+  { title: "takes back the plan that was begun for a request", check: takesBackPlans },
   { title: "takes a follow-up back and leaves the rest of its run", check: takesBackFollowUps },
   { title: "undoes a compaction together with its request", check: takesBackCompactions },
   { title: "refuses to take back more requests than there are", check: refusesTooMany },
@@ -89,6 +90,26 @@ async function takesBackFillers(store: SessionStore): Promise<void> {
   const state = await session.undo(1);
   assert.deepEqual(outline(state.messages), ["user"]);
   assert.equal(state.lastReason, "model_unavailable");
+}
+
+async function takesBackPlans(store: SessionStore): Promise<void> {
+  await using session = await store.create();
+  await append(
+    session,
+    says("be brief", "system"),
+    { type: "mode", mode: "normal" },
+    plans("planning"),
+    { type: "mode", mode: "manual" },
+    ...run("one", plans("approved")),
+    plans("planning"),
+    ...run("two", plans("proposed")),
+  );
+  const once = await session.undo(1);
+  assert.equal(once.plan?.status, "approved");
+  const twice = await session.undo(1);
+  assert.equal(twice.plan, undefined);
+  assert.equal(twice.mode, "manual");
+  assert.equal(twice.messages.length, 1);
 }
 
 async function takesBackFollowUps(store: SessionStore): Promise<void> {
