@@ -191,6 +191,11 @@ export class Agent implements AsyncDisposable {
     yield* this.#follow(session, compactNow(await this.#toRunOptions(session, signal), { focus }));
   }
 
+  /** The user gives up the plan, and the job that the task state is about. */
+  async giveUpPlan(): Promise<void> {
+    for (const entry of this.#live.giveUp()) await this.#session?.append(entry);
+  }
+
   /** Where the tokens of the next request would be. Throws what `Model.describe` throws. */
   async contextUse(): Promise<ContextUse> {
     const { toContextUse } = await import("../core/context-use.ts");

@@ -2,6 +2,7 @@
 import type { AgentEvent } from "../core/events.ts";
 import { applyCompaction } from "../core/compaction.ts";
 import { messageText, type Message } from "../core/message.ts";
+import type { ModelInfo } from "../core/model.ts";
 import type { SessionEntry, SessionRequest, SessionState } from "../core/session.ts";
 import { describeOpenWork, describeState, type AgentState } from "../core/state-note.ts";
 import { toTaskStateRecord } from "../core/task-state-record.ts";
@@ -26,6 +27,9 @@ export interface TokenTotals {
 }
 
 const REQUEST_CHARS = 200;
+/** What todos, plan and task state may take of the window after a compaction, and in any case. */
+const NOTE_SHARE = 0.1;
+const NOTE_BYTES = 2_000;
 
 export class LiveSession {
   readonly meter = new TokenMeter();
@@ -35,6 +39,7 @@ export class LiveSession {
   readonly tokens: TokenTotals = { prompt: 0, cached: 0, completion: 0, counted: 0 };
   #messages: Message[];
   #requests: SessionRequest[];
+  #model: ModelInfo | undefined;
   /** As the log has it. */
   #loggedTaskState: TaskState | undefined;
 
@@ -69,12 +74,33 @@ export class LiveSession {
 
   /** Todos, plan and task state in words. */
   stateNote(): string {
-    return describeState(this.#agentState);
+    const { contextTokens = 0 } = this.#model ?? {};
+    const maxBytes = Math.max(NOTE_BYTES, Math.floor(contextTokens * NOTE_SHARE * this.meter.bytesPerToken));
+    return describeState(this.#agentState, { maxBytes });
+  }
+
+  /** The user gives up the plan and the job: nothing holds up the end of a run any more. Returns what the log is to keep of it. */
+  giveUp(): SessionEntry[] {
+    const { plan } = this.plan;
+    const entries: SessionEntry[] = [];
+    if (plan !== undefined) {
+      const abandoned = { ...plan, status: "abandoned" } as const;
+      this.plan.set(abandoned);
+      entries.push({ type: "plan", plan: abandoned });
+    }
+    if (this.taskState.state !== undefined) {
+      this.taskState.set(undefined);
+      entries.push(this.#noteTaskState({}));
+    }
+    return entries;
   }
 
   /** Takes over what an event says. Returns what the log is to keep of it. */
   note(event: AgentEvent, { model }: { model: string }): SessionEntry | undefined {
     switch (event.type) {
+      case "model_ready":
+        this.#model = event.model;
+        return undefined;
       case "message_added":
         return this.#addMessage(event);
       case "context_compacted": {

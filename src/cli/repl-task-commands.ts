@@ -11,15 +11,25 @@ import { toChangeLines } from "./change-lines.ts";
 /** Runs what `start` makes the way a prompt runs, so that an interrupt reaches it. */
 export type Follow = (start: (signal: AbortSignal) => AsyncIterable<AgentEvent>) => AsyncIterable<AgentEvent>;
 
+const GIVE_UP = "off";
+
 /** What goes wrong in these is for the screen to say. */
 export function createTaskCommands(agent: Agent, follow: Follow): ScreenCommand[] {
   return [
     {
       name: "/plan",
-      description: "the plan; make one first and ask before anything is changed: /plan TASK",
+      description:
+        "the plan; /plan TASK has one made and asks before anything is changed; /plan off gives it up",
       submit: (task) =>
-        task === "" ? undefined : follow((signal) => agent.prompt(task, { signal, plan: true })),
-      run: async (_args, out) => out.print(describePlan(agent)),
+        task === "" || task === GIVE_UP
+          ? undefined
+          : follow((signal) => agent.prompt(task, { signal, plan: true })),
+      complete: async (prefix) => [GIVE_UP].filter((word) => word.startsWith(prefix)),
+      run: async (args, out) => {
+        if (args !== GIVE_UP) return out.print(describePlan(agent));
+        await agent.giveUpPlan();
+        out.print("Plan and task state are given up; nothing of them is waited for any more.");
+      },
     },
     {
       name: "/context",
