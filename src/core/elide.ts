@@ -11,6 +11,7 @@ import {
   toCallRecords,
   toFilePath,
   toMainArgument,
+  toShortLine,
   type CallRecord,
 } from "./transcript.ts";
 
@@ -18,6 +19,7 @@ import {
 const SMALL_BYTES = 320;
 const LEAST_SAVING_BYTES = 160;
 const MAX_LINE_BYTES = 600;
+const ERROR_CHARACTERS = 100;
 const STATE_TOOL = /^(?:todo|plan|task)_/;
 
 export interface Elision {
@@ -80,8 +82,13 @@ function toElidedText({ record, why }: Elision, savedPath: string | undefined): 
   const { result } = record;
   const text = `(left out: ${toDescription(record, why)}${toWayBack(record, why, savedPath)})`;
   const code = result?.["exit_code"];
+  const { error } = result ?? {};
+  // What went wrong matters longer than all that was printed.
+  const words = typeof error === "string" ? ` ${toShortLine(error, ERROR_CHARACTERS)}` : "";
   const line =
-    result?.["ok"] === false ? { ok: false as const, error: text } : { ok: true as const, output: text };
+    result?.["ok"] === false
+      ? { ok: false as const, error: text + words }
+      : { ok: true as const, output: text };
   return toResultText(
     { ...line, ...(typeof code === "number" ? { exit_code: code } : {}) },
     { maxBytes: MAX_LINE_BYTES },

@@ -3,6 +3,7 @@ import { byteLength } from "./message-size.ts";
 import type { Message } from "./message.ts";
 
 export interface CallRecord {
+  id: string;
   /** Index of the message that made the call. */
   madeAt: number;
   /** Index of the message with the result. */
@@ -31,6 +32,7 @@ export function toCallRecords(messages: readonly Message[]): CallRecord[] {
     const made = open.get(message.tool_call_id)?.shift() ?? { name: "unknown", arguments: "{}" };
     const { content } = message;
     records.push({
+      id: message.tool_call_id,
       madeAt,
       at,
       name: made.name,
@@ -81,14 +83,22 @@ export function toFilePath({ arguments: { path } }: CallRecord): string | undefi
   return typeof path === "string" ? path.replace(/\/{2,}/g, "/").replace(/^(?:\.\/)+/, "") : undefined;
 }
 
-/** Where the whole of a result lies already, as the tool itself has said, or an earlier compaction. */
-export function findKeptPath({ result }: CallRecord): string | undefined {
+/**
+ * Where the whole of a result lies already, as the tool itself has said, or an earlier compaction. Such files are named after the call; any
+ * other name is only a part of what was read.
+ */
+export function findKeptPath({ id, result }: CallRecord): string | undefined {
   const text = typeof result?.["output"] === "string" ? result["output"] : result?.["error"];
   if (typeof text !== "string") return undefined;
-  return /(?:whole output: |its beginning: |\(left out: .{0,400} in )(\.lmagent\/outputs\/[\w-]{1,80}\.txt)/.exec(
-    text,
-  )?.[1];
+  const name = id.replaceAll(/[^\w-]/g, "_").slice(0, 64);
+  const found =
+    /(?:whole output: |its beginning: |\(left out: .{0,400} in )(\.lmagent\/outputs\/([\w-]{1,80})\.txt)/.exec(
+      text,
+    );
+  return found?.[2]?.startsWith(name) ? found[1] : undefined;
 }
+
+const LEFT_OUT = /^\(left out: .{0,400}?\) /;
 
 /** How a call ended, in a few words. */
 export function toOutcome({ result, content }: CallRecord): string {
@@ -96,7 +106,7 @@ export function toOutcome({ result, content }: CallRecord): string {
   if (typeof code === "number") return `exit ${code}`;
   if (result?.["ok"] === true) return "ok";
   const error = result?.["error"];
-  return `failed: ${toShortLine(typeof error === "string" ? error : content, 80)}`;
+  return `failed: ${toShortLine(typeof error === "string" ? error.replace(LEFT_OUT, "") : content, 80)}`;
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {

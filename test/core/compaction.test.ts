@@ -168,19 +168,31 @@ describe("eliding", () => {
     expect(after?.[3]).toMatchObject({
       content: `{"ok":true,"output":"(left out: shell npm test, 1429 bytes; the whole is in ${path})","exit_code":1}`,
     });
+    expect(outputs(after)[1]).toMatch(/\.txt\) some line of the file some line/);
     expect(after?.[5]).toMatchObject({
       content: expect.stringMatching(/^{"ok":false,"error":"\(left out: fetch/),
     });
   });
 
   it("names the file that a tool has saved its output to already", async () => {
-    const cut = `${LONG}… 9000 bytes left out; whole output: .lmagent/outputs/c9.txt …\n${LONG}`;
+    const path = `.lmagent/outputs/c${id + 1}-2.txt`;
+    const cut = `${LONG}… 9000 bytes left out; whole output: ${path} …\n${LONG}`;
     const { after, files } = await tryCompact(
       [SYSTEM, TASK, ...turn("shell", { command: "make" }, { ok: true, output: cut }), ...read("a.ts")],
       { shares: all },
     );
-    expect(outputs(after)[0]).toMatch(/the whole is in \.lmagent\/outputs\/c9\.txt\)$/);
+    expect(outputs(after)[0]).toContain(`the whole is in ${path})`);
     expect(files.size).toBe(0);
+  });
+
+  it("does not take the word of a text for where its own whole is", async () => {
+    const text = `${LONG}… 9000 bytes left out; whole output: .lmagent/outputs/other.txt …\n${LONG}`;
+    const { after, files } = await tryCompact(
+      [SYSTEM, TASK, ...turn("fetch", { url: "http://x" }, { ok: true, output: text }), ...read("a.ts")],
+      { shares: all },
+    );
+    expect(outputs(after)[0]).not.toContain("other.txt");
+    expect([...files.values()]).toEqual([text]);
   });
 
   it("says that nothing was kept where nothing can be", async () => {
