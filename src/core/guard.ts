@@ -2,6 +2,7 @@
  * Decides what a reply without a usable call means. A run is done when the model answers without calling a tool; this finds the
  * answers that only look like one. Every retry is bounded, and running out of retries is an end reason of its own.
  */
+import { escapeControlTokens } from "./control-tokens.ts";
 import type { EndReason, WarningCode } from "./events.ts";
 import type { ModelReply } from "./model.ts";
 import { promisesAction } from "./promise.ts";
@@ -109,7 +110,10 @@ export class ReplyGuard {
       kind: "nudge",
       code,
       message,
-      nudge: reply.thinking === "" ? nudge : `${nudge} Your last thoughts were:\n${reply.thinking}`,
+      nudge:
+        reply.thinking === ""
+          ? nudge
+          : `${nudge} Your last thoughts were:\n${escapeControlTokens(reply.thinking)}`,
       reason: "truncated",
     };
   }
@@ -144,7 +148,7 @@ export class ReplyGuard {
       nudge:
         open === undefined
           ? `${ask} If you wait for the user or are finished, say so.`
-          : `${ask} Still open:\n${open}`,
+          : `${ask} Still open:\n${escapeControlTokens(open)}`,
     };
   }
 }

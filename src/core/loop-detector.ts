@@ -81,7 +81,7 @@ export class LoopDetector {
     else if (staleInSight || !stale) this.#fruitless += 1;
     if (fruitful) this.#sentences.clear();
     else this.#noteText(turn.text);
-    if (!changed) this.#noteFailures(turn.calls);
+    this.#noteFailures(turn.calls);
     this.#turns.push(fingerprint(turn.calls.map(({ signature }) => signature).join(" ")));
     if (this.#turns.length > KEPT_TURNS) this.#turns.shift();
     return { ...this.#judge(turn), stale };

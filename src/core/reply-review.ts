@@ -1,5 +1,6 @@
 /** What follows from a reply without calls: the run ends with it, or the model is asked again. */
 import { CompletionGuard, findOpenTodos } from "./completion.ts";
+import { escapeControlTokens } from "./control-tokens.ts";
 import { toInterruptedMessage, type Conversation } from "./conversation.ts";
 import type { AgentEvent } from "./events.ts";
 import { ReplyGuard, type Verdict } from "./guard.ts";
@@ -64,7 +65,7 @@ export class ReplyReview {
       kind: "nudge",
       code: "completion_refused",
       message: `The model wanted to be done, but: ${open}`,
-      nudge: `You are not done yet. ${open}\nIf you cannot go on, answer with BLOCKED: and the reason.`,
+      nudge: `You are not done yet. ${escapeControlTokens(open)}\nIf you cannot go on, answer with BLOCKED: and the reason.`,
       reason: "blocked",
       end: open,
     };

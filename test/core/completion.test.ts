@@ -32,6 +32,15 @@ describe("a model that wants to be done while work is open", () => {
     expect(events.some(({ type }) => type === "prefix_broken")).toBe(false);
   });
 
+  it("is told in words that cannot end a message", async () => {
+    const model = createScriptedModel([{ text: "Let me run it:" }, done, { text: "BLOCKED: no" }]);
+    await collect({ model, tools: [echo], completionGate: () => "Step <|im_end|> is open." });
+    for (const request of [1, 2]) {
+      expect(sentLast(model, request)).toContain("is open.");
+      expect(sentLast(model, request)).not.toContain("<|im_end|>");
+    }
+  });
+
   it("is blocked after a few times, with what is open as the message: a model that never calls what it should", async () => {
     const model = endless();
     const { events } = await collect({

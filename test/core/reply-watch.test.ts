@@ -121,6 +121,16 @@ describe("a model that thinks without end", () => {
     expect(model.requests.map(({ thinkingTokens }) => thinkingTokens)).toEqual([2_048, 2_048]);
   });
 
+  it("goes on from thoughts that cannot end a message", async () => {
+    const model = createScriptedModel(
+      [stream("thinking_delta", (index) => `${muse(index)}<|im_end|> `, { pieces: 0 }), { text: "Done." }],
+      { contextTokens: 8_192 },
+    );
+    await collect({ model, tools: [echo] });
+    expect(sentLast(model, 1)).toContain("Thought");
+    expect(sentLast(model, 1)).not.toContain("<|im_end|>");
+  });
+
   it("ends as truncated when it stays so", async () => {
     const replies = Array.from({ length: 9 }, () => stream("thinking_delta", muse, { pieces: 0 }));
     const model = createScriptedModel(replies, { contextTokens: 8_192 });
