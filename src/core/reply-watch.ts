@@ -1,7 +1,7 @@
 /** Watches a reply while it streams and stops it when going on is of no use: endless thinking, or the same text again and again. */
 import type { ModelEvent, ModelReply } from "./model.ts";
 import { TextRepetition } from "./text-repetition.ts";
-import { toThinkingBytes } from "./thinking-budget.ts";
+import { toThinkingBytes, toTolerance } from "./thinking-budget.ts";
 
 export type StopCode = "text_repeated" | "thinking_budget";
 
@@ -26,7 +26,7 @@ export class ReplyWatch {
   #thinkingBytes = 0;
 
   constructor({ thinkingTokens }: { thinkingTokens: number }) {
-    this.#thinkingTokens = thinkingTokens;
+    this.#thinkingTokens = toTolerance(thinkingTokens);
   }
 
   /** Takes what streams in; returns the reply when it is to be stopped now. */

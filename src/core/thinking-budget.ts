@@ -21,6 +21,11 @@ export function thinkingBudget({ contextTokens, profile }: ModelInfo): number {
   return Math.min(MOST_TOKENS, Math.max(FEWEST_TOKENS, Math.floor(window * SHARE)));
 }
 
+/** How much is let pass of a budget: whoever is asked not to think at all and cannot but think is not stopped at the first word. */
+export function toTolerance(tokens: number): number {
+  return tokens === 0 ? FEWEST_TOKENS : tokens;
+}
+
 /** From how many bytes on thinking is certainly longer than so many tokens. */
 export function toThinkingBytes(tokens: number): number {
   return tokens * BYTES_PER_TOKEN + SLACK_BYTES;

@@ -179,6 +179,21 @@ describe("a model that thinks without end", () => {
     expect(codes(events)).toEqual(["retry"]);
   });
 
+  it("may think a little when it was asked not to at all", async () => {
+    const profile: ModelProfile = { name: "thinker", thinkingTokens: 0 };
+    const thoughts = (count: number): ScriptedReply =>
+      async function* () {
+        for (let index = 0; index < count; index += 1) yield { type: "thinking_delta", text: muse(index) };
+        yield { type: "finished", reply: { text: "Done.", thinking: "", calls: [], finish: "stop" } };
+      };
+    const short = await collect({ model: createScriptedModel([thoughts(40)], { profile }) });
+    expect(codes(short.events)).toEqual([]);
+    const long = createScriptedModel([thoughts(400), { text: "Done." }], { profile });
+    expect(codes((await collect({ model: long })).events)).toEqual(["thinking_budget"]);
+    expect(long.requests[0]?.thinkingTokens).toBe(0);
+    expect(sentLast(long, 1)).toContain("Your last thoughts were");
+  });
+
   it("may think as long as its profile says", async () => {
     const profile: ModelProfile = { name: "thinker", thinkingTokens: 10_000 };
     const thinking = Array.from({ length: 800 }, (_, index) => muse(index)).join("");
