@@ -5,13 +5,10 @@
 import { join } from "node:path";
 import type { Model, ModelInfo } from "../core/model.ts";
 import { AgentError } from "../core/errors.ts";
-import {
-  createChatModel,
-  discoverLocalServers,
-  keepSlot,
-  type LocalServer,
-  type Transport,
-} from "../models/index.ts";
+// Not through the door, which would load all that probes and recordings need at every start.
+import { createChatModel } from "../models/chat-model.ts";
+import { keepSlot } from "../models/keep-slot.ts";
+import type { LocalServer, Transport } from "../models/index.ts";
 import { createHttpTransport } from "../models/node/index.ts";
 import { packageRoot, packageVersion } from "./package-root.ts";
 import type { Settings } from "./settings.ts";
@@ -59,6 +56,7 @@ async function findServer(
 ): Promise<string | undefined> {
   if (baseUrl !== undefined && baseUrl !== EMBEDDED) return baseUrl;
   if (baseUrl === EMBEDDED || isModelFile(model)) return undefined;
+  const { discoverLocalServers } = await import("../models/local-servers.ts");
   const servers = await discoverLocalServers({ transport: createHttpTransport(), signal });
   const server = servers.find(({ models }) =>
     model === undefined ? models.length > 0 : models.includes(model),

@@ -21,7 +21,7 @@ import { listOf } from "./identify.ts";
 import { isContextOverflow } from "./overflow.ts";
 import type { ProfileRule } from "./profile.ts";
 import { findProfile, PROFILES } from "./profile.ts";
-import { ReplyReader } from "./reply-reader.ts";
+import type { ReplyReaderOptions } from "./reply-reader.ts";
 import type { CallForce } from "./forced-call.ts";
 import { chooseForce } from "./forced-call.ts";
 import { toRequestBody } from "./request-body.ts";
@@ -211,13 +211,14 @@ class ChatModel implements Model {
       model,
       redactor: this.#redactor,
       transport,
-      reader: new ReplyReader({
-        tools: request.tools,
-        usedIds,
-        newId,
-        sources: toSources(request),
-        schemaCall: force === "json_schema",
-      }),
+      openReader: () =>
+        openReader({
+          tools: request.tools,
+          usedIds,
+          newId,
+          sources: toSources(request),
+          schemaCall: force === "json_schema",
+        }),
       silenceMs,
       signal,
     });
@@ -271,6 +272,12 @@ interface Attempt {
   body: string;
   force: CallForce | undefined;
   signal: AbortSignal;
+}
+
+/** All the forms in which calls come are loaded while the server reads the request. */
+async function openReader(options: ReplyReaderOptions) {
+  const { ReplyReader } = await import("./reply-reader.ts");
+  return new ReplyReader(options);
 }
 
 /** What the model may quote: words of others, while a call in the system prompt is an instruction. */

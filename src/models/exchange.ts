@@ -34,7 +34,8 @@ export interface ExchangeOptions {
   /** Keeps the key, which a server may repeat, out of errors. */
   redactor: Redactor;
   transport: Transport;
-  reader: ReplyReader;
+  /** Called when the request is on its way. */
+  openReader: () => Promise<ReplyReader>;
   /** Longest wait for the next byte. */
   silenceMs: number;
   signal: AbortSignal;
@@ -51,13 +52,13 @@ const REUSE_MS = 5;
  * it cannot be used, and the signal's reason. A connection lost later, or a failure that may pass, ends the reply with finish `cut`.
  */
 export async function* exchange(options: ExchangeOptions): AsyncGenerator<ModelEvent> {
-  const { reader, signal } = options;
+  const { openReader, signal } = options;
   const link = linkAbort(signal);
   let detached = false;
   try {
-    const response = await send(options, link);
+    const [response, reader] = await Promise.all([send(options, link), openReader()]);
     const frames = readFrames(watchSilence(response.body, options, link));
-    const ended = yield* readReply(frames, options);
+    const ended = yield* readReply(frames, reader, options);
     if (ended === "done") {
       detached = true;
       await waitBriefly(drain(frames, link));
@@ -101,16 +102,17 @@ async function send(options: ExchangeOptions, link: LinkedAbort): Promise<Transp
 /** Takes frames until the reply is over. `lost`: the connection ended first. */
 async function* readReply(
   frames: AsyncGenerator<Frame>,
+  reader: ReplyReader,
   options: ExchangeOptions,
 ): AsyncGenerator<ModelEvent, "done" | "closed" | "lost"> {
-  const { reader, url, signal, redactor } = options;
+  const { url, signal, redactor } = options;
   let garbage: string | undefined;
   try {
     for (let next = await frames.next(); !next.done; next = await frames.next()) {
       const frame = next.value;
       if (frame.type === "done") return "done";
       const delta = frame.type === "json" ? toDelta(frame.value) : undefined;
-      if (frame.type === "json" && isError(frame.value)) return breakOff(frame.value, options);
+      if (frame.type === "json" && isError(frame.value)) return breakOff(frame.value, reader, options);
       if (!delta?.recognized) garbage ??= frame.type === "json" ? JSON.stringify(frame.value) : frame.text;
       if (delta) yield* reader.take(delta);
     }
@@ -144,7 +146,8 @@ function isError(value: Readonly<Record<string, unknown>>): boolean {
  */
 function breakOff(
   value: Readonly<Record<string, unknown>>,
-  { reader, url, model, headers, redactor }: ExchangeOptions,
+  reader: ReplyReader,
+  { url, model, headers, redactor }: ExchangeOptions,
 ): "lost" {
   const said = parseServerError(200, redactData(value, redactor) as typeof value);
   const error = said.status < 400 ? { ...said, status: 500 } : said;

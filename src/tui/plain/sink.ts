@@ -1,4 +1,4 @@
-import { AgentError } from "../../core/index.ts";
+import { AgentError } from "../../core/errors.ts";
 
 /** A stream that text is written to; `isTTY` and `columns` as Node's own terminal streams have them. */
 export type TextOutput = NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
