@@ -85,16 +85,23 @@ class CompactionRun {
     if (boundary === undefined) return undefined;
     const state = stateNote?.() ?? "";
     // What would not pay is not asked for.
-    const least = this.#toTokens(
-      this.#apply(toFoldedParts(messages, boundary, toRecordText("", state))) ?? messages,
-    );
+    const least = this.#toTokens(this.#apply(this.#toParts(boundary, toRecordText("", state))) ?? messages);
     if (!this.#isProgress(least + budgets.summaryTokens)) return undefined;
     const summary = yield* this.#summarise(boundary, elisions);
     const body = summary ?? (await this.#list(boundary));
-    const parts = toFoldedParts(messages, boundary, toRecordText(body, state));
+    const parts = this.#toParts(boundary, toRecordText(body, state));
     const after = this.#apply(parts);
     if (after === undefined || !this.#isProgress(this.#toTokens(after))) return undefined;
     return yield* this.#finish(summary === undefined ? "folded" : "summarised", parts);
+  }
+
+  /** Short answers to earlier requests stay as long as there is room for them. */
+  #toParts(boundary: number, record: string): CompactedPart[] {
+    const { messages, budgets } = this.#options;
+    const whole = toFoldedParts(messages, { boundary, record, answers: true });
+    const after = this.#apply(whole);
+    if (after !== undefined && this.#toTokens(after) <= budgets.elideTo) return whole;
+    return toFoldedParts(messages, { boundary, record, answers: false });
   }
 
   async *#summarise(

@@ -48,11 +48,17 @@ function isRecordPart(message: Message | undefined): boolean {
   return (message?.role === "assistant" || message?.role === "user") && message.note === "compaction";
 }
 
+export interface FoldOptions {
+  boundary: number;
+  record: string;
+  /** Whether short answers to earlier requests stay. */
+  answers: boolean;
+}
+
 /** The conversation with everything before the boundary but the user's own words as one record. */
 export function toFoldedParts(
   messages: readonly Message[],
-  boundary: number,
-  record: string,
+  { boundary, record, answers }: FoldOptions,
 ): CompactedPart[] {
   const start = firstAfterSystem(messages);
   const builder = new PartsBuilder(messages);
@@ -60,7 +66,8 @@ export function toFoldedParts(
   const requests = indexesOfRequests(messages, start, boundary);
   if (requests.length === 0) builder.add(toNote("user", LEFT_OUT));
   for (const [order, index] of requests.entries()) {
-    if (order > 0) addAnswer(builder, messages, index);
+    if (order > 0 && answers) addAnswer(builder, messages, index);
+    else if (order > 0) builder.add(toNote("assistant", LEFT_OUT));
     builder.keep(index);
   }
   builder.add(toNote("assistant", record));
