@@ -36,6 +36,7 @@ export class CallReview {
   #cutTurns = 0;
   #unattended = false;
   #stage: LoopStage = 0;
+  #stuck = false;
 
   constructor(
     conversation: Conversation,
@@ -59,9 +60,9 @@ export class CallReview {
     return this.#unattended;
   }
 
-  /** The model goes in circles although it was told so. */
+  /** The model goes in circles although it was told so, and its last turn was no step out of them. */
   get stuck(): boolean {
-    return this.#stage >= 2;
+    return this.#stuck;
   }
 
   nextRequest(): RequestChanges {
@@ -73,6 +74,7 @@ export class CallReview {
     this.memory.forget();
     this.#loops.reset();
     this.#stage = 0;
+    this.#stuck = false;
   }
 
   /** Results are no longer where the model could look them up. */
@@ -144,6 +146,7 @@ export class CallReview {
       return { reason: "loop", message: `The model repeats itself: ${what}. ${LOOP_ADVICE}` };
     const rises = finding.stage > this.#stage;
     this.#stage = finding.stage;
+    this.#stuck = finding.stage === 2 && !finding.stepped;
     if (rises)
       yield {
         type: "warning",

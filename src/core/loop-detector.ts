@@ -20,6 +20,8 @@ export interface LoopFinding {
   what: string;
   /** Nothing in this turn was new: every call was made before with the same result, and nothing has changed since. */
   stale: boolean;
+  /** Something was changed, or a call that worked brought something new. */
+  stepped: boolean;
 }
 
 /** From how many times on each stage is reached. */
@@ -72,6 +74,7 @@ export class LoopDetector {
     const staleInSight = turn.calls.every(isInSight);
     const changed = fresh.some(isChange);
     const fruitful = changed || fresh.some(({ resultSignature }) => !this.#results.has(resultSignature));
+    const stepped = changed || fresh.some((call) => call.ok && !this.#results.has(call.resultSignature));
     if (changed) this.#noteChange();
     if (fresh.some((call) => isChange(call) && call.access === "write")) this.#commands.clear();
     for (const call of turn.calls) this.#remember(call);
@@ -84,7 +87,7 @@ export class LoopDetector {
     this.#noteFailures(turn.calls);
     this.#turns.push(fingerprint(turn.calls.map(({ signature }) => signature).join(" ")));
     if (this.#turns.length > KEPT_TURNS) this.#turns.shift();
-    return { ...this.#judge(turn), stale };
+    return { ...this.#judge(turn), stale, stepped };
   }
 
   /** What was left out of the conversation may rightly be looked at again. */

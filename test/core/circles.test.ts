@@ -266,6 +266,18 @@ describe("a model whose calls fail again and again", () => {
     expect(warnings(events, "loop_suspected")).toHaveLength(2);
   });
 
+  it("is asked as before while other calls bring something new", async () => {
+    const tools = [
+      textTool("edit", () => ({ ok: false, error: "The old text is not there." }), { access: "write" }),
+      textTool("look", (text) => ({ ok: true, output: `content ${fingerprint(text)}` })),
+    ];
+    const edit = (index: number) => ({ calls: [scriptedCall("edit", { text: `guess ${index}` })] });
+    const replies = [1, 2, 3, 4, 5, 6].map(edit);
+    const model = createScriptedModel([...replies, look("a"), edit(7), { text: "BLOCKED: no" }]);
+    await collect({ model, tools, temperature: 0.1 });
+    expect(model.requests.map(({ temperature }) => temperature).slice(-4)).toEqual([0.1, 0.7, 0.1, 0.7]);
+  });
+
   it("goes on when what it changes in between works", async () => {
     const tools = [
       textTool("test", () => ({ ok: false, error: "3 tests failed" }), { access: "execute" }),
