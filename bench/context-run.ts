@@ -24,6 +24,7 @@ import {
 
 const BIN = resolve(import.meta.dirname, "../dist/bin/lmagent.js");
 const BYTES_PER_TOKEN = 4;
+const INSTRUCTION_TOKENS = 500;
 /** The user speaks up in the middle, in a new process that goes on with the session. */
 const SPEAKS_UP_AFTER = 25;
 
@@ -47,7 +48,10 @@ export interface Sample {
   requests: number;
   summaries: number;
   compactions: number;
+  /** As the agent has told. */
   prefixBreaks: number;
+  /** As the server has seen: what it had read was not what came. */
+  readAgain: number;
   overflows: number;
   /** What some request after it did not hold any more; empty: nothing. */
   lost: string[];
@@ -144,9 +148,20 @@ function toSample(
     generatedTokens: sum(counted, ({ completionTokens }) => completionTokens),
     requests: counted.length,
     summaries: counted.filter(({ isSummary }) => isSummary).length,
+    readAgain: countReadAgain(counted),
     overflows: counted.filter(({ refused }) => refused).length,
     lost: findLost(counted, requestsBefore),
   };
+}
+
+/** Requests that did not begin with the whole one before. A summary is asked for on the older part of it, and reads its instruction only. */
+function countReadAgain(counted: readonly CountedRequest[]): number {
+  const taken = counted.filter(({ refused }) => !refused);
+  return taken.filter(({ cachedTokens, evaluatedTokens, isSummary }, index) => {
+    const before = taken[index - 1];
+    if (before === undefined) return false;
+    return isSummary ? evaluatedTokens > INSTRUCTION_TOKENS : cachedTokens < before.promptTokens - 1;
+  }).length;
 }
 
 /** Words of the user, and todos that the model has written down, which a later request does not hold. */
@@ -184,10 +199,13 @@ function countEvents(events: readonly AgentEvent[]): Pick<Sample, "compactions" 
 
 /** In words, what a sample falls short of. */
 function judge(sample: Omit<Sample, "problems">): string[] {
-  const { window, ratio, compactions, overflows, lost, reason, wrongFiles } = sample;
+  const { window, ratio, compactions, prefixBreaks, readAgain, overflows, lost, reason, wrongFiles } = sample;
   const goal = GOALS[window];
   const problems = [
     ...(reason === "done" ? [] : [`ended with ${reason}`]),
+    ...(readAgain === prefixBreaks
+      ? []
+      : [`${readAgain} breaks of the prefix, ${prefixBreaks} of them told`]),
     ...(overflows === 0 ? [] : [`${overflows} overflow answers`]),
     ...lost.map((text) => `lost: ${text.slice(0, 60)}`),
     ...wrongFiles.map((file) => `wrong: ${file}`),

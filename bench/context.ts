@@ -41,7 +41,7 @@ function print(sample: Sample): void {
     ["  tokens generated", `${sample.generatedTokens}`, ""],
     ["requests, of these for a summary", `${sample.requests}, ${sample.summaries}`, `${TURNS + 1} and a few`],
     ["compactions", `${compactions}`, goal ? `≤ ${goal.compactions}` : ""],
-    ["prefix breaks", `${sample.prefixBreaks}`, "one a compaction"],
+    ["prefix breaks, of these told", `${sample.readAgain}, ${sample.prefixBreaks}`, "one a compaction"],
     ["overflow answers", `${sample.overflows}`, "0"],
     ["user messages, rules and todos lost", `${sample.lost.length}`, "0"],
     ["files that are wrong at the end", `${sample.wrongFiles.length}`, "0"],
