@@ -83,16 +83,18 @@ function toPhase(event: AgentEvent, state: PhaseState): string {
       return `preparing ${toTerminalLine(event.name) || "a call"} · ${formatBytes(event.bytes)}`;
     case "approval_requested":
       return "waiting for your answer";
+    case "plan_changed":
+      return event.plan.status === "proposed" ? "waiting for your answer" : formatWork(state);
     case "approval_resolved":
       return "working";
     case "tool_started":
       state.running.set(event.callId, toTerminalLine(event.name));
-      return formatRunning(state.running);
+      return formatWork(state);
     case "tool_finished":
       state.running.delete(event.callId);
-      return state.running.size === 0 ? "working" : formatRunning(state.running);
+      return formatWork(state);
     case "turn_finished":
-      return state.running.size === 0 ? "working" : formatRunning(state.running);
+      return formatWork(state);
     case "run_finished":
       state.running.clear();
       return "";
@@ -101,6 +103,7 @@ function toPhase(event: AgentEvent, state: PhaseState): string {
   }
 }
 
-function formatRunning(running: ReadonlyMap<string, string>): string {
+function formatWork({ running }: PhaseState): string {
+  if (running.size === 0) return "working";
   return `running ${[...new Set(running.values())].slice(0, 3).join(", ")}`;
 }

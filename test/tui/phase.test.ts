@@ -85,6 +85,16 @@ describe("waiting for a prompt that nothing is reported on", () => {
     expect(createClockedPhase().at(0, { type: "turn_started", turn: 1, ...counts })).toBe(text);
   });
 
+  test("waits for the answer to a plan, and goes on with the call that asked", () => {
+    const { at } = createClockedPhase();
+    const plan = { title: "t", steps: [], status: "proposed" } as const;
+    at(0, { type: "tool_started", callId: "1", name: "plan_propose" });
+    expect(at(0, { type: "plan_changed", plan })).toBe("waiting for your answer");
+    expect(at(0, { type: "plan_changed", plan: { ...plan, status: "approved" } })).toBe(
+      "running plan_propose",
+    );
+  });
+
   test("begins again when the request is sent again", () => {
     const { at } = createClockedPhase();
     at(0, started);

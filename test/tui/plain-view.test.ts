@@ -183,6 +183,17 @@ describe("on a terminal", () => {
     expect(stderr).toMatch(/reading 2,000 of 3,000 tokens · \d+(\.\d)? s left/);
   });
 
+  test("nothing is written where a plan may be asked about", async () => {
+    const stderr = new Capture({ isTTY: true });
+    const view = createPlainView({ stdout: new Capture(), stderr, colour: false });
+    await view.onEvent({ type: "tool_started", callId: "1", name: "plan_propose" });
+    const before = stderr.text;
+    await view.onEvent({ type: "plan_changed", plan: { title: "t", steps: [], status: "proposed" } });
+    expect(before).toContain("running plan_propose");
+    expect(stderr.text).toBe(before);
+    await view.finish();
+  });
+
   test("an estimate counts down while nothing happens", async () => {
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
     onTestFinished(() => void vi.useRealTimers());

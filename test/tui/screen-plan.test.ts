@@ -84,6 +84,17 @@ describe("a plan on the screen", () => {
     });
   });
 
+  test("an edit that changes nothing shows nothing again", async () => {
+    const screen = await openPlan();
+    screen.terminal.press("e");
+    screen.terminal.press(KEY.ctrlS);
+    await expect.poll(screen.text, POLL).toContain("y follow it");
+    expect(screen.terminal.text.match(/│ Tidy up/g)).toHaveLength(1);
+    screen.pass(1_000);
+    screen.terminal.press("y");
+    await expect.poll(() => screen.controller.decisions, POLL).toEqual([{ decision: "approve" }]);
+  });
+
   test("an error names the line and keeps the text", async () => {
     const screen = await openPlan();
     screen.terminal.press("e");

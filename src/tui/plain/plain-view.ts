@@ -97,6 +97,8 @@ class PlainView {
     await this.#show(event);
     // While a question is asked the last line is the user's.
     if (event.type === "approval_requested") return this.#err.write(this.#status.clear());
+    // It may be asked already: whoever asks has cleared the line.
+    if (event.type === "plan_changed" && event.plan.status === "proposed") return;
     if (this.#open !== "none" || phase === "") return;
     await this.#err.write(this.#status.show(phase, { force: phase !== before }));
     if (this.#watched && this.#phase.isCounting) this.#countDown();

@@ -131,10 +131,11 @@ export class PlanQuestion implements Component, Focusable {
   }
 
   #finishEditing(): void {
+    const before = this.#draft.plan;
     this.#problem = this.#draft.change(this.#editor.getExpandedText());
     if (this.#problem !== undefined) return;
     this.#isUnfinished = false;
-    this.#pages = this.#show(this.#draft.plan);
+    if (this.#draft.plan !== before) this.#pages = this.#show(this.#draft.plan);
     this.#step = "asking";
     this.#keys.waitForConfirmation();
   }
