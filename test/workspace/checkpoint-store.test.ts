@@ -74,6 +74,17 @@ test.each(["", "{", '{"version":1,"files":[[1,2,3],["../x","s",null]]}'])(
   },
 );
 
+test("keeps anew what a power cut has made of the last bytes", async () => {
+  await using ws = await openCheckpointed({ "a.txt": "one" });
+  await requestOf(ws, "s", "echo two > a.txt");
+  const path = join(ws.root, ".lmagent", "checkpoints", packs(ws)[0] as string);
+  const bytes = readFileSync(path);
+  writeFileSync(path, bytes.fill(0, bytes.lastIndexOf("two")));
+  const id = await requestOf(ws, "s", "echo three > a.txt");
+  expect(await ws.store.undo([id])).toMatchObject({ restored: ["a.txt"], failed: [] });
+  expect(readFileSync(join(ws.root, "a.txt"), "utf8")).toBe("two\n");
+});
+
 test("removes the checkpoints of sessions that are gone, with what only they needed", async () => {
   await using ws = await openCheckpointed({ "a.txt": noise(1), "b.txt": noise(2) });
   const gone = await requestOf(ws, "gone", "rm a.txt");

@@ -142,7 +142,7 @@ export class Archive {
     await this.#tail;
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await this.packs.flush({ sync: false }).catch(() => {});
+    await this.packs.flush({ sync: true }).catch(() => {});
     this.saveIndex();
     this.packs.close();
     if (this.#folder !== undefined) markUnused(this.#folder, this.name);

@@ -101,6 +101,14 @@ export class Packs {
     this.#unsynced = false;
   }
 
+  /** Makes what was flushed safe from a power cut while other things go on. */
+  syncLater(): void {
+    this.flush({ sync: true }).catch(() => {
+      // The next flush says why.
+      this.#unsynced = true;
+    });
+  }
+
   /** Throws `storage_failed` when it is missing or damaged. */
   async read(hash: string): Promise<Buffer> {
     if (!this.#known.has(hash)) this.load();
@@ -250,14 +258,31 @@ export class Packs {
     try {
       const { size } = fstatSync(fd);
       let at = this.#loaded.get(pack) ?? 0;
+      let last: ReadBlock["index"] = [];
       for (let next = readBlock(fd, at, size); next !== undefined; next = readBlock(fd, at, size)) {
         const { index, ...block } = next;
         this.#note({ pack, ...block }, index);
+        last = index;
         at = block.at + block.storedBytes;
       }
       this.#loaded.set(pack, at);
+      this.#check(last.map(({ hash }) => hash));
     } finally {
       closeSync(fd);
+    }
+  }
+
+  /** What was written last may have been cut off by a power cut although its place was kept: then it is not there. */
+  #check(hashes: readonly string[]): void {
+    for (const hash of hashes) {
+      const location = this.#known.get(hash);
+      if (location === undefined || !("block" in location)) continue;
+      try {
+        if (hashOf("sha256", this.#readAt(location), "hex") === hash) continue;
+      } catch {
+        // Not there either.
+      }
+      this.#known.delete(hash);
     }
   }
 

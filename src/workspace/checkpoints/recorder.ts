@@ -155,6 +155,7 @@ export class RequestRecorder implements ChangeRecorder {
     await this.#archive.packs.flush({ sync: false });
     const after = steps.map(({ path, before, after }) => [path, before, after] as const);
     await this.#manifest.append({ call, after: after.map((each) => [...each]) }, { sync: false });
+    this.#archive.packs.syncLater();
     // Calls that were under way at the same time have not done this.
     for (const other of this.#open) {
       for (const { path, after: state } of steps)
