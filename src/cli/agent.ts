@@ -159,7 +159,7 @@ export class Agent implements AsyncDisposable {
     const session = await this.sessions.open(id);
     await this.#close();
     this.#session = session;
-    this.#goOnFrom(new LiveSession(session.state));
+    await this.#goOnFrom(new LiveSession(session.state));
     const { mode, given } = this.#asked;
     this.#mode = given || session.state.mode === undefined ? mode : stricterMode(session.state.mode, mode);
     return session;
@@ -168,7 +168,7 @@ export class Agent implements AsyncDisposable {
   /** The next prompt starts a new session. */
   async reset(): Promise<void> {
     await this.#close();
-    this.#goOnFrom(new LiveSession());
+    await this.#goOnFrom(new LiveSession());
   }
 
   /** Runs one request. What must survive is on disk before the event that tells of it comes out. */
@@ -223,7 +223,7 @@ export class Agent implements AsyncDisposable {
       return { requests: [], restored: [], conflicts: [], failed: [] };
     const outcome = await this.#ground.checkpoints.undo(toCheckpoints(requests), { conflicts });
     if (conflicts === "stop" && outcome.conflicts.length > 0) return { ...outcome, requests: [] };
-    this.#goOnFrom(new LiveSession(await session.undo(requests.length)));
+    await this.#goOnFrom(new LiveSession(await session.undo(requests.length)));
     return { ...outcome, requests };
   }
 
@@ -278,7 +278,7 @@ export class Agent implements AsyncDisposable {
       await session.append({ type: "plan", plan });
     }
     // The tools for it are offered from now on.
-    if (isNew) this.#tools = this.#createTools();
+    if (isNew) await this.#renewTools();
     return text;
   }
 
@@ -336,9 +336,15 @@ export class Agent implements AsyncDisposable {
     return session;
   }
 
-  #goOnFrom(live: LiveSession): void {
+  async #goOnFrom(live: LiveSession): Promise<void> {
     this.#live = live;
-    this.#tools = this.#createTools();
+    await this.#renewTools();
+  }
+
+  async #renewTools(): Promise<void> {
+    const { plan: holder } = this.#live;
+    const planMode = holder.plan === undefined ? undefined : await import("./plan-mode.ts");
+    this.#tools = this.#createTools(planMode?.createPlanTools({ holder, reviewer: this.#reviewer }));
   }
 
   async #close(): Promise<void> {
@@ -358,13 +364,13 @@ export class Agent implements AsyncDisposable {
     this.#notices.push({ type: "warning", code, message });
   }
 
-  #createTools(): readonly Tool[] {
-    const { todos, plan, taskState } = this.#live;
+  #createTools(planTools: readonly Tool[] = []): readonly Tool[] {
+    const { todos, taskState } = this.#live;
     const tools = createTools({
       workspace: this.workspace,
       sandbox: this.#ground.sandbox.sandbox,
       ...(this.#settings.todos ? { todos, taskState } : {}),
-      ...(plan.plan === undefined ? {} : { plan: { holder: plan, reviewer: this.#reviewer } }),
+      planTools,
       now: () => new Date(),
       allowUnsandboxed: this.#settings.allowUnsandboxed,
     });

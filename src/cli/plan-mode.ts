@@ -6,6 +6,8 @@ import { modePolicy } from "../core/permission.ts";
 import type { RunOptions } from "../core/run-options.ts";
 import type { PlanHolder } from "../tools/index.ts";
 
+export { createPlanTools } from "../tools/plan-tools.ts";
+
 /** From now on a plan is wanted. Returns the request as it is sent. */
 export function beginPlan(input: string, holder: PlanHolder): string {
   holder.begin();

@@ -13,8 +13,6 @@ import { createGlobTool } from "./glob.ts";
 import { createGrepTool } from "./grep.ts";
 import { createLsTool } from "./ls.ts";
 import { createMkdirTool } from "./mkdir.ts";
-import { createPlanCompleteStepTool } from "./plan-complete-step.ts";
-import { createPlanProposeTool, type PlanToolOptions } from "./plan-propose.ts";
 import { createReadTool } from "./read.ts";
 import { createShellTool } from "./shell.ts";
 import { createTaskReconcileTool } from "./task-reconcile.ts";
@@ -41,8 +39,8 @@ export interface ToolSetOptions {
   todos?: TodoList;
   /** Absent: no `task_state_*` tools. */
   taskState?: TaskStateHolder;
-  /** Absent: no `plan_*` tools; only sessions that use plan mode pay for them. */
-  plan?: PlanToolOptions;
+  /** As `createPlanTools` makes them; only sessions that use plan mode pay for them. */
+  planTools?: readonly Tool[];
   now: () => Date;
   /** Auto mode may run commands that nothing isolates. */
   allowUnsandboxed?: boolean;
@@ -54,7 +52,7 @@ export function createTools({
   sandbox,
   todos,
   taskState,
-  plan,
+  planTools = [],
   now,
   allowUnsandboxed = false,
 }: ToolSetOptions): readonly Tool[] {
@@ -75,7 +73,7 @@ export function createTools({
     createGitBranchTool(commands),
     ...(todos === undefined ? [] : createTodoTools(todos)),
     ...(taskState === undefined ? [] : createTaskStateTools({ holder: taskState, workspace, now })),
-    ...(plan === undefined ? [] : [createPlanProposeTool(plan), createPlanCompleteStepTool(plan.holder)]),
+    ...planTools,
     createGetTimeTool({ now }),
   ];
 }

@@ -4,6 +4,7 @@ import type { PermissionCall } from "../../src/core/permission.ts";
 import { createPolicy } from "../../src/permissions/policy.ts";
 import type { Rule } from "../../src/permissions/rule.ts";
 import { KNOWN_TOOLS } from "../../src/permissions/rule-tools.ts";
+import { reviewUnattended } from "../../src/core/plan.ts";
 import { chooseSandbox } from "../../src/sandbox/index.ts";
 import {
   createPlanHolder,
@@ -11,6 +12,7 @@ import {
   createTodoList,
   createTools,
 } from "../../src/tools/index.ts";
+import { createPlanTools } from "../../src/tools/plan-tools.ts";
 import { openWorkspace } from "../../src/workspace/index.ts";
 import { allow, makeFolder, shellCall, toolCall, toRules, WORKSPACE, writeCall } from "./_policy.ts";
 
@@ -250,7 +252,7 @@ describe("a rule about a tool", () => {
       sandbox,
       todos: createTodoList(),
       taskState: createTaskStateHolder(),
-      plan: { holder: createPlanHolder(), reviewer: { review: async () => ({ decision: "unattended" }) } },
+      planTools: createPlanTools({ holder: createPlanHolder(), reviewer: reviewUnattended }),
       now: () => new Date(),
     });
     expect(tools.map(({ name }) => name).toSorted()).toEqual([...KNOWN_TOOLS].toSorted());
