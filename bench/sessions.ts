@@ -114,11 +114,14 @@ function* createTurn(request: number, turn: number): Generator<SessionEntry> {
   yield { type: "message", message: { role: "tool", tool_call_id: id, content } };
 }
 
-const LINE =
-  'const value = { name: "läuft", parts: ["a", "b"] }; // as it stands in a file\n\tif (value) return;\n';
+/** What is read is mostly ASCII, and now and then it is not. */
+const LINES = ["runs", "läuft"].map(
+  (name) => `const value = { name: "${name}", parts: ["a", "b"] }; // as it stands\n\tif (value) return;\n`,
+);
 
 function toText(number: number, length: number): string {
-  return `${number}: ${LINE.repeat(Math.ceil(length / LINE.length))}`.slice(0, length);
+  const line = LINES[number % LINES.length] ?? "";
+  return `${number}: ${line.repeat(Math.ceil(length / line.length))}`.slice(0, length);
 }
 
 interface Sample {

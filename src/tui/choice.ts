@@ -1,4 +1,4 @@
-/** A question with a few answers, asked by a command: the same on the screen and in plain lines. */
+/** A question with a few answers, asked by a command. */
 import type { UndoOutcome } from "../core/index.ts";
 import { formatCount } from "./format.ts";
 import { countBlanks, toPages, type Pages } from "./preview-pages.ts";

@@ -56,7 +56,7 @@ function formatFollowed(plan: Plan): string {
   const now =
     step === undefined
       ? ""
-      : ` · now ${step.id}. ${shorten(toTerminalLine(step.description), STEP_CHARACTERS)}`;
+      : ` · now ${step.id}. ${shorten(toTerminalLine(step.description.slice(0, 4 * STEP_CHARACTERS)), STEP_CHARACTERS)}`;
   return `plan: ${done} of ${plan.steps.length} steps done${failed === 0 ? "" : `, ${failed} failed`}${now}`;
 }
 

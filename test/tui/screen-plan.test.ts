@@ -206,6 +206,10 @@ describe("a choice of a command on the screen", () => {
   test("shows what it is about, and takes the key of an answer", async () => {
     const { screen, chosen } = await openChoice();
     expect(screen.terminal.text).toContain("  │ a.txt\n  │ b␛[2J.txt");
+    expect(screen.terminal.text).toContain(
+      "2 files were changed after the agent; undoing would lose that. Go on?",
+    );
+    expect(toUndoQuestion({ conflicts: ["a"] }).question).toMatch(/^1 file was changed/);
     screen.terminal.press("k");
     await expect.poll(() => chosen, POLL).toEqual(["skip"]);
     screen.terminal.type("x");

@@ -110,7 +110,7 @@ async function askNote({ reader, output, style, signal }: ReviewOptions): Promis
 }
 
 const EDIT_HELP =
-  "[3 new text] replaces line 3  [3] takes it out  [+ text] adds a line  [.] done  [q] as it was";
+  "[3 new text] replaces line 3  [3] takes it out  [+ text] adds a line\n[.] done  [q] leaves it as it was";
 
 /** Line by line, since a terminal in line mode has no editor. `false`: nobody is there any more. */
 async function edit(draft: PlanDraft, options: ReviewOptions): Promise<boolean> {
