@@ -18,6 +18,8 @@ export interface WindowedAnswer {
   calls?: readonly ScriptedCall[];
   /** Default `standard`. */
   style?: CallStyle;
+  /** Milliseconds before the first word, as a model takes that reads its prompt; default 0. */
+  waitMs?: number;
 }
 
 export interface WindowedTurn {
@@ -202,9 +204,10 @@ function toText({ arguments: args }: ScriptedCall): string {
 }
 
 function toReply({ answer, cut }: Written, counters: ReturnType<typeof toCounters>): ScriptedReply {
-  const { text = "", thinking = "", calls = [], style = "standard" } = answer;
+  const { text = "", thinking = "", calls = [], style = "standard", waitMs = 0 } = answer;
   const options = { ...counters, thinking, pieceChars: 200, ...(cut ? { finish: "length" } : {}) };
-  return calls.length === 0 ? textReply(text, options) : callReply(calls, { ...options, style, text });
+  const reply = calls.length === 0 ? textReply(text, options) : callReply(calls, { ...options, style, text });
+  return waitMs === 0 ? reply : { ...reply, parts: [{ do: "wait", ms: waitMs }, ...reply.parts] };
 }
 
 /** Frames that llama-server sends while it reads a prompt. */
