@@ -1,9 +1,11 @@
 import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { array, assert, asyncProperty, constantFrom, integer, record } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { applyCompaction } from "../../src/core/compaction.ts";
 import type { Message } from "../../src/core/message.ts";
-import type { SessionEntry } from "../../src/core/session.ts";
-import { assistant, result, user, write } from "./_entries.ts";
+import { AgentError } from "../../src/core/errors.ts";
+import type { SessionEntry, SessionState } from "../../src/core/session.ts";
+import { assistant, findUnpaired, result, user, write } from "./_entries.ts";
 import { createPlace, type Place } from "./_setup.ts";
 
 const STARTED: SessionEntry = { type: "run_started", model: "m" };
@@ -104,6 +106,53 @@ describe("an undo in the log", () => {
   });
 });
 
+describe("a damaged session file", () => {
+  it("gives a state that can go on or a clear refusal, whatever its compactions and undos say", async () => {
+    const place = await createPlace();
+    const session = await place.store.create();
+    const sizes = { cause: "threshold", tokensBefore: 2, tokensAfter: 1 } as const;
+    const state = { objective: "all", total_count: 2, processed_count: 0, remaining_queue: ["a", "b"] };
+    const elided: Message = { role: "tool", tool_call_id: "a", content: '{"ok":true,"output":"(left out)"}' };
+    for (const entry of [
+      STARTED,
+      user("one"),
+      { type: "checkpoint", checkpoint: "c1" },
+      assistant("a", "b"),
+      result("a"),
+      result("b"),
+      { type: "task_state", state },
+      {
+        type: "compaction",
+        method: "elided",
+        parts: [{ keep: [0, 2] }, { message: elided }, { keep: [3, 4] }],
+        ...sizes,
+      },
+      { type: "task_state", state: { processed_count: 1 }, taken: ["a"] },
+      STARTED,
+      user("two"),
+      { type: "compaction", method: "folded", parts: [{ keep: [0, 1] }, { keep: [4, 5] }], ...sizes },
+    ] as const satisfies readonly SessionEntry[])
+      await session.append(entry);
+    await session.undo(1);
+    await write(session, STARTED, user("three"), assistant("c"));
+    const whole = await readFile(place.file(session.id));
+    const digits = [...whole.entries()].filter(([, byte]) => byte >= 0x30 && byte <= 0x39).map(([at]) => at);
+    const change = record({ at: constantFrom(...digits), byte: integer({ min: 0x2c, max: 0x3a }) });
+    await assert(
+      asyncProperty(array(change, { minLength: 1, maxLength: 3 }), async (changes) => {
+        const damaged = Buffer.from(whole);
+        for (const { at, byte } of changes) damaged[at] = byte;
+        await writeFile(place.file(session.id), damaged);
+        expect(await place.store.list()).toHaveLength(1);
+        const outcome = await place.store.read(session.id).catch((error: unknown) => error);
+        const refused = AgentError.is(outcome, "session_corrupt");
+        expect(refused || findUnpaired((outcome as SessionState).messages).length === 0).toBe(true);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
 describe("a made-up session file", () => {
   const plan = { title: "t", steps: [], status: "approved" };
   it.each([
@@ -127,8 +176,8 @@ describe("a made-up session file", () => {
   ])("is refused with the name of the field: %s", async (field, entry) => {
     const place = await createPlace();
     const id = await write(await place.store.create(), user("go"));
-    const record = { id: "2", parent: "1", at: "2026-02-20T14:35:12Z", ...entry };
-    await appendFile(place.file(id), `${JSON.stringify(record)}\n{"id":"3"`);
+    const stored = { id: "2", parent: "1", at: "2026-02-20T14:35:12Z", ...entry };
+    await appendFile(place.file(id), `${JSON.stringify(stored)}\n{"id":"3"`);
     await expect(place.store.open(id)).rejects.toMatchObject({
       code: "session_corrupt",
       message: expect.stringContaining(`line 3: its \`${field}\` cannot be used`) as string,
