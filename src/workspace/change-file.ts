@@ -1,6 +1,6 @@
 import { AgentError } from "../core/errors.ts";
 import type { TextChange } from "../core/workspace.ts";
-import { applyEdit, type AppliedEdit } from "./apply-edit.ts";
+import type { AppliedEdit } from "./apply-edit.ts";
 import { fileFailed } from "./failures.ts";
 import { findOmission } from "./placeholders.ts";
 import { readStart, refuseBinary, withOpenFile } from "./read-file.ts";
@@ -41,7 +41,8 @@ export async function planEdit(
   shown: string,
 ): Promise<{ edit: AppliedEdit; planned?: PlannedChange }> {
   refuseTarget(place, shown);
-  const before = await loadText(place, shown);
+  // Finding what was meant takes much code, and many runs edit nothing.
+  const [before, { applyEdit }] = await Promise.all([loadText(place, shown), import("./apply-edit.ts")]);
   const edit = applyEdit(before.text, change, shown);
   if (!edit.ok) return { edit };
   const bytes = encodeText({ ...before, text: edit.text });

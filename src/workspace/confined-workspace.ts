@@ -30,7 +30,6 @@ import { type Concerns, pathConcerns, refuseStateFolder } from "./protect.ts";
 import type { createQuota } from "./quota.ts";
 import { readTextOf } from "./read-file.ts";
 import { replaceFile } from "./replace-file.ts";
-import { searchTextIn } from "./search-text.ts";
 import { createOutputLog, openStateFolder } from "./state.ts";
 import { type Place, type WalkOptions, type WalkRoot, walkTo } from "./walk.ts";
 
@@ -156,6 +155,7 @@ export class ConfinedWorkspace implements Workspace {
         `cannot search ${relative}: ${entry.sizeBytes} bytes; read parts of it instead`,
       );
     }
+    const { searchTextIn } = await import("./search-text.ts");
     if (entry?.kind === "file") return searchTextIn(this.#held, { files: [relative] }, pattern, options);
     return this.#inFolder(relative, (folder) =>
       searchTextIn(this.#held, { folder: { folder, relative } }, pattern, options),
