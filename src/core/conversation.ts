@@ -2,6 +2,8 @@ import type { AgentEvent } from "./events.ts";
 import { messageText, NO_ANSWER, type AssistantMessage, type Message, type UserMessage } from "./message.ts";
 import { isOwnRequest } from "./transcript.ts";
 
+const PAUSE = "(pause)";
+
 /** The messages of a run. They only get more, but for a compaction; each that joins is an event. */
 export class Conversation {
   #messages: Message[];
@@ -26,6 +28,9 @@ export class Conversation {
   }
 
   *add(message: Message, note?: "steering" | "follow_up" | "nudge"): Generator<AgentEvent, void, undefined> {
+    // Strict templates want turns to alternate, calls and results apart.
+    if (message.role === "user" && this.#lastSpeaker() === "user")
+      yield* this.add({ role: "assistant", content: PAUSE, note: "nudge" });
     this.take(message);
     yield { type: "message_added", message, ...(note === undefined ? {} : { note }) };
   }
@@ -39,6 +44,13 @@ export class Conversation {
   /** Words of ours to the model, which no compaction has to keep. */
   *nudge(text: string): Generator<AgentEvent, void, undefined> {
     yield* this.add({ role: "user", content: text, note: "nudge" }, "nudge");
+  }
+
+  #lastSpeaker(): "user" | "assistant" | undefined {
+    const last = this.#messages.findLast(
+      (message) => message.role === "user" || (message.role === "assistant" && !message.tool_calls?.length),
+    );
+    return last?.role === "user" || last?.role === "assistant" ? last.role : undefined;
   }
 
   /** A message whose event somebody else has made. */

@@ -353,6 +353,23 @@ describe("what the user says during a run", () => {
     expect(events.find((event) => event.type === "message_added" && event.note === "steering")).toBeDefined();
   });
 
+  it("takes turns with the model in any case, as strict templates want it", async () => {
+    const inbox = new Inbox();
+    const speak = textTool("speak", (text) => {
+      inbox.steer(text);
+      inbox.steer(`${text} again`);
+      return { ok: true, output: "" };
+    });
+    const calls = (text: string) => ({ calls: [scriptedCall("speak", { text })] });
+    const model = createScriptedModel([calls("one"), calls("two"), { text: "Done." }]);
+    const { result } = await collect({ model, tools: [speak], inbox });
+    const turns = result.messages
+      .filter((message) => message.role !== "tool" && !(message.role === "assistant" && message.tool_calls))
+      .map(({ role }) => role);
+    expect(turns).toEqual(turns.map((_, index) => (index % 2 === 0 ? "user" : "assistant")));
+    expect(turns).toHaveLength(10);
+  });
+
   it("waits for the end when it is a follow-up, and several come one after another", async () => {
     const inbox = new Inbox();
     inbox.followUp("then this");
@@ -378,6 +395,7 @@ describe("what the user says during a run", () => {
       { text: "Now really." },
     ]);
     await collect({ model, inbox });
-    expect(model.requests[1]?.messages.slice(-2).map(({ content }) => content)).toEqual(["one", "two"]);
+    const said = model.requests[1]?.messages.filter(({ role }) => role === "user") ?? [];
+    expect(said.map(({ content }) => content)).toEqual(["do it", "one", "two"]);
   });
 });
