@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { PERMISSION_MODES } from "../core/approval.ts";
 import { errorMessage } from "../core/errors.ts";
 import type { ScreenCommand, ScreenOutput } from "../tui/screen/controller.ts";
+import { formatTodos } from "../tui/session-view.ts";
 import type { Agent } from "./agent.ts";
 import { toSessionLine } from "./commands/sessions.ts";
 import { readContextFiles } from "./context-files.ts";
@@ -204,11 +205,9 @@ function permissionCommands(agent: Agent): ScreenCommand[] {
   ];
 }
 
-const TODO_MARKS = { pending: "[ ]", in_progress: "[>]", completed: "[x]", blocked: "[!]" } as const;
-
 function describeTodos({ todos }: Agent): string {
   if (todos.length === 0) return "The list is empty.";
-  return todos.map(({ id, text, status }) => `${TODO_MARKS[status]} ${id}. ${text}`).join("\n");
+  return formatTodos({ todos }).join("\n");
 }
 
 function describeCache({ tokens: { prompt, cached, counted } }: Agent): string {

@@ -1,6 +1,6 @@
-import { messageText, type Message } from "../../core/message.ts";
 import type { SessionState, SessionSummary } from "../../core/session.ts";
 import type { Workspace } from "../../core/workspace.ts";
+import { formatSession } from "../../tui/session-view.ts";
 import { toStyle } from "../../tui/style.ts";
 import { toTerminalJson, toTerminalLine, toTerminalText } from "../../tui/terminal-text.ts";
 import { createCheckpointStore, openWorkspace } from "../../workspace/index.ts";
@@ -30,8 +30,7 @@ export function toSessionLine({ id, updatedAt, status, messages, task }: Session
 }
 
 export async function showSession(id: string, flags: TaskFlags): Promise<number> {
-  const state = await readState(id, flags);
-  for (const message of state.messages.slice(1)) process.stdout.write(`${toTranscript(message)}\n\n`);
+  process.stdout.write(`${formatSession(await readState(id, flags)).join("\n")}\n`);
   return 0;
 }
 
@@ -71,15 +70,4 @@ async function readState(id: string, flags: TaskFlags): Promise<SessionState> {
 
 function openSettingsWorkspace({ workspace, home, userHome }: Settings): Promise<Workspace> {
   return openWorkspace(workspace, { home: userHome, stateDir: home });
-}
-
-function toTranscript(message: Message): string {
-  const text = toTerminalText(messageText(message));
-  if (message.role === "user") return `> ${text}`;
-  if (message.role === "tool") return `  = ${text.slice(0, 400)}`;
-  if (message.role === "system") return text;
-  const calls = (message.tool_calls ?? []).map(
-    ({ function: call }) => `  ${toTerminalLine(call.name)} ${toTerminalLine(call.arguments).slice(0, 200)}`,
-  );
-  return [text, ...calls].filter((line) => line !== "").join("\n");
 }
