@@ -191,6 +191,12 @@ export class Agent implements AsyncDisposable {
     yield* this.#follow(session, compactNow(await this.#toRunOptions(session, signal), { focus }));
   }
 
+  /** Removes checkpoints that no session needs. For when there is time; gives way to runs. */
+  async tidy(): Promise<void> {
+    const sessions = new Set((await this.sessions.list()).map(({ id }) => id));
+    await this.#ground.checkpoints.prune({ sessions, open: this.#session?.id });
+  }
+
   /** The user gives up the plan, and the job that the task state is about. */
   async giveUpPlan(): Promise<void> {
     for (const entry of this.#live.giveUp()) await this.#session?.append(entry);

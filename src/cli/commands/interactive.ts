@@ -149,6 +149,8 @@ class AgentScreen implements ScreenController, AsyncDisposable {
     // The user reads now, and the model has nothing to do.
     if (controller.signal.aborted) return;
     this.#probe.start();
+    // What cannot be tidied now stays for another time.
+    this.#agent.tidy().catch(() => {});
     void this.#probe.settled().then(() => (this.#background = undefined));
   }
 

@@ -1,6 +1,9 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { denyUnattended } from "../../core/approval.ts";
 import type { EndReason } from "../../core/events.ts";
 import { reviewUnattended } from "../../core/plan.ts";
+import { STATE_FOLDER } from "../../core/workspace.ts";
 import type { View } from "../../tui/plain/plain-view.ts";
 import type { Agent } from "../agent.ts";
 import { toExitCode } from "../exit-code.ts";
@@ -27,9 +30,23 @@ export async function runTask(task: string, settings: Settings, flags: TaskFlags
     await resumeSession(agent, flags);
     // Whoever read the answer may have left: `lmagent … | head`.
     const signal = AbortSignal.any([interrupt.signal, view.closed]);
-    return toExitCode(await runPrompt(agent, task, { view, settings, signal }));
+    const reason = await runPrompt(agent, task, { view, settings, signal });
+    if (isCluttered(agent.workspace.root)) await agent.tidy().catch(() => {});
+    return toExitCode(reason);
   } finally {
     interrupt.dispose();
+  }
+}
+
+/** Files of checkpoints after which a look at what can go is worth its time. */
+const CLUTTER = 200;
+
+/** A user who never opens the screen has nobody else who tidies up. */
+function isCluttered(root: string): boolean {
+  try {
+    return readdirSync(join(root, STATE_FOLDER, "checkpoints")).length > CLUTTER;
+  } catch {
+    return false;
   }
 }
 
