@@ -1,6 +1,6 @@
 /** What the screen needs from whoever composes the agent. The screen renders and asks; it decides nothing about runs. */
 import type { ChoiceRequest } from "../choice.ts";
-import type { AgentEvent, Message, PermissionMode } from "../../core/index.ts";
+import type { AgentEvent, Message, PermissionMode, Plan, TaskState, Todo } from "../../core/index.ts";
 
 export interface ScreenController {
   /** Runs one user prompt; the screen renders the events as they come. Called only when no run is going. */
@@ -19,6 +19,14 @@ export interface ScreenController {
   status(): ScreenStatus;
   /** Conversation so far, shown at the start and after `ScreenOutput.reload`. */
   transcript(): readonly Message[];
+  /** How far the work of that conversation is, shown while the agent goes on with it. */
+  progress?(): ScreenProgress;
+}
+
+export interface ScreenProgress {
+  todos?: readonly Todo[];
+  plan?: Plan | undefined;
+  taskState?: TaskState | undefined;
 }
 
 export interface ScreenHistory {

@@ -128,7 +128,7 @@ class Screen implements Asking {
     const ticker = setInterval(() => this.#tick(), SPINNER_MS);
     try {
       await this.#loadHistory();
-      this.#transcript.open(this.#controller.transcript());
+      this.#openConversation();
       this.#tui.addChild(this.#frame);
       this.#tui.setFocus(this.#editor);
       this.#tui.addInputListener((data) => this.#onInput(data));
@@ -228,9 +228,8 @@ class Screen implements Asking {
       started: () => this.#takeBackCtrlC(),
       changed: () => this.#renderSoon(),
       reload: () => {
-        this.#view.clear();
         this.#frame.clear();
-        this.#transcript.open(this.#controller.transcript());
+        this.#openConversation();
       },
       returnTexts: (texts) => {
         if (texts.length === 0) return;
@@ -238,6 +237,11 @@ class Screen implements Asking {
         this.#editor.setText([typed, ...texts].filter((text) => text !== "").join("\n"));
       },
     });
+  }
+
+  #openConversation(): void {
+    this.#view.open(this.#controller.progress?.() ?? {});
+    this.#transcript.open(this.#controller.transcript());
   }
 
   async #loadHistory(): Promise<void> {

@@ -15,6 +15,7 @@ import { formatCompaction, formatPrefixBroken } from "../progress.ts";
 import { toTerminalLine } from "../terminal-text.ts";
 import type { Block } from "./block.ts";
 import { createCacheRatio } from "./cache-ratio.ts";
+import type { ScreenProgress } from "./controller.ts";
 import { createMarkdownBlock, type TextBlock } from "./markdown.ts";
 import { createSpeed } from "./speed.ts";
 import {
@@ -117,11 +118,12 @@ export class RunView {
     this.#tools.clear();
   }
 
-  clear(): void {
+  /** Another conversation, as far as it is. */
+  open({ todos = [], plan, taskState }: ScreenProgress): void {
     this.end();
-    this.#todos = [];
-    this.#plan = undefined;
-    this.#taskState = undefined;
+    this.#todos = todos;
+    this.#plan = plan;
+    this.#taskState = taskState;
     this.#cache = createCacheRatio();
     this.#summary = "";
   }
