@@ -20,7 +20,7 @@ import type { OutputLog } from "./output-log.ts";
 import { toList, toRecordText } from "./record.ts";
 import { toSummaryMessages, writeSummary } from "./summary.ts";
 import type { TokenMeter } from "./token-meter.ts";
-import { toCallRecords, type CallRecord } from "./transcript.ts";
+import { newestTurnStart, toCallRecords, type CallRecord } from "./transcript.ts";
 
 export interface CompactOptions {
   model: Model;
@@ -110,7 +110,9 @@ class CompactionRun {
   ): AsyncGenerator<AgentEvent, string | undefined> {
     const { model, request, messages, meter, budgets, focus, turn, signal } = this.#options;
     const { summaryTokens: maxTokens, windowTokens } = budgets;
-    const uncut = messages.slice(0, boundary);
+    // All that the server has read but its last reply: whoever cannot go back far has to go back least, and knows best how things stand.
+    const end = Math.max(boundary, newestTurnStart(messages));
+    const uncut = messages.slice(0, end);
     const toRoom = (candidate: readonly Message[]): number => {
       const asking = toSummaryMessages(candidate, { maxTokens, focus });
       return (
@@ -118,7 +120,7 @@ class CompactionRun {
         meter.count({ messages: asking, tools: request.tools }).tokens
       );
     };
-    const asked = toRoom(uncut) >= maxTokens ? uncut : this.#toElided(elisions).slice(0, boundary);
+    const asked = toRoom(uncut) >= maxTokens ? uncut : this.#toElided(elisions).slice(0, end);
     const room = toRoom(asked);
     if (room < maxTokens) return undefined;
     return yield* writeSummary({

@@ -31,6 +31,16 @@ describe("folding", () => {
     for (const part of ["Goal:", "Decisions:", "Files:", "State:", "Next:"]) expect(question).toContain(part);
   });
 
+  it("asks on all but the newest turn, also where some turns before it stay", async () => {
+    const messages = [SYSTEM, TASK, ...read("old.ts"), ...work, ...read("newest.ts")];
+    const { requests, after } = await tryCompact(messages, {
+      shares: { ...fold, keepTokens: 1_100 },
+      replies: [{ text: SUMMARY }],
+    });
+    expect(requests[0]?.messages.slice(0, -2)).toEqual(messages.slice(0, -2));
+    expect(after?.slice(4)).toEqual(messages.slice(8));
+  });
+
   it("puts the summary and the state into one record between the user's words and the newest turn", async () => {
     const { after } = await tryCompact([SYSTEM, TASK, ...work], {
       shares: fold,
