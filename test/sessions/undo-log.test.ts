@@ -83,6 +83,17 @@ describe("an undo in the log", () => {
     expect(await readFile(place.file(id))).toEqual(changed);
   });
 
+  it("goes over a torn line that nothing was written behind yet", async () => {
+    const place = await createPlace();
+    const id = await writeTwo(place);
+    await appendFile(place.file(id), '{"id":"7","parent":"6","at":"2026-');
+    const session = await place.store.open(id);
+    const state = await session.undo(1);
+    await session[Symbol.asyncDispose]();
+    expect(await place.store.read(id)).toEqual(state);
+    expect((await readRecords(place, id)).at(-1)).toMatchObject({ id: "7", parent: "4", type: "undone" });
+  });
+
   it("waits with what is closed meanwhile", async () => {
     const place = await createPlace();
     const id = await writeTwo(place);
