@@ -320,6 +320,9 @@ export class Agent implements AsyncDisposable {
   }
 
   async #record(session: Session, event: AgentEvent): Promise<void> {
+    if (event.type === "model_ready") await this.#live.keepSlot(this.model, event.model);
+    const server = event.type === "run_finished" ? this.#live.toServer() : undefined;
+    if (server !== undefined) session.append(server).catch(() => {});
     const entry = this.#live.note(event, { model: this.model.id });
     if (entry === undefined) return;
     const written = session.append(entry);

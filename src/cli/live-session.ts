@@ -2,8 +2,8 @@
 import type { AgentEvent } from "../core/events.ts";
 import { applyCompaction } from "../core/compaction.ts";
 import { messageText, type Message } from "../core/message.ts";
-import type { ModelInfo } from "../core/model.ts";
-import type { SessionEntry, SessionRequest, SessionState } from "../core/session.ts";
+import type { Model, ModelInfo } from "../core/model.ts";
+import type { SessionEntry, SessionRequest, SessionServer, SessionState } from "../core/session.ts";
 import { describeOpenWork, describeState, type AgentState } from "../core/state-note.ts";
 import { toTaskStateRecord } from "../core/task-state-record.ts";
 import type { TaskState } from "../core/task-state.ts";
@@ -16,6 +16,7 @@ import {
   type TaskStateHolder,
   type TodoList,
 } from "../tools/index.ts";
+import { MAIN_ROLE } from "./model-choice.ts";
 
 /** Tokens of all requests of a session in this process, by the server's own counts. */
 export interface TokenTotals {
@@ -32,7 +33,7 @@ const NOTE_SHARE = 0.1;
 const NOTE_BYTES = 2_000;
 
 export class LiveSession {
-  readonly meter = new TokenMeter();
+  readonly meter: TokenMeter;
   readonly todos: TodoList;
   readonly plan: PlanHolder;
   readonly taskState: TaskStateHolder;
@@ -40,12 +41,20 @@ export class LiveSession {
   #messages: Message[];
   #requests: SessionRequest[];
   #model: ModelInfo | undefined;
+  /** What the process before knew of the server. */
+  readonly #before: SessionServer | undefined;
+  /** KV slot of the server, where it has several. */
+  #slot: number | undefined;
   /** As the log has it. */
   #loggedTaskState: TaskState | undefined;
 
   constructor(
-    state: Partial<Pick<SessionState, "messages" | "todos" | "plan" | "taskState" | "requests">> = {},
+    state: Partial<
+      Pick<SessionState, "messages" | "todos" | "plan" | "taskState" | "requests" | "server">
+    > = {},
   ) {
+    this.#before = state.server;
+    this.meter = new TokenMeter({ bytesPerToken: state.server?.bytesPerToken });
     this.#messages = [...(state.messages ?? [])];
     this.#requests = [...(state.requests ?? [])];
     this.todos = createTodoList(state.todos);
@@ -93,6 +102,24 @@ export class LiveSession {
       entries.push(this.#noteTaskState({}));
     }
     return entries;
+  }
+
+  /** The slot that this conversation had before may still hold its prompt. */
+  async keepSlot(model: Model, { baseUrl }: ModelInfo): Promise<void> {
+    const prefer = this.#before?.baseUrl === baseUrl ? this.#before.slot : undefined;
+    this.#slot = await model.acquireSlot?.(MAIN_ROLE, prefer === undefined ? {} : { prefer });
+  }
+
+  /** What the next process should know of the server; `undefined` when nothing was learned. */
+  toServer(): SessionEntry | undefined {
+    const slot = this.#slot;
+    if (this.#model === undefined || (slot === undefined && !this.meter.calibrated)) return undefined;
+    return {
+      type: "server",
+      baseUrl: this.#model.baseUrl,
+      ...(slot === undefined ? {} : { slot }),
+      ...(this.meter.calibrated ? { bytesPerToken: this.meter.bytesPerToken } : {}),
+    };
   }
 
   /** Takes over what an event says. Returns what the log is to keep of it. */

@@ -28,7 +28,7 @@ export interface ChooseOptions {
 const EMBEDDED = "embedded";
 const PRACTICE_MODEL = "lmagent-practice";
 /** The agent itself; its sub-agents have roles and slots of their own. */
-const MAIN_ROLE = "main";
+export const MAIN_ROLE = "main";
 
 export async function chooseModel(settings: Settings, options: ChooseOptions = {}): Promise<ChosenModel> {
   const baseUrl = await findServer(settings, { signal: options.signal });

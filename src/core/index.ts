@@ -101,6 +101,7 @@ export type {
   SessionHeader,
   SessionRecord,
   SessionRequest,
+  SessionServer,
   SessionState,
   SessionStore,
   SessionSummary,

@@ -34,11 +34,21 @@ export type SessionEntry =
    * `mode`: as it was last set, since that is the user's own and not taken back. Written by `Session.undo` only.
    */
   | { type: "undone"; requests: number; reason?: EndReason; mode?: PermissionMode }
+  | ({ type: "server" } & SessionServer)
   | { type: "mode"; mode: PermissionMode }
   | { type: "run_started"; model: string }
   | { type: "run_finished"; reason: EndReason };
 
 export type SessionRecord = SessionEntry & { id: string; parent: string | null; at: string };
+
+/** What a process that goes on should know of the server: a guess that is wrong costs time and nothing else. */
+export interface SessionServer {
+  baseUrl: string;
+  /** The KV slot that holds what was sent last. */
+  slot?: number;
+  /** Learned from the server's counts. */
+  bytesPerToken?: number;
+}
 
 export interface SessionRequest {
   /** First words, at most 200 characters. */
@@ -54,6 +64,7 @@ export interface SessionState {
   todos: readonly Todo[];
   plan?: Plan;
   taskState?: TaskState;
+  server?: SessionServer;
   /** What the user asked for so far, oldest first; steering is part of the request it came in. */
   requests: readonly SessionRequest[];
   mode?: PermissionMode;

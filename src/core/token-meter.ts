@@ -61,6 +61,13 @@ export class TokenMeter {
   #prefill: number | undefined;
   #decode: number | undefined;
 
+  /** `bytesPerToken`: as an earlier process has learned it; what cannot be true is not believed. */
+  constructor({ bytesPerToken = 0 }: { bytesPerToken?: number | undefined } = {}) {
+    if (!(bytesPerToken >= FEWEST_BYTES_PER_TOKEN && bytesPerToken <= MOST_BYTES_PER_TOKEN)) return;
+    this.#bytesPerToken = bytesPerToken;
+    this.#calibrated = true;
+  }
+
   get bytesPerToken(): number {
     return this.#bytesPerToken;
   }

@@ -63,6 +63,15 @@ class Fold {
       case "task_state":
         this.#state.taskState = applyTaskStateRecord(this.#state.taskState, record);
         return undefined;
+      case "server": {
+        const { baseUrl, slot, bytesPerToken } = record;
+        this.#state.server = {
+          baseUrl,
+          ...(slot === undefined ? {} : { slot }),
+          ...(bytesPerToken === undefined ? {} : { bytesPerToken }),
+        };
+        return undefined;
+      }
       case "mode":
         this.#state.mode = record.mode;
         return undefined;

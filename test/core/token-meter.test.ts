@@ -167,3 +167,15 @@ describe("rates", () => {
     expect(meter.decodeTokensPerSecond).toBeUndefined();
   });
 });
+
+describe("a meter that goes on from an earlier process", () => {
+  it("counts by the ratio that was learned there", () => {
+    const meter = new TokenMeter({ bytesPerToken: 4.2 });
+    expect([meter.bytesPerToken, meter.calibrated]).toEqual([4.2, true]);
+  });
+
+  it.each([0, -1, 0.1, 500, Number.NaN, Number.POSITIVE_INFINITY])("does not believe %d", (bytesPerToken) => {
+    const meter = new TokenMeter({ bytesPerToken });
+    expect([meter.bytesPerToken, meter.calibrated]).toEqual([3, false]);
+  });
+});

@@ -30,6 +30,23 @@ describe("agents on a server with several slots", () => {
       expect(cachedTokens).toBeGreaterThan(promptTokens - 100);
   });
 
+  it("come back to their slots when two sessions go on in turn", async () => {
+    using one = createPlace();
+    using other = createPlace();
+    await using server = await startWindowedServer(work, { contextTokens: 16_384, slots: 2 });
+    const start = (place: Place, ...args: string[]): Promise<AgentRun> =>
+      runAgent(["--permission", "auto", "--json", ...args], { place, url: server.url });
+    await start(one, "Task number 1.");
+    await start(other, "Task number 2.");
+    const before = server.counted.length;
+    await start(other, "--continue", "Go on with 2.");
+    await start(one, "--continue", "Go on with 1.");
+    const resumed = server.counted.slice(before);
+    expect(resumed).toHaveLength(2);
+    for (const { cachedTokens, promptTokens } of resumed)
+      expect(cachedTokens).toBeGreaterThan(promptTokens - 100);
+  });
+
   it("send none where there is one slot", async () => {
     using place = createPlace();
     await using server = await startWindowedServer(work, { contextTokens: 16_384 });

@@ -6,6 +6,7 @@ import {
   createScreen,
   type InteractiveScreen,
   type ScreenController,
+  type ScreenProgress,
   type ScreenStatus,
 } from "../../tui/screen/index.ts";
 import type { Agent } from "../agent.ts";
@@ -132,6 +133,10 @@ class AgentScreen implements ScreenController, AsyncDisposable {
 
   transcript(): Agent["messages"] {
     return this.#agent.messages.slice(1);
+  }
+
+  progress(): ScreenProgress {
+    return { todos: this.#agent.todos, plan: this.#agent.plan };
   }
 
   async *#follow(start: (signal: AbortSignal) => AsyncIterable<AgentEvent>): AsyncIterable<AgentEvent> {
