@@ -161,6 +161,7 @@ class AgentScreen implements ScreenController, AsyncDisposable {
 
   #note(event: AgentEvent): void {
     if (event.type === "model_ready") this.#model = event.model;
+    if (event.type === "context_compacted") this.#usedTokens = event.tokensAfter;
     if (event.type !== "usage") return;
     const { promptTokens, completionTokens } = event.usage;
     if (promptTokens !== undefined) this.#usedTokens = promptTokens + (completionTokens ?? 0);
