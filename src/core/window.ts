@@ -8,7 +8,6 @@ import {
   type Budgets,
 } from "./budget.ts";
 import type { RequestChanges } from "./call-review.ts";
-import { compact } from "./compact.ts";
 import type { CompactionCause } from "./compaction.ts";
 import { PrefixContract, selectMessages, type BrokenPrefix } from "./context.ts";
 import type { Conversation } from "./conversation.ts";
@@ -183,6 +182,7 @@ export class ContextWindow {
     const before = conversation.messages;
     const { newTokens } = this.#count();
     const budgets = this.#budgets();
+    const { compact } = await import("./compact.ts");
     const after = yield* compact({
       model,
       messages: before,

@@ -81,7 +81,10 @@ class AgentScreen implements ScreenController, AsyncDisposable {
     this.history = openHistory(settings.home);
     // For the status line; what is wrong with the server is said by the first request.
     agent.model.describe({}).then(
-      (info) => (this.#model = info),
+      (info) => {
+        this.#model = info;
+        this.#probeWhileIdle();
+      },
       () => {},
     );
   }
@@ -153,9 +156,17 @@ class AgentScreen implements ScreenController, AsyncDisposable {
     }
     // The user reads now, and the model has nothing to do.
     if (controller.signal.aborted) return;
-    this.#probe.start();
+    this.#probeWhileIdle();
     // What cannot be tidied now stays for another time.
     this.#agent.tidy().catch(() => {});
+  }
+
+  /** Only a model that is loaded, and only where its requests push nothing out of the server's memory that a conversation needs. */
+  #probeWhileIdle(): void {
+    const { contextTokens, slots = 1 } = this.#model ?? {};
+    const isFree = slots > 1 || this.#agent.messages.length === 0;
+    if (contextTokens === undefined || !isFree || this.#running !== undefined) return;
+    this.#probe.start();
     void this.#probe.settled().then(() => (this.#background = undefined));
   }
 
