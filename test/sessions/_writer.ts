@@ -39,6 +39,15 @@ try {
       report({ stored: number + 4 });
     }
   }
+  if (action === "undo") {
+    for (let kept = session.state.requests.length; ; kept += 1) {
+      await session.append(user(`kept ${kept}`));
+      await session.append(user(`undone ${"x".repeat((kept * 37) % 700)}`));
+      await session.append(assistant("a"));
+      await session.undo(1);
+      report({ stored: kept + 1 });
+    }
+  }
 } catch (error) {
   const { code, data } = error as AgentError;
   report({ failed: code, message: errorMessage(error), data });
