@@ -16,6 +16,7 @@ import type { Plan, PlanReviewer } from "../core/plan.ts";
 import { toSystemPrompt } from "../core/prompt.ts";
 import type { RunOptions, RunResult } from "../core/run-options.ts";
 import type { Session, SessionRequest, SessionStore } from "../core/session.ts";
+import type { TaskState } from "../core/task-state.ts";
 import type { Todo } from "../core/todo.ts";
 import type { Tool } from "../core/tool.ts";
 import type { Workspace } from "../core/workspace.ts";
@@ -113,6 +114,10 @@ export class Agent implements AsyncDisposable {
 
   get plan(): Plan | undefined {
     return this.#live.plan.plan;
+  }
+
+  get taskState(): TaskState | undefined {
+    return this.#live.taskState.state;
   }
 
   get requests(): readonly SessionRequest[] {

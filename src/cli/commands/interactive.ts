@@ -139,7 +139,8 @@ class AgentScreen implements ScreenController, AsyncDisposable {
   }
 
   progress(): ScreenProgress {
-    return { todos: this.#agent.todos, plan: this.#agent.plan };
+    const { todos, plan, taskState } = this.#agent;
+    return { todos, plan, taskState };
   }
 
   async *#follow(start: (signal: AbortSignal) => AsyncIterable<AgentEvent>): AsyncIterable<AgentEvent> {
