@@ -17,6 +17,8 @@ const IDLE_MS = 5 * 60_000;
  * one command follows another more quickly than this, there is no better time, and it starts at once.
  */
 const LET_RUN_MS = 15;
+/** After a command its result goes to the model first: that matters more than a sandbox that is needed when the model has answered. */
+const LET_ANSWER_MS = 10;
 
 /** What a command needs of its sandbox before it is known what it does. */
 export interface SpareWanted {
@@ -122,6 +124,7 @@ interface Coming {
 function comeAfter(over: Promise<void> | undefined, prepare: () => Promise<Spare | undefined>): Coming {
   let spare: Promise<Spare | undefined> | undefined;
   let isWithdrawn = false;
+  let rest: NodeJS.Timeout | undefined;
   // Whoever waits for the end of the command comes first.
   const begin = (): void =>
     void setImmediate(() => {
@@ -129,11 +132,12 @@ function comeAfter(over: Promise<void> | undefined, prepare: () => Promise<Spare
     });
   const timer = over === undefined ? undefined : setTimeout(begin, LET_RUN_MS).unref();
   if (over === undefined) begin();
-  else void over.then(begin);
+  else void over.then(() => (rest = setTimeout(begin, LET_ANSWER_MS).unref()));
   return {
     async withdraw() {
       isWithdrawn = true;
       clearTimeout(timer);
+      clearTimeout(rest);
       return spare;
     },
   };

@@ -268,5 +268,5 @@ function pause(durationMs: number): Promise<void> {
 }
 
 async function waitUntilGone(command: string): Promise<void> {
-  for (let tries = 0; tries < 150 && (await countCommands(command)) > 0; tries += 1) await pause(20);
+  for (let tries = 0; tries < 1_000 && (await countCommands(command)) > 0; tries += 1) await pause(20);
 }
