@@ -20,6 +20,11 @@ export async function digestOf(value: unknown): Promise<string> {
   return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(toCanonicalJson(value)))));
 }
 
+/** First 16 hexadecimal digits of the SHA-256 of its UTF-8: enough to tell texts apart, and short enough to be shown. */
+export async function toShortHash(text: string): Promise<string> {
+  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text)), 0, 8));
+}
+
 /** Two digits a byte, in lower case. */
 export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

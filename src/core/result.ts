@@ -1,7 +1,7 @@
 import { escapeControlTokens, mapTexts } from "./control-tokens.ts";
+import { byteLength } from "./message-size.ts";
 import type { ToolFailure, ToolResult } from "./tool.ts";
 
-const encoder = new TextEncoder();
 /** Paths, names and the like, which mean nothing when cut. */
 const SHORT_TEXT_BYTES = 60;
 const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g;
@@ -91,8 +91,4 @@ function takeTail(text: string, maxBytes: number): string {
 
 function dropHalfPair(text: string): string {
   return /[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text;
-}
-
-function byteLength(text: string): number {
-  return encoder.encode(text).length;
 }

@@ -2,6 +2,7 @@
  * Todos, plan and task state in words: what a compaction leaves of them, and what is still open when a model wants to be done. Both are
  * read by small models, so every word counts.
  */
+import { byteLength } from "./message-size.ts";
 import { currentStep, describeStep, isDone } from "./plan-steps.ts";
 import type { Plan } from "./plan.ts";
 import { describeCounts, isOpen, toExamples, type TaskState } from "./task-state.ts";
@@ -137,8 +138,4 @@ export function describeTaskState(state: TaskState, { items }: { items: number }
   ]
     .filter((line) => line !== "")
     .join("\n");
-}
-
-function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
 }

@@ -1,4 +1,4 @@
-import { toHex } from "./digest.ts";
+import { toShortHash } from "./digest.ts";
 
 /**
  * What a long job knows of itself: the aim, what counts as finished, what is left. It survives compaction, kill and resume. Field names
@@ -43,9 +43,7 @@ export interface TaskStateChange {
 
 /** First 16 hexadecimal digits of the SHA-256 over the sorted queue, one item a line. */
 export async function toInventoryHash(queue: readonly string[]): Promise<string> {
-  const text = queue.toSorted().join("\n");
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return toHex(new Uint8Array(digest)).slice(0, 16);
+  return toShortHash(queue.toSorted().join("\n"));
 }
 
 /** The same file, however a model spells its path: `./a.txt`, `/workspace/a.txt`, `a.txt `. */

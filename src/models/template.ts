@@ -2,6 +2,7 @@
  * What the text of a chat template shows of its faults. It is not run: what would need that is not judged, so that nothing is called a
  * fault that is none.
  */
+import { toShortHash } from "../core/digest.ts";
 import type { ModelInfo } from "../core/model.ts";
 import type { Json } from "./json.ts";
 import { toObject } from "./json.ts";
@@ -44,14 +45,8 @@ export async function readShownTemplate(shown: Json): Promise<TemplateFacts> {
 }
 
 async function toFacts(source: string, faults: ReadonlySet<string>): Promise<TemplateFacts> {
-  const templateHash = await hashTemplate(source);
+  const templateHash = await toShortHash(source);
   return { templateHash, ...(faults.size > 0 ? { templateFaults: [...faults] } : {}) };
-}
-
-/** First 16 hexadecimal digits of the SHA-256 of its UTF-8. */
-async function hashTemplate(source: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(source));
-  return Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** `raise_exception("…")` with its words. */

@@ -28,7 +28,6 @@ import { createWriteTool } from "./write.ts";
 
 export { isHarmlessCommand } from "../core/harmless-command.ts";
 export { createPlanHolder, type PlanHolder } from "./plan-holder.ts";
-export { reviewPending, toReviewRequest, type ReviewedPlan } from "./plan-review.ts";
 export { createTaskStateHolder, type TaskStateHolder } from "./task-state-holder.ts";
 export { createTodoList, type TodoList } from "./todo-list.ts";
 

@@ -1,11 +1,10 @@
-/** Has the user decide about a proposed plan, in a call of the model or, after a resume, between runs. */
+/** Has the user decide about a proposed plan. */
 import { errorMessage } from "../core/errors.ts";
 import { freezeDeep } from "../core/digest.ts";
 import { PLAN_UNATTENDED_ADVICE } from "../core/plan-mode.ts";
 import { parsePlanText, toPlanText } from "../core/plan-text.ts";
 import { describeNext, isDone, startNext } from "../core/plan-steps.ts";
 import type { Plan, PlanDecision, PlanReviewer } from "../core/plan.ts";
-import type { PlanHolder } from "./plan-holder.ts";
 
 /** `plan` is what there is to go on with. */
 export type ReviewedPlan =
@@ -72,25 +71,4 @@ export function describeReview(reviewed: ReviewedPlan): string {
   }
   const why = reviewed.why === undefined ? "" : ` (${reviewed.why})`;
   return `nobody is there to approve the plan${why}, so nothing may be changed. Stop here. ${PLAN_UNATTENDED_ADVICE}`;
-}
-
-/**
- * Asks about a plan that was proposed and never decided about, as after a resume, and keeps the outcome; `undefined` when there is none.
- * The log needs a `plan` record of it, and the model hears of it by `toReviewRequest`.
- */
-export async function reviewPending(
-  holder: PlanHolder,
-  reviewer: PlanReviewer,
-  options: { signal: AbortSignal },
-): Promise<ReviewedPlan | undefined> {
-  if (holder.plan?.status !== "proposed") return undefined;
-  const reviewed = await reviewPlan(holder.plan, reviewer, options);
-  holder.noteReview(reviewed.decision === "rejected");
-  if (reviewed.decision !== "unattended") holder.set(reviewed.plan);
-  return reviewed;
-}
-
-/** The user's request with what they have decided meanwhile in front. */
-export function toReviewRequest(reviewed: ReviewedPlan, text: string): string {
-  return `[${describeReview(reviewed)}]\n\n${text}`;
 }

@@ -1,12 +1,7 @@
 /** What happens to the conversation and how far a long job is, each in one quiet line, the same in every view. */
-import {
-  currentStep,
-  describeCounts,
-  type AgentEventOf,
-  type CompactionCause,
-  type Plan,
-  type TaskState,
-} from "../core/index.ts";
+import type { AgentEventOf, CompactionCause, Plan, TaskState } from "../core/index.ts";
+import { currentStep } from "../core/plan-steps.ts";
+import { describeCounts } from "../core/task-state.ts";
 import { formatBytes, formatCount, formatWait, shorten } from "./format.ts";
 import { toTerminalLine } from "./terminal-text.ts";
 

@@ -5,7 +5,6 @@ import type { Tool, ToolEvent, ToolResult } from "../../src/core/tool.ts";
 import { createPlanCompleteStepTool } from "../../src/tools/plan-complete-step.ts";
 import { createPlanHolder, type PlanHolder } from "../../src/tools/plan-holder.ts";
 import { createPlanProposeTool } from "../../src/tools/plan-propose.ts";
-import { reviewPending, toReviewRequest } from "../../src/tools/plan-review.ts";
 import { callTool } from "./_commands.ts";
 
 let holder: PlanHolder;
@@ -167,27 +166,6 @@ describe("a plan that is proposed", () => {
     });
     expect(shown).toEqual([]);
     expect(events).toEqual([]);
-  });
-
-  it("can be decided about between runs, as after a resume", async () => {
-    const { signal } = new AbortController();
-    expect(await reviewPending(holder, reviewer, { signal })).toBeUndefined();
-    answers = [{ decision: "unattended" }];
-    await call(propose, THREE);
-    const resumed = createPlanHolder(holder.plan);
-    answers = [{ decision: "unattended" }];
-    expect(await reviewPending(resumed, reviewer, { signal })).toMatchObject({ decision: "unattended" });
-    expect(resumed.plan?.status).toBe("proposed");
-    answers = [{ decision: "reject", feedback: "smaller" }];
-    const rejected = await reviewPending(resumed, reviewer, { signal });
-    expect(rejected && toReviewRequest(rejected, "Go on.")).toBe(
-      "[the user has rejected the plan: smaller. Propose a changed one]\n\nGo on.",
-    );
-    expect(resumed.plan?.status).toBe("planning");
-    resumed.set(holder.plan);
-    const approved = await reviewPending(resumed, reviewer, { signal });
-    expect(approved && toReviewRequest(approved, "Go on.")).toContain("(3 steps); now step 1. Find");
-    expect(resumed.plan).toMatchObject({ status: "approved", steps: [{ status: "in_progress" }, {}, {}] });
   });
 });
 
