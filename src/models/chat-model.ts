@@ -28,7 +28,7 @@ import { toRequestBody } from "./request-body.ts";
 import type { OptionalField } from "./request-fields.ts";
 import { createRetryPolicy, sleep } from "./retry.ts";
 import { shareTask } from "./share-task.ts";
-import { createSlotOwner, readSlots } from "./slots.ts";
+import { createSlotOwner, emptiesSlots, readSlots, type SlotState } from "./slots.ts";
 import type { Transport } from "./transport.ts";
 import { ConnectionFailure } from "./transport.ts";
 import { toUnavailable } from "./unavailable.ts";
@@ -82,10 +82,9 @@ class ChatModel implements Model {
   readonly #failedForces = new Set<CallForce>();
   /** The screen, the loop and the first request ask at about the same time. */
   readonly #describing = shareTask((signal) => this.#describe(signal));
-  readonly #slots = createSlotOwner(async () => {
-    const answer = await this.#ask(`${this.#server.root}/slots`);
-    return "value" in answer && answer.status === 200 ? readSlots(answer.json) : undefined;
-  });
+  readonly #slots = createSlotOwner(() => this.#askSlots());
+  /** To keep to a slot would lose what the server has read. */
+  #emptiesSlots = false;
   #info: ModelInfo | undefined;
   /** What is known is final; until then the server is asked again. */
   #settled = false;
@@ -135,12 +134,28 @@ class ChatModel implements Model {
     if (slots < 2 || !SLOT_SERVERS.includes(server)) return undefined;
     const slot = await this.#slots.acquire(role, { prefer, avoid });
     signal?.throwIfAborted();
-    return slot;
+    return this.#emptiesSlots ? undefined : slot;
   }
 
-  async *stream(request: ModelRequest, { signal }: { signal: AbortSignal }): AsyncGenerator<ModelEvent> {
+  async #askSlots(signal?: AbortSignal): Promise<SlotState[] | undefined> {
+    const answer = await this.#ask(`${this.#server.root}/slots`, signal);
+    const slots = "value" in answer && answer.status === 200 ? readSlots(answer.json) : undefined;
+    this.#emptiesSlots ||= slots !== undefined && emptiesSlots(slots);
+    return slots;
+  }
+
+  /** Somebody else's request may have emptied the slot since; the server is on this machine or near, and answers at once. */
+  async #checkSlot({ slot, ...request }: ModelRequest, signal: AbortSignal): Promise<ModelRequest> {
+    if (slot === undefined) return request;
+    if (!this.#emptiesSlots && this.#info?.server === "llama-server") await this.#askSlots(signal);
+    return this.#emptiesSlots ? request : { ...request, slot };
+  }
+
+  async *stream(wanted: ModelRequest, { signal }: { signal: AbortSignal }): AsyncGenerator<ModelEvent> {
     signal.throwIfAborted();
     const model = this.#options.id ?? (await this.describe({ signal })).id;
+    const request = await this.#checkSlot(wanted, signal);
+    signal.throwIfAborted();
     const policy = createRetryPolicy(this.#options);
     for (;;) {
       const force = this.#chooseForce(request, model);

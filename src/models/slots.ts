@@ -85,6 +85,15 @@ function pick(slots: readonly SlotState[], random: () => number): SlotState | un
   return slots[Math.min(slots.length - 1, Math.floor(random() * slots.length))];
 }
 
+/**
+ * Whether this server empties slots that rest: llama-server with one memory for all slots, which it has unless told how many, moves what they
+ * held aside when another one begins. It finds that again only for requests that name no slot.
+ * https://github.com/ggml-org/llama.cpp/pull/20993
+ */
+export function emptiesSlots(slots: readonly SlotState[]): boolean {
+  return slots.some(({ busy, lastTask, tokens }) => !busy && lastTask !== undefined && tokens === 0);
+}
+
 export interface SlotOwner {
   /**
    * The slot of a role (`main`, the name of a sub-agent's role); `undefined`: send no `id_slot`. The same each time, also when there was none

@@ -203,6 +203,49 @@ describe("a model asked for a slot", () => {
     expect(await model.acquireSlot?.("main")).toBeUndefined();
   });
 
+  describe("and the server empties slots that rest, as llama-server does with one memory for all", () => {
+    const rests = (id: number, tokens: number, task = 7) => ({
+      id,
+      is_processing: false,
+      id_task: task,
+      n_prompt_tokens: tokens,
+    });
+    const unused = (id: number) => ({ id, is_processing: false, id_task: null, n_prompt_tokens: 0 });
+    const send = (model: ReturnType<typeof createModel>, slot: number) =>
+      runModel(model, { request: { ...REQUEST, slot } });
+
+    it("lets the server find the prompt again, which it does only where no slot is named", async () => {
+      const routes = { ...props(2), "GET /slots": jsonReply([unused(0), unused(1)]) };
+      const { model, server } = await connect(routes);
+      const slot = (await model.acquireSlot?.("main")) ?? -1;
+      await send(model, slot);
+      routes["GET /slots"] = jsonReply([rests(slot, 900), unused(1 - slot)]);
+      await send(model, slot);
+      routes["GET /slots"] = jsonReply([rests(slot, 0), rests(1 - slot, 40, 8)]);
+      await send(model, slot);
+      // Its own slot is full again, and the next one to rest is emptied all the same.
+      routes["GET /slots"] = jsonReply([rests(slot, 900, 9), rests(1 - slot, 0, 8)]);
+      await send(model, slot);
+      const sent = server.chats.map(({ json }) => (json as { id_slot?: number }).id_slot);
+      expect(sent).toEqual([slot, slot, undefined, undefined]);
+      expect(await model.acquireSlot?.("search")).toBeUndefined();
+    });
+
+    it("takes none where another conversation has lost its place already", async () => {
+      const { model } = await connect({ ...props(2), "GET /slots": jsonReply([rests(0, 0), unused(1)]) });
+      expect(await model.acquireSlot?.("main", { prefer: 0 })).toBeUndefined();
+    });
+
+    it("keeps to its slot while nothing is known", async () => {
+      const routes = { ...props(2), "GET /slots": jsonReply([unused(0), unused(1)]) };
+      const { model, server } = await connect(routes);
+      const slot = (await model.acquireSlot?.("main")) ?? -1;
+      routes["GET /slots"] = errorReply(500, "no");
+      await send(model, slot);
+      expect(server.chats[0]?.json).toMatchObject({ id_slot: slot });
+    });
+  });
+
   it("ends with the signal's reason", async () => {
     const { model } = await connect({ ...props(2), "GET /slots": jsonReply(SLOTS) });
     const abort = new AbortController();
