@@ -12,19 +12,15 @@ import {
   hangingReply,
   htmlReply,
   jsonReply,
-  startScriptedServer,
   type ScriptedReply,
   type ScriptedServer,
 } from "../../src/testing/index.ts";
+import { serve } from "../models/serve.ts";
 import { createCommandPlace, type CommandPlace } from "./_command.ts";
 
 let place: CommandPlace;
-const open: ScriptedServer[] = [];
 beforeEach(() => (place = createCommandPlace()));
-afterEach(async () => {
-  place[Symbol.dispose]();
-  await Promise.all(open.splice(0).map((server) => server.close()));
-});
+afterEach(() => place[Symbol.dispose]());
 
 interface Examined extends ServerFound {
   named: Record<string, DoctorCheck>;
@@ -33,8 +29,7 @@ interface Examined extends ServerFound {
 }
 
 async function examine(routes: Record<string, ScriptedReply>, model?: string): Promise<Examined> {
-  const server = await startScriptedServer([], { routes });
-  open.push(server);
+  const server = await serve([], { routes });
   const flags = { baseUrl: server.url, ...(model === undefined ? {} : { model }) };
   const found = await checkServer(await readSettings(flags, process.env, place.workspace));
   return { ...found, named: toNamed(found.checks), server, port: new URL(server.url).port };
@@ -50,14 +45,18 @@ function llamaServer(fields: {
   window: number;
   slots?: number;
   template?: string;
+  trained?: number;
+  path?: string;
 }): Record<string, ScriptedReply> {
   const { window, slots = 1, template = "{% for tool in tools %}{{ messages }} system" } = fields;
+  const { trained = 40_960, path = "/my models/Qwen3-8B-Q4_K_M.gguf" } = fields;
+  const meta = { n_ctx_train: trained, ftype: "Q8_0" };
   return {
-    "GET /v1/models": models({ id: "qwen.gguf", owned_by: "llamacpp", meta: { n_ctx_train: 40_960 } }),
+    "GET /v1/models": models({ id: "qwen.gguf", owned_by: "llamacpp", meta }),
     "GET /props": jsonReply({
       default_generation_settings: { n_ctx: window },
       total_slots: slots,
-      model_path: "/my models/Qwen3-8B-Q4_K_M.gguf",
+      model_path: path,
       chat_template: template,
     }),
   };
@@ -150,10 +149,48 @@ describe("a server that doctor looks at", () => {
     expect(named["slots"]).toEqual({
       name: "slots",
       status: "note",
-      detail: "4, so each conversation has 4,096 of about 16,384 tokens",
+      detail: "4 of 4,096 tokens each; a single one could have about 16,384",
       fix: `llama-server -m '/my models/Qwen3-8B-Q4_K_M.gguf' --port ${port} -c 16384 -np 1`,
     });
-    expect(named["window"]?.fix).toContain("-c 131072");
+    // With their number given each slot has its share; without it they may share one memory.
+    expect(named["window"]?.fix).toContain("-c 131072 -np 4");
+  });
+
+  it.each([
+    ["llama-server", llamaServer({ window: 32_768, slots: 4 })],
+    ["LM Studio", lmStudio(32_768)],
+  ])("says nothing of a whole that it cannot know when slots have room enough: %s", async (_name, routes) => {
+    const { named } = await examine(routes);
+    expect(named["slots"]).toEqual({
+      name: "slots",
+      status: "ok",
+      detail: "4, which can work side by side",
+    });
+  });
+
+  it.each([
+    [2_048, 2_048, "broken"],
+    [6_000, 6_000, "note"],
+  ])(
+    "with a window of %d, all that its model was trained for, is not told to load it with more",
+    async (window, trained, status) => {
+      const { named } = await examine(llamaServer({ window, trained }));
+      expect(named["window"]).toMatchObject({
+        status,
+        fix: "lmagent --model NAME, with a model that was trained for 8,192 tokens or more",
+      });
+    },
+  );
+
+  it("with less than its model was trained for is told how to load that, and no more", async () => {
+    const { named } = await examine(llamaServer({ window: 2_048, trained: 6_000 }));
+    expect(named["window"]?.fix).toMatch(/ -c 6000$/);
+  });
+
+  it("tells the quantization itself where no file name does", async () => {
+    const routes = llamaServer({ window: 32_768, path: "/models/qwen.gguf" });
+    const { named } = await examine(routes);
+    expect(named["model"]?.detail).toMatch(/, Q8_0$/);
   });
 
   it("that does not tell its window can be told", async () => {

@@ -5,31 +5,19 @@ import { runProbe } from "../../src/cli/commands/probe.ts";
 import { createIdleProbe, type IdleProbe } from "../../src/cli/idle-probe.ts";
 import { openProfiles, type Profiles } from "../../src/cli/profiles.ts";
 import type { Model } from "../../src/core/model.ts";
-import {
-  hangingReply,
-  jsonReply,
-  startScriptedServer,
-  type ScriptedServer,
-} from "../../src/testing/index.ts";
+import { hangingReply, jsonReply, type ScriptedServer } from "../../src/testing/index.ts";
 import * as met from "../models/probe-personalities.ts";
 import { createModel } from "../models/run-model.ts";
+import { serve } from "../models/serve.ts";
 import { createCommandPlace, runCommand, type CommandPlace } from "./_command.ts";
 
 let place: CommandPlace;
-const open: ScriptedServer[] = [];
 beforeEach(() => (place = createCommandPlace()));
-afterEach(async () => {
-  place[Symbol.dispose]();
-  await Promise.all(open.splice(0).map((server) => server.close()));
-});
+afterEach(() => place[Symbol.dispose]());
 
-async function serve(personality: met.Personality, id = "scripted"): Promise<ScriptedServer> {
+async function answering(personality: met.Personality, id = "scripted"): Promise<ScriptedServer> {
   const listed = jsonReply({ data: [{ id, max_model_len: 8_192, owned_by: "vllm" }] });
-  const server = await startScriptedServer((request) => personality(met.toAsked(request)), {
-    routes: { "GET /v1/models": listed },
-  });
-  open.push(server);
-  return server;
+  return serve((request) => personality(met.toAsked(request)), { routes: { "GET /v1/models": listed } });
 }
 
 function kept(): string[] {
@@ -39,7 +27,7 @@ function kept(): string[] {
 
 describe("lmagent probe", () => {
   it("shows each step as it goes, then what was found, and keeps it", async () => {
-    const server = await serve(met.perfect);
+    const server = await answering(met.perfect);
     const { code, stdout, stderr } = await runCommand(() => runProbe({ baseUrl: server.url }));
     expect(code).toBe(0);
     expect(stderr).toMatch(/Does it call tools\? +native\n/);
@@ -50,7 +38,7 @@ describe("lmagent probe", () => {
   });
 
   it("shows what is kept, and tests again when it is told to", async () => {
-    const server = await serve(met.perfect);
+    const server = await answering(met.perfect);
     await runCommand(() => runProbe({ baseUrl: server.url }));
     const asked = server.chats.length;
     const again = await runCommand(() => runProbe({ baseUrl: server.url }));
@@ -62,7 +50,7 @@ describe("lmagent probe", () => {
   });
 
   it("tests again as if nothing were known", async () => {
-    const server = await serve(met.hermes);
+    const server = await answering(met.hermes);
     await runCommand(() => runProbe({ baseUrl: server.url, json: true }));
     const forced = server.chats.filter(({ body }) => body.includes("tool_choice")).length;
     expect(forced).toBeGreaterThan(0);
@@ -71,7 +59,7 @@ describe("lmagent probe", () => {
   });
 
   it("prints JSON and nothing else", async () => {
-    const server = await serve(met.hermes);
+    const server = await answering(met.hermes);
     const { stdout, stderr } = await runCommand(() => runProbe({ baseUrl: server.url, json: true }));
     expect(stderr).toBe("");
     expect(JSON.parse(stdout)).toMatchObject({
@@ -86,7 +74,7 @@ describe("lmagent probe", () => {
     ["answers with web pages", met.garbage],
     ["says nothing", met.empty],
   ])("fails for a server that %s, and keeps nothing", async (_name, personality) => {
-    const server = await serve(personality);
+    const server = await answering(personality);
     await expect(runCommand(() => runProbe({ baseUrl: server.url, json: true }))).rejects.toMatchObject({
       code: "model_unavailable",
       message: expect.stringContaining("Nothing was found out") as string,
@@ -95,7 +83,7 @@ describe("lmagent probe", () => {
   });
 
   it("keeps nothing of a test in which the server went away", async () => {
-    const server = await serve((asked) => {
+    const server = await answering((asked) => {
       if (asked.hasImage) void server.close();
       return met.perfect(asked);
     });
@@ -104,7 +92,7 @@ describe("lmagent probe", () => {
   });
 
   it("leaves nothing when it is interrupted", async () => {
-    const server = await serve((asked) => {
+    const server = await answering((asked) => {
       if (!asked.hasTools) return met.perfect(asked);
       process.emit("SIGINT");
       return hangingReply();
@@ -116,7 +104,7 @@ describe("lmagent probe", () => {
   });
 
   it("has nothing to find out about the practice model", async () => {
-    const server = await serve(met.perfect, "lmagent-practice-1");
+    const server = await answering(met.perfect, "lmagent-practice-1");
     await expect(runCommand(() => runProbe({ baseUrl: server.url }))).rejects.toThrow(/practice model/);
     expect(server.chats).toEqual([]);
   });
@@ -136,7 +124,7 @@ describe("a probe in an idle session", () => {
   }
 
   it("tells the user in one line, keeps what it finds, and changes the profile from then on", async () => {
-    const model = await begin(await serve(met.hermes));
+    const model = await begin(await answering(met.hermes));
     expect((await model.describe({})).profile.probe).toBeUndefined();
     probe.start();
     await probe.settled();
@@ -146,7 +134,7 @@ describe("a probe in an idle session", () => {
   });
 
   it("runs once, and not at all when the model is known", async () => {
-    const server = await serve(met.perfect);
+    const server = await answering(met.perfect);
     await begin(server);
     probe.start();
     probe.start();
@@ -163,7 +151,7 @@ describe("a probe in an idle session", () => {
 
   it("is over before a request of the user can be sent, and is tried once more", async () => {
     let came = (): void => {};
-    const server = await serve(() => {
+    const server = await answering(() => {
       came();
       return hangingReply();
     });
@@ -183,7 +171,7 @@ describe("a probe in an idle session", () => {
   });
 
   it("leaves the practice model alone", async () => {
-    const server = await serve(met.perfect, "lmagent-practice-1");
+    const server = await answering(met.perfect, "lmagent-practice-1");
     await begin(server);
     probe.start();
     await probe.settled();
@@ -192,7 +180,7 @@ describe("a probe in an idle session", () => {
   });
 
   it("says nothing when no server is there any more", async () => {
-    const server = await serve(met.perfect);
+    const server = await answering(met.perfect);
     await begin(server);
     await server.close();
     probe.start();
@@ -201,7 +189,7 @@ describe("a probe in an idle session", () => {
   });
 
   it("keeps to a slot of its own", async () => {
-    const server = await serve(met.perfect);
+    const server = await answering(met.perfect);
     await begin(server);
     const inner = createModel(server.url, { maxRetries: 0 });
     const slots: (number | undefined)[] = [];

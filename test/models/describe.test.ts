@@ -1,25 +1,11 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ModelInfo } from "../../src/core/model.ts";
-import type { ScriptedReply, ScriptedServer } from "../../src/testing/index.ts";
-import {
-  errorReply,
-  hangingReply,
-  htmlReply,
-  jsonReply,
-  startScriptedServer,
-  textReply,
-} from "../../src/testing/index.ts";
+import type { ScriptedReply } from "../../src/testing/index.ts";
+import { errorReply, hangingReply, htmlReply, jsonReply, textReply } from "../../src/testing/index.ts";
 import { createModel, REQUEST, runModel } from "./run-model.ts";
+import { serve } from "./serve.ts";
 
-const open: ScriptedServer[] = [];
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((server) => server.close()));
-});
-async function start(routes: Record<string, ScriptedReply>): Promise<ScriptedServer> {
-  const server = await startScriptedServer(() => textReply("ok"), { routes });
-  open.push(server);
-  return server;
-}
+const start = (routes: Record<string, ScriptedReply>) => serve(() => textReply("ok"), { routes });
 async function describeAt(routes: Record<string, ScriptedReply>, id?: string): Promise<ModelInfo> {
   const server = await start(routes);
   return createModel(server.url, { id }).describe({});

@@ -1,25 +1,12 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { discoverLocalServers } from "../../src/models/index.ts";
 import { findServers } from "../../src/models/local-servers.ts";
 import { createHttpTransport } from "../../src/models/node/index.ts";
 import type { ScriptedReply, ScriptedServer } from "../../src/testing/index.ts";
-import {
-  hangingReply,
-  htmlReply,
-  jsonReply,
-  startScriptedServer,
-  textReply,
-} from "../../src/testing/index.ts";
+import { hangingReply, htmlReply, jsonReply, textReply } from "../../src/testing/index.ts";
+import { serve } from "./serve.ts";
 
-const open: ScriptedServer[] = [];
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((server) => server.close()));
-});
-async function start(routes: Record<string, ScriptedReply>): Promise<ScriptedServer> {
-  const server = await startScriptedServer(() => textReply("ok"), { routes });
-  open.push(server);
-  return server;
-}
+const start = (routes: Record<string, ScriptedReply>) => serve(() => textReply("ok"), { routes });
 const models = (...data: unknown[]) => jsonReply({ object: "list", data });
 
 describe("servers on this machine", () => {

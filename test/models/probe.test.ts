@@ -1,23 +1,12 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Model } from "../../src/core/model.ts";
 import { probeModel } from "../../src/models/index.ts";
 import type { ProbeLimits, ProbeResult, ProbeStep } from "../../src/models/index.ts";
 import type { ScriptedReply, ScriptedServer } from "../../src/testing/index.ts";
-import {
-  callReply,
-  createScriptedModel,
-  errorReply,
-  jsonReply,
-  startScriptedServer,
-  textReply,
-} from "../../src/testing/index.ts";
+import { callReply, createScriptedModel, errorReply, jsonReply, textReply } from "../../src/testing/index.ts";
 import * as met from "./probe-personalities.ts";
 import { createModel } from "./run-model.ts";
-
-const open: ScriptedServer[] = [];
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((server) => server.close()));
-});
+import { serve } from "./serve.ts";
 
 interface Probed extends ProbeResult {
   steps: ProbeStep[];
@@ -40,14 +29,13 @@ async function probe(
   personality: met.Personality,
   { limits = {}, routes, signal, slot, before }: Given = {},
 ): Promise<Probed> {
-  const server: ScriptedServer = await startScriptedServer(
+  const server: ScriptedServer = await serve(
     (request, chats) => {
       before?.(chats, server);
       return personality(met.toAsked(request));
     },
     { routes: { "GET /v1/models": WINDOW, ...routes } },
   );
-  open.push(server);
   const steps: ProbeStep[] = [];
   const result = await probeModel(createModel(server.url, { maxRetries: 0 }), {
     signal: signal ?? AbortSignal.timeout(20_000),
@@ -191,12 +179,16 @@ describe("a probe", () => {
 
   it("stops at once when it is told to", async () => {
     const controller = new AbortController();
+    let asked: ScriptedServer | undefined;
     const probed = probe(met.perfect, {
       signal: controller.signal,
-      before: (chats) => void (chats === 2 && controller.abort(new Error("enough"))),
+      before(chats, server) {
+        asked = server;
+        if (chats === 2) controller.abort(new Error("enough"));
+      },
     });
     await expect(probed).rejects.toThrow("enough");
-    expect(open[0]?.chats).toHaveLength(2);
+    expect(asked?.chats).toHaveLength(2);
   });
 
   it("fails when nothing answers in the first place", async () => {

@@ -1,35 +1,20 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Message } from "../../src/core/message.ts";
 import { createRedactor } from "../../src/core/redact.ts";
 import type { RecordingEntry, Transport } from "../../src/models/index.ts";
 import { createReplayTransport, parseRecording, recordingTransport } from "../../src/models/index.ts";
-import type {
-  Script,
-  ScriptedReply,
-  ScriptedServer,
-  ScriptedServerOptions,
-} from "../../src/testing/index.ts";
+import type { ScriptedReply } from "../../src/testing/index.ts";
 import {
   callReply,
   errorReply,
   jsonReply,
-  startScriptedServer,
   streamReply,
   textReply,
   toChunk,
 } from "../../src/testing/index.ts";
 import { createModel, runModel } from "./run-model.ts";
+import { serve } from "./serve.ts";
 import { errorOf, record, replay } from "./tape.ts";
-
-const open: ScriptedServer[] = [];
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((server) => server.close()));
-});
-async function start(script: Script, options?: ScriptedServerOptions): Promise<ScriptedServer> {
-  const server = await startScriptedServer(script, options);
-  open.push(server);
-  return server;
-}
 
 const CALL = { name: "ls", arguments: { path: "." } };
 /** Two calls at once, of which only the second one holds the text. */
@@ -53,7 +38,7 @@ describe("a secret", () => {
 
   it("never lands in a recording: not from headers, bodies, addresses, replies cut anywhere, or errors", async () => {
     const echo = `your key is ${KEY} and your token ${TOKEN}, äöü.`;
-    const { url } = await start(
+    const { url } = await serve(
       (_request, chats) =>
         chats === 1 ? textReply(echo, { pieceChars: 1 }) : errorReply(400, `Bearer ${KEY} / ${TOKEN}`),
       { routes: { [`GET /v1/models?token=${TOKEN}`]: jsonReply({ set: TOKEN }) } },
@@ -102,7 +87,7 @@ describe("a secret", () => {
     ["a document", jsonReply({ choices: [{ message: { role: "assistant", content: `<${TOKEN}>` } }] })],
     ["a frame that is no JSON", { parts: [`data: ${TOKEN}\n\n`, "data: {broken\n\n", "data: [DONE]\n\n"] }],
   ])("is taken out of %s", async (_name, reply) => {
-    const { url } = await start([reply]);
+    const { url } = await serve([reply]);
     const tape = record([TOKEN]);
     await errorOf(runModel(createModel(url, { transport: tape.transport, maxRetries: 0 })));
     const told = await errorOf(runModel(createModel(url, { transport: replay(tape), maxRetries: 0 })));

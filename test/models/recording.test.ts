@@ -1,36 +1,22 @@
-import { afterEach, describe, expect, it } from "vitest";
-import type { Message } from "../../src/core/message.ts";
+import { describe, expect, it } from "vitest";
+import { denyUnattended } from "../../src/core/approval.ts";
 import { run } from "../../src/core/loop.ts";
+import type { Message } from "../../src/core/message.ts";
 import type { Transport } from "../../src/models/index.ts";
 import { createReplayTransport, parseRecording } from "../../src/models/index.ts";
-import type {
-  Script,
-  ScriptedReply,
-  ScriptedServer,
-  ScriptedServerOptions,
-} from "../../src/testing/index.ts";
+import type { ScriptedReply } from "../../src/testing/index.ts";
 import {
   brokenReply,
   callReply,
   errorReply,
   hangingReply,
   jsonReply,
-  startScriptedServer,
   textReply,
 } from "../../src/testing/index.ts";
 import { createModel, REQUEST, runModel } from "./run-model.ts";
+import { serve } from "./serve.ts";
 import { errorOf, record, replay } from "./tape.ts";
 import { TOOLS } from "./tools.ts";
-
-const open: ScriptedServer[] = [];
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((server) => server.close()));
-});
-async function start(script: Script, options?: ScriptedServerOptions): Promise<ScriptedServer> {
-  const server = await startScriptedServer(script, options);
-  open.push(server);
-  return server;
-}
 
 const CALL = { name: "ls", arguments: { path: "." } };
 const AGAIN: Message[] = [
@@ -41,7 +27,7 @@ const AGAIN: Message[] = [
 
 describe("a recording", () => {
   it("holds requests, headers, pieces and their times", async () => {
-    const { url } = await start([textReply("Hello there", { pieceChars: 5 })]);
+    const { url } = await serve([textReply("Hello there", { pieceChars: 5 })]);
     const { transport, entries } = record();
     await runModel(createModel(url, { transport }));
     expect(entries.map(({ type }) => type)).toEqual([
@@ -67,7 +53,7 @@ describe("a recording", () => {
 
   it("holds the very text of a reply", async () => {
     const reply = callReply([CALL, CALL], { thinking: "Grüße 🙂", pieceChars: 1 });
-    const { url } = await start([reply]);
+    const { url } = await serve([reply]);
     const tape = record(["ghp_0123456789abcdef"]);
     await runModel(createModel(url, { apiKey: "sk-1234567890", transport: tape.transport }));
     const text = tape.entries.map((entry) => (entry.type === "chunk" ? entry.text : "")).join("");
@@ -76,30 +62,30 @@ describe("a recording", () => {
 
   it("plays again without the server, with the same events", async () => {
     const replies = [callReply([CALL], { thinking: "Look." }), textReply("Grüße 🙂", { pieceChars: 1 })];
-    const { url } = await start(replies, { routes: { "GET /props": jsonReply({ total_slots: 2 }) } });
+    const server = await serve(replies, { routes: { "GET /props": jsonReply({ total_slots: 2 }) } });
     const tape = record();
     const converse = async (transport: Transport) => {
-      const model = createModel(url, { transport });
+      const model = createModel(server.url, { transport });
       const info = await model.describe({});
       const first = await runModel(model);
       const second = await runModel(model, { request: { messages: AGAIN, tools: TOOLS } });
       return { info, first, second };
     };
     const recorded = await converse(tape.transport);
-    await open[0]?.close();
+    await server.close();
     const transport = replay(tape);
     expect(await converse(transport)).toEqual(recorded);
     expect(transport.left).toEqual([]);
   });
 
   it("of a whole run plays again, with ids of calls that were made up anew", async () => {
-    const { url } = await start([callReply([CALL], { style: "no_id" }), textReply("Done.")]);
+    const server = await serve([callReply([CALL], { style: "no_id" }), textReply("Done.")]);
     const tape = record();
     const work = async (transport: Transport) => {
       const events = [];
-      const model = createModel(url, { transport });
+      const model = createModel(server.url, { transport });
       const messages: Message[] = [{ role: "system", content: "Be brief." }];
-      const approver = { ask: async () => ({ allow: false as const }) };
+      const approver = denyUnattended;
       for await (const event of run({
         model,
         tools: [],
@@ -107,13 +93,13 @@ describe("a recording", () => {
         input: "go",
         mode: () => "auto",
         approver,
-      } as never))
+      }))
         events.push(event);
       return events.at(-1);
     };
     const recorded = await work(tape.transport);
     expect(recorded).toMatchObject({ type: "run_finished" });
-    await open[0]?.close();
+    await server.close();
     const transport = replay(tape);
     expect(await work(transport)).toMatchObject({ ...recorded, durationMs: expect.any(Number) as number });
     expect(transport.left).toEqual([]);
@@ -125,7 +111,7 @@ describe("a recording", () => {
     ["a page", { status: 404, headers: { "content-type": "text/html" }, parts: ["<h1>Not found</h1>"] }],
     ["a closed connection", { parts: [{ do: "close" }] }],
   ])("plays %s again", async (_name, reply) => {
-    const { url } = await start(() => reply);
+    const { url } = await serve(() => reply);
     const tape = record();
     const ask = (transport: Transport) =>
       errorOf(runModel(createModel(url, { transport, maxRetries: 0 }))) as Promise<Error & { code: string }>;
@@ -136,7 +122,7 @@ describe("a recording", () => {
   });
 
   it("plays a reply that breaks off again", async () => {
-    const { url } = await start([brokenReply(textReply("one two three"), 3)]);
+    const { url } = await serve([brokenReply(textReply("one two three"), 3)]);
     const tape = record();
     const { reply } = await runModel(createModel(url, { transport: tape.transport }));
     expect(reply.finish).toBe("cut");
@@ -144,7 +130,7 @@ describe("a recording", () => {
   });
 
   it("plays a server that is not there again", async () => {
-    const { url, close } = await start([]);
+    const { url, close } = await serve([]);
     await close();
     const tape = record();
     const ask = (transport: Transport) => errorOf(createModel(url, { transport }).describe({}));
@@ -154,7 +140,7 @@ describe("a recording", () => {
   });
 
   it("tells an interrupted reply, which ends there when it is played", async () => {
-    const { url } = await start([hangingReply(textReply("one two three"), 3)]);
+    const { url } = await serve([hangingReply(textReply("one two three"), 3)]);
     const tape = record();
     const abort = new AbortController();
     const model = createModel(url, { transport: tape.transport });
@@ -169,7 +155,7 @@ describe("a recording", () => {
   });
 
   it("ends where its program was killed, and counts no torn line", async () => {
-    const { url } = await start([textReply("one two three", { pieceChars: 4 })]);
+    const { url } = await serve([textReply("one two three", { pieceChars: 4 })]);
     const tape = record();
     await runModel(createModel(url, { transport: tape.transport }));
     const file = tape.file();
@@ -184,7 +170,7 @@ describe("a recording", () => {
   });
 
   it("goes on in the same file, with numbers from 0 again", async () => {
-    const { url } = await start([textReply("first"), textReply("second")]);
+    const { url } = await serve([textReply("first"), textReply("second")]);
     const [one, two] = [record(), record()];
     await runModel(createModel(url, { transport: one.transport }));
     await runModel(createModel(url, { transport: two.transport }), {

@@ -1,23 +1,13 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Message } from "../../src/core/message.ts";
 import { findDifference } from "../../src/models/json-difference.ts";
 import type { Transport } from "../../src/models/index.ts";
 import { createReplayTransport, parseRecording } from "../../src/models/index.ts";
-import type { Script, ScriptedServer, ScriptedServerOptions } from "../../src/testing/index.ts";
-import { jsonReply, startScriptedServer, textReply } from "../../src/testing/index.ts";
+import { jsonReply, textReply } from "../../src/testing/index.ts";
 import { createModel, REQUEST, runModel } from "./run-model.ts";
+import { serve } from "./serve.ts";
 import { errorOf, record, replay } from "./tape.ts";
 import { TOOLS } from "./tools.ts";
-
-const open: ScriptedServer[] = [];
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((server) => server.close()));
-});
-async function start(script: Script, options?: ScriptedServerOptions): Promise<ScriptedServer> {
-  const server = await startScriptedServer(script, options);
-  open.push(server);
-  return server;
-}
 
 const AGAIN: Message[] = [
   ...REQUEST.messages,
@@ -27,7 +17,7 @@ const AGAIN: Message[] = [
 
 describe("a replay", () => {
   async function recordTwo() {
-    const { url } = await start([textReply("first"), textReply("second")], {
+    const { url } = await serve([textReply("first"), textReply("second")], {
       routes: { "GET /v1/models": jsonReply({ data: [{ id: "scripted" }] }) },
     });
     const tape = record();
@@ -84,7 +74,7 @@ describe("a replay", () => {
   });
 
   it("answers the same question again", async () => {
-    const { url } = await start([], { routes: { "GET /v1/models": jsonReply({ data: [{ id: "known" }] }) } });
+    const { url } = await serve([], { routes: { "GET /v1/models": jsonReply({ data: [{ id: "known" }] }) } });
     const tape = record();
     await createModel(url, { id: undefined, transport: tape.transport }).describe({});
     const transport = replay(tape);
@@ -96,7 +86,7 @@ describe("a replay", () => {
   });
 
   it("does not mind another slot", async () => {
-    const { url } = await start(() => textReply("ok"), {
+    const { url } = await serve(() => textReply("ok"), {
       routes: { "GET /props": jsonReply({ total_slots: 4 }) },
     });
     const tape = record();

@@ -1,5 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
-import type { ScriptedServer } from "../../src/testing/index.ts";
+import { describe, expect, it } from "vitest";
 import {
   callReply,
   hangingReply,
@@ -7,16 +6,7 @@ import {
   startScriptedServer,
   textReply,
 } from "../../src/testing/index.ts";
-
-const open: ScriptedServer[] = [];
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((server) => server.close()));
-});
-const start: typeof startScriptedServer = async (script, options) => {
-  const server = await startScriptedServer(script, options);
-  open.push(server);
-  return server;
-};
+import { serve } from "../models/serve.ts";
 
 const ask = (url: string, body: unknown, signal?: AbortSignal) =>
   fetch(`${url}/v1/chat/completions`, {
@@ -27,7 +17,7 @@ const ask = (url: string, body: unknown, signal?: AbortSignal) =>
 
 describe("the scripted server", () => {
   it("replies in the order of its script and records what it was asked", async () => {
-    const server = await start([textReply("one"), jsonReply({ two: 2 }, { status: 201 })]);
+    const server = await serve([textReply("one"), jsonReply({ two: 2 }, { status: 201 })]);
     const first = await ask(server.url, { turn: 1 });
     expect(await first.text()).toMatch(/^data: .*"content":"one".*data: \[DONE\]\n\n$/s);
     const second = await ask(server.url, { turn: 2 });
@@ -38,7 +28,7 @@ describe("the scripted server", () => {
   });
 
   it("says so when its script is over or a route is not in it", async () => {
-    const server = await start([], { routes: { "GET /props": jsonReply({ a: 1 }) } });
+    const server = await serve([], { routes: { "GET /props": jsonReply({ a: 1 }) } });
     expect(await (await ask(server.url, {})).text()).toContain("no reply for request 1");
     expect(await (await fetch(`${server.url}/props`)).json()).toEqual({ a: 1 });
     expect((await fetch(`${server.url}/nothing`)).status).toBe(404);
@@ -48,7 +38,7 @@ describe("the scripted server", () => {
   });
 
   it("can make each reply from its request", async () => {
-    const server = await start((request, chats) => jsonReply({ chats, got: request.json }));
+    const server = await serve((request, chats) => jsonReply({ chats, got: request.json }));
     await ask(server.url, "a");
     expect(await (await ask(server.url, "b")).json()).toEqual({ chats: 2, got: "b" });
   });
@@ -64,7 +54,7 @@ describe("the scripted server", () => {
       "whole",
       "object",
     ] as const) {
-      const server = await start([callReply([{ name: "shell", arguments: args }], { style })]);
+      const server = await serve([callReply([{ name: "shell", arguments: args }], { style })]);
       const text = await (await ask(server.url, {})).text();
       const frames = text
         .split("\n\n")
@@ -78,7 +68,7 @@ describe("the scripted server", () => {
   });
 
   it("notices that a client has gone", async () => {
-    const server = await start([hangingReply(textReply("one two"), 2)]);
+    const server = await serve([hangingReply(textReply("one two"), 2)]);
     const controller = new AbortController();
     const response = await ask(server.url, {}, controller.signal);
     controller.abort();
