@@ -115,7 +115,7 @@ function readEntry(entry: Json): Facts {
     contextTokens: window.map(toCount).find((value) => value !== undefined),
     trainedTokens: toCount(meta["n_ctx_train"]),
     vision: toFlag(toObject(entry["capabilities"])["vision"]),
-    quantization: toName(entry["quantization"]),
+    quantization: toName(entry["quantization"]) ?? toName(meta["ftype"]),
   });
 }
 

@@ -11,6 +11,7 @@ import {
   COMFORTABLE_TOKENS,
   LEAST_TOKENS,
   type ServerPlace,
+  toModelRepair,
   toSlotRepair,
   toTemplateRepair,
   toToolsRepair,
@@ -51,8 +52,9 @@ function checkWindow(info: Found, home: string): DoctorCheck {
   }
   const trained = trainedTokens === undefined ? "" : ` of ${formatCount(trainedTokens)} it was trained for`;
   const detail = `${formatCount(contextTokens)} tokens${trained}`;
-  const wanted = Math.max(LEAST_TOKENS, Math.min(trainedTokens ?? COMFORTABLE_TOKENS, COMFORTABLE_TOKENS));
-  const fix = toWindowRepair(info, wanted);
+  const wanted = Math.min(trainedTokens ?? COMFORTABLE_TOKENS, COMFORTABLE_TOKENS);
+  // A server that is asked for more than the model was trained for gives no more, or nonsense.
+  const fix = contextTokens < wanted ? toWindowRepair(info, wanted) : toModelRepair(LEAST_TOKENS);
   if (contextTokens < REFUSED_TOKENS)
     return {
       name,
@@ -78,13 +80,16 @@ function checkSlots(info: Found): readonly DoctorCheck[] {
   if (slots === undefined) return [];
   const name = "slots";
   if (slots === 1) return [{ name, status: "ok", detail: "1, so sub-agents take turns with the main one" }];
-  const divides = server === "llama-server" || server === "lmstudio";
-  if (!divides || contextTokens === undefined)
-    return [{ name, status: "ok", detail: `${slots}, which can work side by side` }];
-  const whole = contextTokens * slots;
-  const detail = `${slots}, so each conversation has ${formatCount(contextTokens)} of about ${formatCount(whole)} tokens`;
-  if (contextTokens >= LEAST_TOKENS) return [{ name, status: "ok", detail }];
+  // Whether slots divide the memory or share it is told by no server.
+  const whole = (contextTokens ?? 0) * slots;
   const one = Math.min(whole, trainedTokens ?? whole);
+  if (
+    server !== "llama-server" ||
+    contextTokens === undefined ||
+    contextTokens >= Math.min(LEAST_TOKENS, one)
+  )
+    return [{ name, status: "ok", detail: `${slots}, which can work side by side` }];
+  const detail = `${slots} of ${formatCount(contextTokens)} tokens each; a single one could have about ${formatCount(one)}`;
   return [{ name, status: "note", detail, fix: toSlotRepair(info, one) }];
 }
 

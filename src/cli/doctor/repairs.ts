@@ -1,5 +1,6 @@
 /** The command that repairs a fault of a model server, for this very server. */
 import type { ModelInfo } from "../../core/model.ts";
+import { formatCount } from "../../tui/format.ts";
 import { quoteForShell } from "./quote.ts";
 
 /** What the description does not hold and a command needs. */
@@ -19,8 +20,7 @@ export function toWindowRepair(subject: Subject, tokens: number): string {
   const { id, server } = subject;
   switch (server) {
     case "llama-server":
-      // The window is divided among the slots.
-      return toLlamaServer(subject, ["-c", String(tokens * (subject.slots ?? 1))]);
+      return toLlamaServer(subject, toWindowFlags(tokens, subject.slots ?? 1));
     case "lmstudio":
       return `lms unload ${quoteForShell(id)} && lms load ${quoteForShell(toModelKey(id))} --context-length ${tokens}`;
     case "ollama":
@@ -34,11 +34,20 @@ export function toWindowRepair(subject: Subject, tokens: number): string {
   }
 }
 
-/** For slots that share one window. */
+/** Slots whose number is given divide the window; others may share one memory. */
+function toWindowFlags(tokens: number, slots: number): string[] {
+  const window = ["-c", String(tokens * slots)];
+  return slots === 1 ? window : [...window, "-np", String(slots)];
+}
+
+/** For a model that was trained for too little, which no server can change. */
+export function toModelRepair(tokens: number): string {
+  return `lmagent --model NAME, with a model that was trained for ${formatCount(tokens)} tokens or more`;
+}
+
+/** For slots of llama-server that divide one window. */
 export function toSlotRepair(subject: Subject, tokens: number): string {
-  if (subject.server === "llama-server") return toLlamaServer(subject, ["-c", String(tokens), "-np", "1"]);
-  const { id } = subject;
-  return `lms unload ${quoteForShell(id)} && lms load ${quoteForShell(toModelKey(id))} --context-length ${tokens} --parallel 1`;
+  return toLlamaServer(subject, ["-c", String(tokens), "-np", "1"]);
 }
 
 /** For calls that do not come as such, or not at all. */
@@ -46,7 +55,7 @@ export function toToolsRepair(subject: Subject): string {
   const { id, server } = subject;
   switch (server) {
     case "llama-server":
-      return toLlamaServer(subject, ["--jinja"]);
+      return `${toLlamaServer(subject, ["--jinja"])}; where that was set, lmagent --model NAME, with a model that was trained for tools`;
     case "vllm":
       return toVllm(subject, ["--enable-auto-tool-choice", "--tool-call-parser", toParser(id)]);
     case "ollama":
