@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { hash } from "node:crypto";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -129,6 +130,41 @@ test.each(["{", "[]", '{"version":1,"at":"x"}\n{"call":1,"after":[["../outside/s
   },
 );
 
+/** A folder that holds the one below it twice, so many times over that nobody could ever list it. */
+function plantTrees(folder: string): string {
+  const objects: Buffer[] = [];
+  let tree = hash("sha256", "[]", "hex");
+  for (let depth = 0; depth < 60; depth += 1) {
+    const entry = (name: string) => [name, { kind: "folder", mode: 0o755 }, tree];
+    const bytes = Buffer.from(JSON.stringify([entry("a"), entry("b")]));
+    objects.push(bytes);
+    tree = hash("sha256", bytes, "hex");
+  }
+  const index = Buffer.from(
+    JSON.stringify(objects.map((each) => [hash("sha256", each, "hex"), each.length])),
+  );
+  const bytes = Buffer.concat(objects);
+  const head = Buffer.alloc(20);
+  for (const [at, value] of [0x4c4d_4350, index.length, bytes.length, bytes.length, objects.length].entries())
+    head.writeUInt32BE(value, at * 4);
+  writeFileSync(join(folder, "planted.pack"), Buffer.concat([head, index, bytes]));
+  return tree;
+}
+
+test("planted checkpoints that would take for ever are refused", async () => {
+  await using ws = await openCheckpointed({ "a.txt": "one" });
+  const folder = join(ws.root, ".lmagent", "checkpoints");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const head = '{"version":1,"at":"x"}';
+  const bomb = JSON.stringify({ call: 1, tree: plantTrees(folder) });
+  writeFileSync(join(folder, "planted-1.jsonl"), `${head}\n${bomb}\n`);
+  const empty = JSON.stringify({ call: 1, tree: hash("sha256", "[]", "hex") });
+  writeFileSync(join(folder, "planted-2.jsonl"), `${head}\n${`${empty}\n`.repeat(50_000)}`);
+  for (const id of ["planted-1", "planted-2"])
+    await expect(ws.store.diff([id])).rejects.toMatchObject({ code: "storage_failed" });
+  expect(snapshot(ws.root)).toEqual({ "a.txt": "file 644 one" });
+});
+
 test.each(["../../a.txt", "", "nothing-here", "A".repeat(100), "index.json"])(
   "refuses an id that names no checkpoint: %j",
   async (id) => {
@@ -237,6 +273,54 @@ test.each(["command", "tool"])("a %s that was killed with its agent can be undon
   expect(await ws.store.undo([String(id)])).toMatchObject({ restored: [], conflicts: made });
   expect(await ws.store.undo([String(id)], { conflicts: "force" })).toMatchObject({ restored: made });
   expect(snapshot(ws.root)).toEqual({ "a.txt": "file 644 one", "b.txt": "file 644 one" });
+});
+
+const FULL = `
+  const { createCheckpointStore } = await import(process.argv[1]);
+  const { execFileSync } = await import("node:child_process");
+  const { writeFileSync } = await import("node:fs");
+  // Without a listener the first write beyond the limit would end the process.
+  process.on("SIGXFSZ", () => {});
+  process.chdir(process.argv[2]);
+  const store = createCheckpointStore({ root: process.cwd() });
+  const { id, recorder } = store.begin();
+  const write = async (names, text) => {
+    const before = await recorder.before(names, { signal: new AbortController().signal });
+    for (const name of names) writeFileSync(name, text);
+    return [before, await recorder.after(names)];
+  };
+  const names = Array.from({ length: 20 }, (_, index) => "a" + index);
+  await write(["first"], "two");
+  const said = await write(names, "two");
+  execFileSync("prlimit", ["--fsize=unlimited", "--pid", String(process.pid)]);
+  said.push(...(await write(["last"], "two")));
+  await store[Symbol.asyncDispose]();
+  process.stdout.write(JSON.stringify({ id, said }));
+`;
+
+test("a disk that is full for a moment spoils only the call that it hit", async () => {
+  if (process.platform !== "linux") return;
+  const files = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`a${index}`, "one"]));
+  await using ws = await openCheckpointed({ ...files, first: "one", last: "one" });
+  const door = join(import.meta.dirname, "..", "..", "src", "workspace", "index.ts");
+  const node = [process.execPath, "--import", "tsx", "--input-type=module", "-e"];
+  const child = spawn("sh", ["-c", 'ulimit -S -f 8; exec "$@"', "sh", ...node, FULL, door, ws.root], {
+    cwd: join(import.meta.dirname, "..", ".."),
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, TSX_DISABLE_CACHE: "1" },
+  });
+  const [text] = (await once(child.stdout, "data")) as [Buffer];
+  await once(child, "close");
+  const { id, said } = JSON.parse(String(text)) as { id: string; said: (string | null)[] };
+  expect(said).toEqual([
+    null,
+    expect.stringMatching(/^What this call did can be undone by force/),
+    null,
+    null,
+  ]);
+  expect(await ws.store.undo([id])).toMatchObject({ conflicts: Object.keys(files).sort() });
+  expect((await ws.store.undo([id], { conflicts: "force" })).restored).toHaveLength(22);
+  expect(new Set(Object.values(snapshot(ws.root)))).toEqual(new Set(["file 644 one"]));
 });
 
 test("an undo that was cut off is finished by the next one", async () => {

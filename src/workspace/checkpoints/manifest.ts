@@ -9,6 +9,7 @@ import {
   fdatasync,
   fstatSync,
   fsync,
+  ftruncateSync,
   openSync,
   readSync,
   writeSync,
@@ -69,22 +70,28 @@ export class ManifestWriter {
     const text = `${JSON.stringify(line)}\n`;
     const folder = this.#folder();
     const path = `${folder.path}/${this.#head.id}${MANIFEST}`;
-    const fd = openSync(path, this.#isMade ? OLD_FILE : NEW_FILE, 0o600);
+    const isNew = !this.#isMade;
+    const fd = openSync(path, isNew ? NEW_FILE : OLD_FILE, 0o600);
+    this.#isMade = true;
     try {
-      const isNew = !this.#isMade;
-      if (isNew) this.#begin(folder, fd, text);
-      else writeWhole(fd, text);
+      const owner = isNew ? ownerIn(folder) : undefined;
+      if (owner) fchownSync(fd, owner.uid, owner.gid);
+      this.#write(fd, text);
       if (sync) await Promise.all([datasyncAsync(fd), isNew ? syncFolder(folder) : undefined]);
     } finally {
       closeSync(fd);
     }
   }
 
-  #begin(folder: Folder, fd: number, text: string): void {
-    this.#isMade = true;
-    const owner = ownerIn(folder);
-    if (owner) fchownSync(fd, owner.uid, owner.gid);
-    writeWhole(fd, `${JSON.stringify(this.#head)}\n${text}`);
+  /** Behind the head. A line that a full disk cuts off is taken back, so that the next one does not become a part of it. */
+  #write(fd: number, line: string): void {
+    const { size } = fstatSync(fd);
+    try {
+      writeWhole(fd, size === 0 ? `${JSON.stringify(this.#head)}\n${line}` : line);
+    } catch (error) {
+      ftruncateSync(fd, size);
+      throw error;
+    }
   }
 }
 

@@ -1,7 +1,11 @@
 /** What several calls have changed together: for each path what was there first, what the last of them left, and whether that is sure. */
 import { isSame, type PathState, type Step } from "./file-state.ts";
 import type { CallStart, Manifest } from "./manifest.ts";
+import { damaged } from "./packs.ts";
 import { readTree } from "./trees.ts";
+
+/** A process that is killed leaves a handful, and a disk that stays full some more. */
+const MAX_CUT_OFF = 1_000;
 
 export interface NetChange {
   path: string;
@@ -32,9 +36,11 @@ interface Call {
 /** Manifests oldest first. Paths whose changes cancel each other out are left out. */
 export async function toNetChanges(
   manifests: readonly Manifest[],
-  sources: NetSources,
+  given: NetSources,
 ): Promise<Map<string, NetChange>> {
   const calls: Call[] = [];
+  refuseCutOff(manifests);
+  const sources = remembering(given);
   for (const { starts, ends } of manifests)
     for (const start of starts) calls.push(await toCall(start, ends.get(start.call), sources));
   const net = new Map<string, NetChange>();
@@ -44,6 +50,26 @@ export async function toNetChanges(
   }
   for (const [path, { before, after }] of net) if (isSame(before, after)) net.delete(path);
   return net;
+}
+
+function refuseCutOff(manifests: readonly Manifest[]): void {
+  const cutOff = manifests.flatMap(({ starts, ends }) => starts.filter(({ call }) => !ends.has(call)));
+  if (cutOff.length > MAX_CUT_OFF) throw damaged(`it has ${cutOff.length} calls that were cut off`);
+}
+
+/** The workspace is looked at once, however many calls were cut off. */
+function remembering({ readObject, now, allNow }: NetSources): NetSources {
+  const states = new Map<string, Promise<PathState>>();
+  let all: Promise<Iterable<string>> | undefined;
+  return {
+    readObject,
+    now: (path) => {
+      const state = states.get(path) ?? now(path);
+      states.set(path, state);
+      return state;
+    },
+    allNow: () => (all ??= allNow().then((paths) => [...paths])),
+  };
 }
 
 async function toCall(start: CallStart, steps: Step[] | undefined, sources: NetSources): Promise<Call> {

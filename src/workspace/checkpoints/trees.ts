@@ -9,6 +9,8 @@ import type { Keeper, Seen } from "./look.ts";
 import { damaged } from "./packs.ts";
 
 const MAX_DEPTH = 200;
+/** Five times what a scan takes in. */
+const MAX_ENTRIES = 100_000;
 
 /** `[name, state]`, and for a folder the hash of what is in it. */
 type TreeEntry = [string, FileState] | [string, FileState, string];
@@ -47,6 +49,7 @@ export async function readTree(
   const visit = async (tree: string, above: string, depth: number): Promise<void> => {
     if (tree === EMPTY) return;
     if (depth > MAX_DEPTH) throw damaged("its folders are nested too deeply");
+    if (found.size > MAX_ENTRIES) throw damaged("it lists more files than were ever recorded");
     for (const [name, state, below] of parseTree((await read(tree)).toString("utf8"))) {
       const path = above === "" ? name : `${above}/${name}`;
       found.set(path, state);
