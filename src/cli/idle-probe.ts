@@ -1,5 +1,5 @@
 /** The test of a model that runs by itself, once, while the user reads the first answer. */
-import type { Model } from "../core/model.ts";
+import type { Model, ModelInfo } from "../core/model.ts";
 import {
   isEmptyFindings,
   isPracticeModel,
@@ -16,6 +16,19 @@ export interface IdleProbeOptions {
   /** One line for the user, when it begins. */
   notify: (line: string) => void;
   limits?: Partial<ProbeLimits>;
+}
+
+/** This machine, private networks (RFC 1918, RFC 4193, link-local), and names that no public server has. */
+const NEAR =
+  /^(?:localhost|127\.[\d.]+|10\.[\d.]+|192\.168\.[\d.]+|172\.(?:1[6-9]|2\d|3[01])\.[\d.]+|169\.254\.[\d.]+|\[::1\]|\[f[cd][^\]]*\]|\[fe80[^\]]*\]|[^.[\]]+|.+\.(?:local|lan|internal|home\.arpa|localhost))$/i;
+/** Ollama passes requests for these on to its service. */
+const PASSED_ON = /[:-]cloud$/;
+
+/** Whether a test that nobody asked for costs nothing: the model is loaded, and runs where tokens have no price. */
+export function isFreeToProbe({ id, server, baseUrl, contextTokens, loaded }: ModelInfo): boolean {
+  if (contextTokens === undefined || loaded === false) return false;
+  if (server === "openai-compatible" || (server === "ollama" && PASSED_ON.test(id))) return false;
+  return NEAR.test(new URL(baseUrl).hostname);
 }
 
 export interface IdleProbe extends AsyncDisposable {

@@ -85,6 +85,8 @@ export interface ModelInfo {
   baseUrl: string;
   /** Tokens that fit now, as loaded; `undefined` when the server does not say. */
   contextTokens?: number;
+  /** `false`: the server loads it with the first request, and what is said of its window is what it will be given. Absent: loaded, or not told. */
+  loaded?: false;
   /** Tokens that the model was trained for, when the server says. */
   trainedTokens?: number;
   /** KV slots of the server, when it says. */

@@ -64,14 +64,15 @@ export async function describeModel(options: DescribeOptions): Promise<Descripti
   const template =
     kind === "lmagent" || kind === "llama-server" ? await readPropsTemplate(answers.props) : {};
   const facts = { ...asked, ...template, ...readFacts(kind, id, answers) };
-  const info = {
+  const guessed = kind === "ollama" && readFacts(kind, id, answers).contextTokens === undefined;
+  const info: ModelInfo = {
     id,
     server: kind,
     baseUrl: options.server.api,
     ...facts,
+    ...(guessed ? { loaded: false } : {}),
     profile: findProfile(id, options.profiles),
   };
-  const guessed = kind === "ollama" && readFacts(kind, id, answers).contextTokens === undefined;
   return { info, provisional: guessed || loading || isStarting(kind, answers) };
 }
 

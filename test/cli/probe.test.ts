@@ -2,9 +2,9 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runProbe } from "../../src/cli/commands/probe.ts";
-import { createIdleProbe, type IdleProbe } from "../../src/cli/idle-probe.ts";
+import { createIdleProbe, isFreeToProbe, type IdleProbe } from "../../src/cli/idle-probe.ts";
 import { openProfiles, type Profiles } from "../../src/cli/profiles.ts";
-import type { Model } from "../../src/core/model.ts";
+import type { Model, ModelInfo } from "../../src/core/model.ts";
 import { hangingReply, jsonReply, type ScriptedServer } from "../../src/testing/index.ts";
 import * as met from "../models/probe-personalities.ts";
 import { createModel } from "../models/run-model.ts";
@@ -107,6 +107,42 @@ describe("lmagent probe", () => {
     const server = await answering(met.perfect, "lmagent-practice-1");
     await expect(runCommand(() => runProbe({ baseUrl: server.url }))).rejects.toThrow(/practice model/);
     expect(server.chats).toEqual([]);
+  });
+});
+
+describe("a probe that nobody asked for", () => {
+  const info: ModelInfo = {
+    id: "m",
+    server: "llama-server",
+    baseUrl: "http://127.0.0.1:8080/v1",
+    contextTokens: 8_192,
+    profile: { name: "default" },
+  };
+
+  it.each([
+    "http://localhost:1234/v1",
+    "http://[::1]:8080/v1",
+    "http://10.1.2.3:8000/v1",
+    "http://172.20.0.4:8000/v1",
+    "http://192.168.1.5:11434/v1",
+    "http://[fd12::1]:8080/v1",
+    "http://workstation:8080/v1",
+    "https://gpu.local/v1",
+    "http://box.lan:8080/v1",
+  ])("costs nothing at %s", (baseUrl) => {
+    expect(isFreeToProbe({ ...info, baseUrl })).toBe(true);
+  });
+
+  it.each<[string, Partial<ModelInfo>]>([
+    ["at a service, where tokens have a price", { baseUrl: "https://api.example.com/v1" }],
+    ["at an address of the internet", { baseUrl: "http://172.15.0.1:8000/v1" }],
+    ["at another one", { baseUrl: "http://[2001:db8::1]:8000/v1" }],
+    ["at a server that may pass requests on to a service", { server: "openai-compatible" }],
+    ["with a model that Ollama passes on to its service", { server: "ollama", id: "gpt-oss:120b-cloud" }],
+    ["with a model that is not loaded", { loaded: false }],
+    ["where no window is known", { contextTokens: undefined }],
+  ])("does not begin %s", (_name, change) => {
+    expect(isFreeToProbe({ ...info, ...change })).toBe(false);
   });
 });
 

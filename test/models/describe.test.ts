@@ -148,7 +148,12 @@ describe("what a server is and has loaded", () => {
       undefined,
       { id: "qwen3:4b", server: "ollama", contextTokens: 4_096, vision: true, quantization: "Q4_K_M" },
     ],
-    ["Ollama with a model that is not loaded", OLLAMA, "llama3", { id: "llama3", contextTokens: 16_384 }],
+    [
+      "Ollama with a model that is not loaded",
+      OLLAMA,
+      "llama3",
+      { id: "llama3", contextTokens: 16_384, loaded: false },
+    ],
     [
       "Ollama with a model that sets no window",
       { ...OLLAMA, "POST /api/show": jsonReply({ model_info: { "llama.context_length": 131_072 } }) },

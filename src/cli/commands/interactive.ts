@@ -11,7 +11,7 @@ import {
 } from "../../tui/screen/index.ts";
 import type { Agent } from "../agent.ts";
 import { openHistory } from "../history.ts";
-import { createIdleProbe, type IdleProbe } from "../idle-probe.ts";
+import { createIdleProbe, isFreeToProbe, type IdleProbe } from "../idle-probe.ts";
 import type { TaskFlags } from "../main.ts";
 import { openAgent } from "../open-agent.ts";
 import { packageVersion } from "../package-root.ts";
@@ -162,11 +162,12 @@ class AgentScreen implements ScreenController, AsyncDisposable {
     this.#agent.tidy().catch(() => {});
   }
 
-  /** Only a model that is loaded, and only where its requests push nothing out of the server's memory that a conversation needs. */
+  /** Only where it costs nothing and pushes nothing out of the server's memory that this conversation needs. */
   #probeWhileIdle(): void {
-    const { contextTokens, slots = 1 } = this.#model ?? {};
-    const isFree = slots > 1 || this.#agent.messages.length === 0;
-    if (contextTokens === undefined || !isFree || this.#running !== undefined) return;
+    const model = this.#model;
+    if (model === undefined || this.#running !== undefined || !isFreeToProbe(model)) return;
+    const { slots = 1 } = model;
+    if (slots < 2 && this.#agent.messages.length > 0) return;
     this.#probe.start();
     void this.#probe.settled().then(() => (this.#background = undefined));
   }
