@@ -35,6 +35,11 @@ export function formatCount(count: number): string {
   return String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/** `1 step`, `1,200 steps`: nouns that take an s. */
+export function formatCounted(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** 3400 → `3.4k`: where there is little room. */
 export function formatTokens(tokens: number): string {
   if (tokens < 1_000) return String(Math.round(tokens));

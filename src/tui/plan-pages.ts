@@ -1,5 +1,6 @@
 /** A plan as a person is shown it before they decide. Nothing in it is hidden: what cannot be seen is shown by its number. */
 import type { Plan, PlanRisk, PlanStep, PlanStepStatus } from "../core/index.ts";
+import { formatCounted } from "./format.ts";
 import { countBlanks, toPages, type PageLine, type Pages } from "./preview-pages.ts";
 import type { Paint, Style } from "./style.ts";
 import { toVisibleLine } from "./terminal-text.ts";
@@ -20,7 +21,7 @@ export function toPlanPages(plan: Plan, style: Style): Pages {
 /** `5 steps`, and what of them is not harmless. */
 export function describePlan({ steps }: Plan): string {
   const risky = steps.filter(({ risk }) => risk === "high").length;
-  const count = `${steps.length} ${steps.length === 1 ? "step" : "steps"}`;
+  const count = formatCounted(steps.length, "step");
   return risky === 0 ? count : `${count}, ${risky} of high risk`;
 }
 

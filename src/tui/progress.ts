@@ -2,7 +2,7 @@
 import type { AgentEventOf, CompactionCause, Plan, TaskState } from "../core/index.ts";
 import { currentStep } from "../core/plan-steps.ts";
 import { describeCounts } from "../core/task-state.ts";
-import { formatBytes, formatCount, formatWait, shorten } from "./format.ts";
+import { formatBytes, formatCount, formatCounted, formatWait, shorten } from "./format.ts";
 import { toTerminalLine } from "./terminal-text.ts";
 
 const STEP_CHARACTERS = 120;
@@ -21,7 +21,7 @@ export function formatCompaction(event: AgentEventOf<"context_compacted">): stri
 
 function describeMethod({ method, parts }: AgentEventOf<"context_compacted">): string {
   const results = parts.filter((part) => "message" in part && part.message.role === "tool").length;
-  const elided = `${formatCount(results)} old ${results === 1 ? "result" : "results"} left out`;
+  const elided = `${formatCounted(results, "old result")} left out`;
   if (method === "elided") return elided;
   const older =
     method === "summarised" ? "the model summarised older turns" : "older turns became a list by rule";
@@ -37,7 +37,7 @@ export function formatPrefixBroken({ tokens, bytes, seconds, why }: AgentEventOf
 
 /** `plan: 3 of 8 steps done · now 4. Write the test`. */
 export function formatPlan(plan: Plan): string {
-  const count = `${plan.steps.length} ${plan.steps.length === 1 ? "step" : "steps"}`;
+  const count = formatCounted(plan.steps.length, "step");
   if (plan.status === "planning") return "plan: the agent only looks around until you have approved one";
   if (plan.status === "proposed") return `plan: ${count} proposed`;
   if (plan.status === "completed") return `plan: all of ${count} done`;

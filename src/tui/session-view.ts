@@ -2,6 +2,7 @@
 import { messageText, toPlanText, type Message, type Todo } from "../core/index.ts";
 import type { OwnNote } from "../core/message.ts";
 import type { SessionState } from "../core/session.ts";
+import { formatCounted } from "./format.ts";
 import { formatPlan, formatTaskState } from "./progress.ts";
 import { toTerminalLine, toTerminalText } from "./terminal-text.ts";
 
@@ -50,7 +51,7 @@ function formatMessage(message: Message): string[] {
 }
 
 function formatEnd({ requests, lastReason, interrupted }: SessionState): string {
-  const count = `${requests.length} ${requests.length === 1 ? "request" : "requests"}`;
+  const count = formatCounted(requests.length, "request");
   const changed = requests.filter(({ checkpoint }) => checkpoint !== undefined).length;
   const files = changed === 0 ? "" : `, ${changed} of them with changed files`;
   const cut = interrupted.length === 0 ? "" : ` during ${interrupted.length} calls`;

@@ -1,16 +1,9 @@
 import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
-import type { Plan, PlanStep } from "../../src/core/index.ts";
+import type { Plan } from "../../src/core/index.ts";
 import { createTerminalPlanReviewer } from "../../src/tui/plain/review-plan.ts";
 import { Capture } from "./fixtures/capture.ts";
-
-const step = (id: number, more: Partial<PlanStep> = {}): PlanStep => ({
-  id,
-  description: `do ${id}`,
-  dependencies: [],
-  status: "pending",
-  ...more,
-});
+import { step } from "./fixtures/plan.ts";
 
 const PLAN: Plan = {
   title: "Tidy \u001b[2Jup",

@@ -1,22 +1,15 @@
 import { afterEach, describe, expect, test } from "vitest";
-import type { Plan, PlanStep } from "../../src/core/index.ts";
+import type { Plan } from "../../src/core/index.ts";
 import { toUndoQuestion } from "../../src/tui/choice.ts";
 import { createScreen } from "../../src/tui/screen/index.ts";
 import { closeScreens, openScreen, POLL, type OpenScreen } from "./fixtures/open-screen.ts";
+import { step } from "./fixtures/plan.ts";
 import { done, turn } from "./fixtures/steps.ts";
 import { KEY } from "./fixtures/virtual-terminal.ts";
 
 afterEach(closeScreens);
 
 const settle = () => new Promise((resolve) => setTimeout(resolve, 50));
-
-const step = (id: number, more: Partial<PlanStep> = {}): PlanStep => ({
-  id,
-  description: `do ${id}`,
-  dependencies: [],
-  status: "pending",
-  ...more,
-});
 
 const PLAN: Plan = {
   title: "Tidy up",

@@ -8,62 +8,32 @@ import {
   type PreviewPages,
 } from "../preview.ts";
 import { describeMissing } from "../preview-pages.ts";
-import { toStyle, type Style } from "../style.ts";
+import type { Style } from "../style.ts";
 import { setIn } from "../wrap.ts";
-import { createLineReader, type LineReader } from "./line-reader.ts";
+import {
+  createQuestions,
+  toQuestionColumns,
+  type QuestionTerminal,
+  type TerminalQuestionOptions,
+} from "./questions.ts";
 import type { TextOutput } from "./sink.ts";
-
-export interface TerminalApproverOptions {
-  /** A terminal in line mode. Where there is none, use `denyUnattended`. */
-  input: NodeJS.ReadableStream;
-  output: TextOutput;
-  colour: boolean;
-  /** Input within this time after a question was typed before it could be read, and is dropped. Default 150. */
-  graceMs?: number;
-}
-
-const GRACE_MS = 150;
-
-const COLUMNS = 80;
-const MIN_COLUMNS = 20;
 
 /**
  * Asks in plain lines: `y` once, `n`, or `d` with a note for the model; where an answer may be remembered also `a` for this session
  * and `w` for this workspace. What is too long to be shown at once cannot be allowed before `s` has shown all of it. Every answer is a line of its own. The end of the input is a denial with nobody there.
  */
-export function createTerminalApprover({
-  input,
-  output,
-  colour,
-  graceMs = GRACE_MS,
-}: TerminalApproverOptions): Approver {
-  const style = toStyle({ colour });
-  const reader = createLineReader(input);
-  let last: Promise<unknown> = Promise.resolve();
-  return {
-    ask(request, { signal }) {
-      const answer = last.then(() => ask(request, { reader, output, style, graceMs, signal }));
-      last = answer.catch(() => undefined);
-      return answer;
-    },
-  };
+export function createTerminalApprover(options: TerminalQuestionOptions): Approver {
+  const put = createQuestions(options);
+  return { ask: (request, { signal }) => put((terminal) => ask(request, terminal), { signal }) };
 }
 
-interface AskOptions {
-  reader: LineReader;
-  output: TextOutput;
-  style: Style;
-  graceMs: number;
-  signal: AbortSignal;
-}
-
-async function ask(request: ApprovalRequest, options: AskOptions): Promise<ApprovalDecision> {
-  const { reader, output, style, signal } = options;
+async function ask(request: ApprovalRequest, terminal: QuestionTerminal): Promise<ApprovalDecision> {
+  const { reader, output, style, signal } = terminal;
   signal.throwIfAborted();
-  const columns = Math.max(MIN_COLUMNS, (output.columns ?? COLUMNS) - 1);
+  const columns = toQuestionColumns(output);
   const pages = toPreviewPages(request.preview, style);
   output.write(`\n${toQuestion(request, { pages, style, columns }).join("\n")}\n`);
-  let graceMs = options.graceMs;
+  let graceMs = terminal.graceMs;
   try {
     for (;;) {
       output.write(`${style.bold("Allow it?")} ${toChoices(request, pages).join("  ")}: `);
@@ -71,11 +41,11 @@ async function ask(request: ApprovalRequest, options: AskOptions): Promise<Appro
       graceMs = 0;
       if (line === undefined) return unattended(output);
       const answer = line.trim().toLowerCase();
-      if (answer === "d") return await askNote(options);
+      if (answer === "d") return await askNote(terminal);
       const page = answer === "s" ? pages.rest.shift() : undefined;
       if (page !== undefined) {
         output.write(`${setIn(page, { columns }).join("\n")}\n`);
-        graceMs = options.graceMs;
+        graceMs = terminal.graceMs;
         continue;
       }
       const decision = toDecision(answer, request);
@@ -111,7 +81,7 @@ function toChoices({ offer }: ApprovalRequest, pages: PreviewPages): string[] {
   return ["[y] once", ...(describeOffer(offer) === undefined ? [] : remembered), ...deny];
 }
 
-async function askNote({ reader, output, style, signal }: AskOptions): Promise<ApprovalDecision> {
+async function askNote({ reader, output, style, signal }: QuestionTerminal): Promise<ApprovalDecision> {
   output.write(`${style.bold("Note to the model:")} `);
   const line = await reader.read({ graceMs: 0, signal });
   if (line === undefined) return unattended(output);

@@ -5,7 +5,7 @@
  */
 import type { AgentEvent, AgentEventOf, ToolResult, Usage } from "../../core/index.ts";
 import { toDiffLines } from "../diff-lines.ts";
-import { formatCall, formatCount, formatDuration, formatUsage, shorten } from "../format.ts";
+import { formatCall, formatCount, formatCounted, formatDuration, formatUsage, shorten } from "../format.ts";
 import { createPhase } from "../phase.ts";
 import {
   createProgressLines,
@@ -243,8 +243,7 @@ class PlainView {
     if (text === "") return;
     const lines = text.split("\n");
     const hidden = lines.length - OUTPUT_LINES;
-    if (hidden > 0)
-      await this.#line(this.#style.dim(`  … ${hidden} more ${hidden === 1 ? "line" : "lines"}`));
+    if (hidden > 0) await this.#line(this.#style.dim(`  … ${formatCounted(hidden, "more line")}`));
     for (const line of lines.slice(-OUTPUT_LINES)) {
       await this.#line(line === "" ? "" : this.#style.dim(`  ${shorten(line, OUTPUT_CHARACTERS)}`));
     }
@@ -288,10 +287,7 @@ function formatModel({ model }: AgentEventOf<"model_ready">): string {
 }
 
 function formatTotals({ turns, toolCalls, durationMs, rescued }: AgentEventOf<"run_finished">): string {
-  const parts = [
-    `${turns} ${turns === 1 ? "turn" : "turns"}`,
-    `${toolCalls} ${toolCalls === 1 ? "call" : "calls"}`,
-  ];
+  const parts = [formatCounted(turns, "turn"), formatCounted(toolCalls, "call")];
   if (rescued > 0) parts.push(`${rescued} rescued`);
   return [...parts, formatDuration(durationMs)].join(" · ");
 }

@@ -2,67 +2,37 @@ import type { Plan, PlanDecision, PlanReviewer } from "../../core/index.ts";
 import { createPlanDraft, type PlanDraft } from "../plan-draft.ts";
 import { describePlan, toPlanPages } from "../plan-pages.ts";
 import { describeMissing, type Pages } from "../preview-pages.ts";
-import { toStyle, type Style } from "../style.ts";
 import { toVisibleLine } from "../terminal-text.ts";
 import { setIn } from "../wrap.ts";
-import { createLineReader, type LineReader } from "./line-reader.ts";
+import {
+  createQuestions,
+  toQuestionColumns,
+  type QuestionTerminal,
+  type TerminalQuestionOptions,
+} from "./questions.ts";
 import { ERASE_LINE } from "./status-line.ts";
 import type { TextOutput } from "./sink.ts";
-
-export interface TerminalPlanReviewerOptions {
-  /** A terminal in line mode. */
-  input: NodeJS.ReadableStream;
-  output: TextOutput;
-  colour: boolean;
-  /** Input within this time after the plan was typed before it could be read, and is dropped. Default 150. */
-  graceMs?: number;
-}
-
-const GRACE_MS = 150;
-const COLUMNS = 80;
-const MIN_COLUMNS = 20;
 
 /**
  * Shows a plan in plain lines and asks: `y` follow it, `e` change it line by line, `n` no, `d` no with a note for the model. What is too long
  * to be shown at once cannot be approved before `s` has shown all of it. The end of the input: nobody is there.
  */
-export function createTerminalPlanReviewer({
-  input,
-  output,
-  colour,
-  graceMs = GRACE_MS,
-}: TerminalPlanReviewerOptions): PlanReviewer {
-  const style = toStyle({ colour });
-  const reader = createLineReader(input);
-  let last: Promise<unknown> = Promise.resolve();
-  return {
-    review(plan, { signal }) {
-      const decision = last.then(() => review(plan, { reader, output, style, graceMs, signal }));
-      last = decision.catch(() => undefined);
-      return decision;
-    },
-  };
+export function createTerminalPlanReviewer(options: TerminalQuestionOptions): PlanReviewer {
+  const put = createQuestions(options);
+  return { review: (plan, { signal }) => put((terminal) => review(plan, terminal), { signal }) };
 }
 
-interface ReviewOptions {
-  reader: LineReader;
-  output: TextOutput;
-  style: Style;
-  graceMs: number;
-  signal: AbortSignal;
-}
-
-async function review(plan: Plan, options: ReviewOptions): Promise<PlanDecision> {
-  const { output, signal } = options;
+async function review(plan: Plan, terminal: QuestionTerminal): Promise<PlanDecision> {
+  const { output, signal } = terminal;
   signal.throwIfAborted();
   const draft = createPlanDraft(plan);
   // The status line may still say what runs.
   if (output.isTTY === true) output.write(ERASE_LINE);
   try {
     for (;;) {
-      const answer = await askForPlan(draft, options);
+      const answer = await askForPlan(draft, terminal);
       if (answer !== "edit") return answer;
-      if (!(await edit(draft, options))) return unattended(output);
+      if (!(await edit(draft, terminal))) return unattended(output);
     }
   } catch (error) {
     output.write("\n");
@@ -70,11 +40,11 @@ async function review(plan: Plan, options: ReviewOptions): Promise<PlanDecision>
   }
 }
 
-async function askForPlan(draft: PlanDraft, options: ReviewOptions): Promise<PlanDecision | "edit"> {
-  const { reader, output, style, signal } = options;
+async function askForPlan(draft: PlanDraft, terminal: QuestionTerminal): Promise<PlanDecision | "edit"> {
+  const { reader, output, style, signal } = terminal;
   const pages = toPlanPages(draft.plan, style);
-  write(options, [`${style.yellow("?")} ${style.bold("plan")} · ${describePlan(draft.plan)}`], pages.first);
-  let { graceMs } = options;
+  write(terminal, [`${style.yellow("?")} ${style.bold("plan")} · ${describePlan(draft.plan)}`], pages.first);
+  let { graceMs } = terminal;
   for (;;) {
     output.write(`${style.bold("Follow this plan?")} ${toChoices(pages).join("  ")}: `);
     const line = await reader.read({ graceMs, signal });
@@ -82,12 +52,12 @@ async function askForPlan(draft: PlanDraft, options: ReviewOptions): Promise<Pla
     if (line === undefined) return unattended(output);
     const answer = line.trim().toLowerCase();
     if (answer === "n" || answer === "no") return { decision: "reject" };
-    if (answer === "d") return askNote(options);
+    if (answer === "d") return askNote(terminal);
     if (answer === "e") return "edit";
     const page = answer === "s" ? pages.rest.shift() : undefined;
     if (page !== undefined) {
-      write(options, [], page);
-      graceMs = options.graceMs;
+      write(terminal, [], page);
+      graceMs = terminal.graceMs;
     } else if ((answer === "y" || answer === "yes") && pages.rest.length === 0) {
       return draft.approve();
     }
@@ -101,7 +71,7 @@ function toChoices({ rest }: Pages): string[] {
   return [`[s] show the next ${page.length}, ${describeMissing(rest)} not shown yet`, ...others];
 }
 
-async function askNote({ reader, output, style, signal }: ReviewOptions): Promise<PlanDecision> {
+async function askNote({ reader, output, style, signal }: QuestionTerminal): Promise<PlanDecision> {
   output.write(`${style.bold("Note to the model:")} `);
   const line = await reader.read({ graceMs: 0, signal });
   if (line === undefined) return unattended(output);
@@ -113,8 +83,8 @@ const EDIT_HELP =
   "[3 new text] replaces line 3  [3] takes it out  [+ text] adds a line\n[.] done  [q] leaves it as it was";
 
 /** Line by line, since a terminal in line mode has no editor. `false`: nobody is there any more. */
-async function edit(draft: PlanDraft, options: ReviewOptions): Promise<boolean> {
-  const { reader, output, style, signal } = options;
+async function edit(draft: PlanDraft, terminal: QuestionTerminal): Promise<boolean> {
+  const { reader, output, style, signal } = terminal;
   let lines = draft.text.trimEnd().split("\n");
   let problem: string | undefined;
   for (;;) {
@@ -122,7 +92,7 @@ async function edit(draft: PlanDraft, options: ReviewOptions): Promise<boolean> 
     const numbered = lines.map(
       (line, index) => `${String(index + 1).padStart(width)}  ${toVisibleLine(line)}`,
     );
-    write(options, [], numbered);
+    write(terminal, [], numbered);
     if (problem !== undefined) output.write(`${style.red(`✗ ${toVisibleLine(problem)}`)}\n`);
     output.write(`${EDIT_HELP}: `);
     const answer = (await reader.read({ graceMs: 0, signal }))?.trim();
@@ -150,8 +120,8 @@ function changeLine(lines: readonly string[], answer: string): string[] | undefi
   return lines.toSpliced(index, 1, ...(text === "" ? [] : [text]));
 }
 
-function write({ output }: ReviewOptions, heads: readonly string[], lines: readonly string[]): void {
-  const columns = Math.max(MIN_COLUMNS, (output.columns ?? COLUMNS) - 1);
+function write({ output }: QuestionTerminal, heads: readonly string[], lines: readonly string[]): void {
+  const columns = toQuestionColumns(output);
   output.write(`${heads.map((head) => `\n${head}\n`).join("")}${setIn(lines, { columns }).join("\n")}\n`);
 }
 

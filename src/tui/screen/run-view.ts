@@ -9,7 +9,7 @@ import {
   type Todo,
   type Usage,
 } from "../../core/index.ts";
-import { formatDuration, formatUsage } from "../format.ts";
+import { formatCounted, formatDuration, formatUsage } from "../format.ts";
 import { createPhase } from "../phase.ts";
 import { formatCompaction, formatPrefixBroken } from "../progress.ts";
 import { toTerminalLine } from "../terminal-text.ts";
@@ -251,8 +251,8 @@ export class RunView {
 
   #summarise({ turns, toolCalls, durationMs, rescued }: AgentEventOf<"run_finished">): string {
     const parts = [formatDuration(durationMs)];
-    if (turns > 1) parts.push(`${turns} turns`);
-    if (toolCalls > 0) parts.push(toolCalls === 1 ? "1 call" : `${toolCalls} calls`);
+    if (turns > 1) parts.push(formatCounted(turns, "turn"));
+    if (toolCalls > 0) parts.push(formatCounted(toolCalls, "call"));
     if (rescued > 0) parts.push(`${rescued} rescued`);
     if (this.#usage !== undefined) parts.push(formatUsage(this.#usage));
     return parts.filter((part) => part !== "").join(" · ");

@@ -1,6 +1,6 @@
 /** What a `write` wrote: its result has no diff, but the call has the whole text. */
 import type { ToolResult } from "../../core/index.ts";
-import { formatCount } from "../format.ts";
+import { formatCounted } from "../format.ts";
 
 /** The text that a call gives a file; `undefined` for other calls. */
 export function toWrittenText(name: string, input: unknown): string | undefined {
@@ -13,5 +13,5 @@ export function toWrittenText(name: string, input: unknown): string | undefined 
 export function formatWritten(text: string, result: ToolResult): string {
   const lines = text === "" ? 0 : text.replace(/\n$/, "").split("\n").length;
   const sign = result.ok && result.output.startsWith("created ") ? "+" : "";
-  return `${sign}${formatCount(lines)} ${lines === 1 ? "line" : "lines"}`;
+  return `${sign}${formatCounted(lines, "line")}`;
 }
