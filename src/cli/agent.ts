@@ -28,6 +28,7 @@ import type { Ground } from "./open-agent.ts";
 import { RequestCheckpoints } from "./request-checkpoints.ts";
 import type { SessionSafeguards } from "./safeguards.ts";
 import type { Settings } from "./settings.ts";
+import { tidyCheckpoints, toCheckpoints } from "./tidy-checkpoints.ts";
 import { toLabel } from "./workspace-sandbox.ts";
 
 export interface AgentParts {
@@ -198,8 +199,8 @@ export class Agent implements AsyncDisposable {
 
   /** Removes checkpoints that no session needs. For when there is time; gives way to runs. */
   async tidy(): Promise<void> {
-    const sessions = new Set((await this.sessions.list()).map(({ id }) => id));
-    await this.#ground.checkpoints.prune({ sessions, open: this.#session?.id });
+    const { checkpoints, sessions } = this.#ground;
+    await tidyCheckpoints({ checkpoints, sessions, open: this.#session?.id, requests: this.requests });
   }
 
   /** The user gives up the plan, and the job that the task state is about. */
@@ -390,8 +391,4 @@ export class Agent implements AsyncDisposable {
     });
     return [...tools, ...this.#ground.customTools.tools];
   }
-}
-
-function toCheckpoints(requests: readonly SessionRequest[]): string[] {
-  return requests.flatMap(({ checkpoint }) => (checkpoint === undefined ? [] : [checkpoint]));
 }

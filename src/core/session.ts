@@ -77,6 +77,8 @@ export interface SessionSummary {
   id: string;
   createdAt: string;
   updatedAt: string;
+  /** Session that this one was copied from. */
+  forkedFrom?: string;
   /** First words of the first request, at most 200 characters. */
   task: string;
   /** Messages of the conversation, those included that were compacted since, the system message left out. */

@@ -111,6 +111,7 @@ function summarize({ header, records, open }: Entry): SessionSummary {
   return {
     id: header.id,
     createdAt: header.createdAt,
+    ...(header.forkedFrom === undefined ? {} : { forkedFrom: header.forkedFrom }),
     updatedAt: last?.at ?? header.createdAt,
     task: request?.type === "message" ? toTask(messageText(request.message)) : "",
     messages: last?.count ?? 0,

@@ -7,7 +7,7 @@ import { messageText } from "../core/message.ts";
 import type { SessionSummary } from "../core/session.ts";
 import { LOG_LIMITS, openLogFile, readLines } from "./read-log.ts";
 import { isKnownRecord, parseHeader, parseRecord } from "./record.ts";
-import type { StoredRecord } from "./record.ts";
+import type { StoredHeader, StoredRecord } from "./record.ts";
 import { byNewest, saysHowRunWent, toStatus, toTask } from "./overview.ts";
 import { isSessionId, toCreatedAt } from "./session-id.ts";
 import { readLocks } from "./session-lock.ts";
@@ -66,25 +66,26 @@ async function summarize(folder: StateFolder, id: string): Promise<SessionSummar
   }
 }
 
-interface Head {
-  createdAt: string;
-  task: string;
-}
+type Head = Pick<SessionSummary, "createdAt" | "forkedFrom" | "task">;
 
 async function readHead(file: FileHandle, id: string): Promise<Head> {
-  let createdAt: string | undefined;
+  let start: Omit<Head, "task"> | undefined;
   const task = new FirstTask();
   for await (const line of readLines(file, HEAD_BYTES)) {
     if (task.found && line.end > CORRECTED_BYTES) break;
-    if (createdAt !== undefined) {
+    if (start !== undefined) {
       task.add(line.bytes);
       continue;
     }
     const header = parseHeader(line.bytes.toString());
     if (!header.ok && line.terminated) throw new Error("its first line is not the header of a session");
-    createdAt = header.ok ? header.value.createdAt : toCreatedAt(id);
+    if (header.ok) start = toStart(header.value);
   }
-  return { createdAt: createdAt ?? toCreatedAt(id), task: task.text };
+  return { createdAt: toCreatedAt(id), ...start, task: task.text };
+}
+
+function toStart({ createdAt, forkedFrom }: StoredHeader): Omit<Head, "task"> {
+  return { createdAt, ...(forkedFrom === undefined ? {} : { forkedFrom }) };
 }
 
 /** The first request, unless it was taken back. */

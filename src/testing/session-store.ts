@@ -306,6 +306,14 @@ async function forks(store: SessionStore): Promise<void> {
   assert.equal(fork.state.header.forkedFrom, id);
   assert.equal(fork.state.mode, "auto");
   await write(fork, says("elsewhere"));
+  const origins = (await store.list()).map((each) => [each.id, each.forkedFrom]);
+  assert.deepEqual(
+    new Map(origins as [string, string][]),
+    new Map([
+      [id, undefined],
+      [fork.id, id],
+    ]),
+  );
   assert.deepEqual(outline((await reopen(store, id)).messages), ["user", "assistant"]);
   assert.deepEqual(outline((await reopen(store, fork.id)).messages), ["user", "assistant", "user"]);
 }

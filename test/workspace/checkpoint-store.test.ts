@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { expect, test } from "vitest";
@@ -157,6 +157,24 @@ test("puts the files of many processes together", async () => {
   expect(packs(ws)).toHaveLength(1);
   expect(await ws.store.undo(ids)).toMatchObject({ restored: ["a.txt"], conflicts: [] });
   expect(readFileSync(join(ws.root, "a.txt"), "utf8")).toBe("0");
+});
+
+test("keeps what a session that there is still names, though the session that made it is gone", async () => {
+  await using ws = await openCheckpointed({ "a.txt": noise(1), "b.txt": noise(2) });
+  const copied = await requestOf(ws, "gone", "rm a.txt");
+  const gone = await requestOf(ws, "gone", "rm b.txt");
+  const options = { sessions: new Set(["fork"]), checkpoints: new Set([copied]), maxBytes: 1 };
+  expect(await ws.store.prune(options)).toEqual({ removed: [gone], stopped: false });
+  expect(await ws.store.undo([copied])).toMatchObject({ restored: ["a.txt"], conflicts: [] });
+});
+
+test("a folder that was planted in the place of a checkpoint keeps nothing from being removed", async () => {
+  await using ws = await openCheckpointed({ "a.txt": "one" });
+  const gone = await requestOf(ws, "gone", "rm a.txt");
+  const planted = join(ws.root, ".lmagent", "checkpoints", "planted-1.jsonl");
+  mkdirSync(planted);
+  utimesSync(planted, 1, 1);
+  expect(await ws.store.prune({ sessions: new Set() })).toEqual({ removed: [gone], stopped: false });
 });
 
 test("nothing is there to prune in a workspace that was never changed", async () => {

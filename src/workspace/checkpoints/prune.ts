@@ -13,6 +13,8 @@ export interface PruneOptions {
   sessions?: ReadonlySet<string>;
   /** Session that is open: its checkpoints stay in any case. */
   open?: string | undefined;
+  /** Checkpoints that stay in any case, such as those that a copy of a session took over. */
+  checkpoints?: ReadonlySet<string>;
   /** Most bytes of all files together, as they were before they were deflated; default 512 MiB. */
   maxBytes?: number;
 }
@@ -62,8 +64,8 @@ export async function pruneArchive(archive: Archive, options: PruneOptions): Pro
   return { removed, stopped: false };
 }
 
-function isOpen({ head }: Manifest, { open }: PruneOptions): boolean {
-  return open !== undefined && head.session === open;
+function isOpen({ head }: Manifest, { open, checkpoints }: PruneOptions): boolean {
+  return (open !== undefined && head.session === open) || checkpoints?.has(head.id) === true;
 }
 
 /** Newest first. What cannot be read can be undone by nobody. */
@@ -73,7 +75,9 @@ function sortOut(folder: Folder, options: PruneOptions): { kept: Kept[]; removed
   for (const file of readdirSync(folder.path)) {
     const id = file.slice(0, -MANIFEST.length);
     if (!file.endsWith(MANIFEST) || !isCheckpointId(id)) continue;
-    const at = lstatSync(`${folder.path}/${file}`).mtimeMs;
+    const stats = lstatSync(`${folder.path}/${file}`);
+    if (stats.isDirectory()) continue;
+    const at = stats.mtimeMs;
     const manifest = readOrNothing(folder, id);
     if (manifest !== undefined && isKept(manifest, at, options)) kept.push({ manifest, at });
     else removed.push(id);
