@@ -26,6 +26,8 @@ const LEAST_ANSWER_SHARE = 0.04;
 /** Of the window: what a compaction has to free, or it is none. */
 const PROGRESS_SHARE = 0.1;
 const MAX_RESULT_BYTES = 48_000;
+/** However small the window is; less only where many results come in one turn. */
+const USUAL_RESULT_BYTES = 600;
 const FEWEST_RESULT_BYTES = 160;
 
 export interface Budgets {
@@ -83,8 +85,9 @@ export function toBudgets(options: BudgetOptions): Budgets {
     ...(window === undefined ? {} : { windowTokens: window, answerTokens: share(free, ANSWER_SHARE) }),
     fixedTokens,
     freeTokens: free,
-    resultBytes: info.profile.resultBytes ?? Math.min(MAX_RESULT_BYTES, Math.max(byWindow, 600)),
-    turnBytes: Math.max(600, Math.floor(free * bytesPerToken * TURN_SHARE)),
+    resultBytes:
+      info.profile.resultBytes ?? Math.min(MAX_RESULT_BYTES, Math.max(byWindow, USUAL_RESULT_BYTES)),
+    turnBytes: Math.max(USUAL_RESULT_BYTES, Math.floor(free * bytesPerToken * TURN_SHARE)),
     compactAt,
     compactTo: fixedTokens + share(usable, TARGET_SHARE),
     elideTo: fixedTokens + share(usable, ELIDED_SHARE),
@@ -127,7 +130,7 @@ export function findTooSmall(
   if (windowTokens < FEWEST_WINDOW_TOKENS)
     return `The window of \`${info.id}\` has ${windowTokens} tokens; an agent needs at least ${FEWEST_WINDOW_TOKENS}, better 8192. ${toLargerWindow(info)}`;
   if (freeTokens < FEWEST_FREE_TOKENS)
-    return `Instructions and tools take about ${fixedTokens} of the ${windowTokens} tokens of the window of \`${info.id}\`, which leaves too little to work in. Shorten the project context, offer fewer tools (\`--no-mcp\`), or use a larger window. ${toLargerWindow(info)}`;
+    return `Instructions and tools take about ${fixedTokens} of the ${windowTokens} tokens of the window of \`${info.id}\`, which leaves too little to work in. Shorten the project context, offer fewer tools (\`ENABLE_TODO_TRACKING=false\`), or use a larger window. ${toLargerWindow(info)}`;
   return undefined;
 }
 

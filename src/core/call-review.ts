@@ -172,7 +172,7 @@ export class CallReview {
 
 const LOOP_ADVICE =
   "Tell it what to do differently, or give it a smaller step; the session goes on with your next message (`--continue`).";
-const STEPS: Readonly<Record<1 | 2, string>> & Record<0, string> = {
+const STEPS: Readonly<Record<0 | 1 | 2, string>> = {
   0: "",
   1: " It is told so.",
   2: " It is told once more, and its next answers are drawn more freely.",

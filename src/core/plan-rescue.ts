@@ -75,9 +75,13 @@ function isStep(value: unknown): boolean {
  */
 export function rescuePlans(model: Model, plan: () => Plan | undefined): Model {
   let isFirst = true;
+  const acquireSlot = model.acquireSlot?.bind(model);
   return {
-    id: model.id,
+    get id() {
+      return model.id;
+    },
     describe: (options) => model.describe(options),
+    ...(acquireSlot === undefined ? {} : { acquireSlot }),
     async *stream(request, options): AsyncGenerator<ModelEvent> {
       const isOffered = request.tools.some((tool) => tool.function.name === PLAN_PROPOSE);
       const isWanted = isOffered && request.toolChoice !== "none";

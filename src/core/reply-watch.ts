@@ -1,4 +1,5 @@
 /** Watches a reply while it streams and stops it when going on is of no use: endless thinking, or the same text again and again. */
+import { byteLength } from "./message-size.ts";
 import type { ModelEvent, ModelReply } from "./model.ts";
 import { TextRepetition } from "./text-repetition.ts";
 import { toThinkingBytes, toTolerance } from "./thinking-budget.ts";
@@ -20,7 +21,6 @@ export class ReplyWatch {
   readonly #thinkingTokens: number;
   #texts = new TextRepetition();
   #thoughts = new TextRepetition();
-  readonly #encoder = new TextEncoder();
   #text = "";
   #thinking = "";
   #thinkingBytes = 0;
@@ -56,7 +56,7 @@ export class ReplyWatch {
     // A server that does not stream sends all its thoughts at once, and the answer with them: only who goes on is stopped.
     const isOver = this.#thinkingBytes > toThinkingBytes(this.#thinkingTokens);
     this.#thinking += text;
-    this.#thinkingBytes += this.#encoder.encode(text).length;
+    this.#thinkingBytes += byteLength(text);
     const found = this.#thoughts.push(text);
     if (found !== undefined) {
       const thinking = cutEnd(this.#thinking, found.repeatedChars);

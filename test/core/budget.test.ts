@@ -105,7 +105,7 @@ describe("a window that is too small", () => {
     expect(findTooSmall(info("ollama", 4_096), budgets(4_096))).toBeUndefined();
     const message = findTooSmall(info("ollama", 4_096), budgets(4_096, { fixedTokens: 3_500 }));
     expect(message).toContain("3500 of the 4096 tokens");
-    expect(message).toContain("--no-mcp");
+    expect(message).toContain("`ENABLE_TODO_TRACKING=false`");
   });
 
   it("is not assumed where the server does not say", () => {

@@ -83,4 +83,31 @@ describe("a model whose plans are rescued", () => {
       reply: { calls: [{ name: "ls" }] },
     });
   });
+
+  it("puts a plan that nobody has decided about to the user first, and asks for no reply", async () => {
+    const steps = [{ id: 1, description: "Read", dependencies: [], status: "pending" as const }];
+    const model = createScriptedModel([{ text: "Go on." }]);
+    const rescued = rescuePlans(model, () => ({ title: "t", steps, status: "proposed" }));
+    const { signal } = new AbortController();
+    const ask = async () => {
+      const events: ModelEvent[] = [];
+      for await (const event of rescued.stream({ messages: [], tools: [tool] }, { signal }))
+        events.push(event);
+      return events;
+    };
+    expect(await ask()).toMatchObject([
+      { reply: { calls: [{ name: "plan_propose", arguments: { title: "t", steps: [{ id: 1 }] } }] } },
+    ]);
+    expect(model.requests).toEqual([]);
+    expect((await ask()).at(-1)).toMatchObject({ reply: { text: "Go on.", calls: [] } });
+  });
+
+  it("is the same model in all else, with the slot that it has", async () => {
+    const model = { ...createScriptedModel([]), id: "one", acquireSlot: async () => 3 };
+    const rescued = rescuePlans(model, () => undefined);
+    expect(await rescued.acquireSlot?.("main")).toBe(3);
+    model.id = "two";
+    expect(rescued.id).toBe("two");
+    expect(rescuePlans(createScriptedModel([]), () => undefined)).not.toHaveProperty("acquireSlot");
+  });
 });
