@@ -22,6 +22,8 @@ export interface LoopFinding {
   stale: boolean;
   /** Something was changed, or a call that worked brought something new. */
   stepped: boolean;
+  /** Something was changed. */
+  changed: boolean;
 }
 
 /** From how many times on each stage is reached. */
@@ -41,6 +43,8 @@ const PATIENCE = {
   sameText: [5, 8, 12],
 } as const satisfies Record<string, Patience>;
 
+/** Waits with the same result, as for a build, that are no circle. */
+const PATIENT_WAITS = 30;
 const LONGEST_CYCLE = 5;
 const KEPT_TURNS = LONGEST_CYCLE * PATIENCE.identical[2];
 /** Shorter sentences ("Done.") are repeated by anybody. */
@@ -62,9 +66,11 @@ export class LoopDetector {
   #staleInAll = 0;
   #fruitless = 0;
   #failures = new Map<string, Failures>();
+  #waits = new Map<string, number>();
   #sentences = new Map<string, { text: string; turns: number }>();
 
   note(turn: ObservedTurn): LoopFinding {
+    if (this.#isWaiting(turn)) return { stage: 0, what: "", stale: false, stepped: false, changed: false };
     const isRepeated = ({ signature }: ObservedCall): boolean =>
       this.#changes.has(signature) || this.#commands.has(signature);
     const isKnown = (call: ObservedCall): boolean => this.#seen.has(call.signature) || isRepeated(call);
@@ -87,7 +93,17 @@ export class LoopDetector {
     this.#noteFailures(turn.calls);
     this.#turns.push(fingerprint(turn.calls.map(({ signature }) => signature).join(" ")));
     if (this.#turns.length > KEPT_TURNS) this.#turns.shift();
-    return { ...this.#judge(turn), stale, stepped };
+    return { ...this.#judge(turn), stale, stepped, changed };
+  }
+
+  /** Time passes meanwhile, so whatever was seen before may be another thing now. */
+  #isWaiting({ calls }: ObservedTurn): boolean {
+    const waits = calls.filter((call) => call.waits);
+    for (const { signature } of waits) this.#waits.set(signature, (this.#waits.get(signature) ?? 0) + 1);
+    const isPatient = waits.every(({ signature }) => this.#waits.get(signature)! <= PATIENT_WAITS);
+    if (waits.length === 0 || !isPatient) return false;
+    this.#startAnew();
+    return true;
   }
 
   /** What was left out of the conversation may rightly be looked at again. */
@@ -97,14 +113,19 @@ export class LoopDetector {
 
   /** The user has spoken: what was a circle before may be what they want now. */
   reset(): void {
+    this.#startAnew();
+    this.#changes.clear();
+    this.#waits.clear();
+    this.#sentences.clear();
+  }
+
+  #startAnew(): void {
     this.#turns = [];
     this.#noteChange();
-    this.#changes.clear();
     this.#commands.clear();
     this.#stale = 0;
     this.#staleInAll = 0;
     this.#fruitless = 0;
-    this.#sentences.clear();
   }
 
   #noteChange(): void {

@@ -15,8 +15,12 @@ export interface ObservedCall {
   label: string;
   /** Of a failed call: its error without names and numbers. */
   error?: string;
+  /** A command that lets time pass before it looks. */
+  waits?: true;
 }
 
+/** `sleep 30; cat build.log`: a second or more. */
+const WAITING = /(?:^|[\s;&|({])sleep\s+0*[1-9]/;
 const LABEL_CHARS = 60;
 const MAX_ECHOED = 20;
 
@@ -30,13 +34,18 @@ export function observeCall(
   }: { result: ToolResult; access: ToolAccess | "unknown"; signature?: string | undefined },
 ): ObservedCall {
   const own = signCall(call, result);
+  // What a list of our own says in numbers is how far it is, not an echo.
+  const numbers = access !== "control";
   return {
     name: call.name,
     access,
     ok: result.ok,
     signature: signature ?? own,
-    resultSignature: fingerprint(`${call.name} ${withoutEcho(toResultText(call, result), call.arguments)}`),
+    resultSignature: fingerprint(
+      `${call.name} ${withoutEcho(toResultText(call, result), call.arguments, { numbers })}`,
+    ),
     label: labelOf(call),
+    ...(access === "execute" && isWaiting(call.arguments) ? { waits: true } : {}),
     ...(result.ok ? {} : { error: fingerprint(withoutNames(withoutEcho(result.error, call.arguments))) }),
   };
 }
@@ -52,12 +61,17 @@ function toResultText({ id }: { id: string }, result: ToolResult): string {
   return id.length < 4 ? text : text.replaceAll(id, "");
 }
 
-/** Takes the texts and numbers of the arguments out of what came back. */
-function withoutEcho(text: string, args: unknown): string {
+function isWaiting(args: unknown): boolean {
+  const command = typeof args === "object" && args !== null && "command" in args ? args.command : undefined;
+  return typeof command === "string" && WAITING.test(command);
+}
+
+/** Takes the texts of the arguments, and their numbers too, out of what came back. */
+function withoutEcho(text: string, args: unknown, { numbers = true } = {}): string {
   if (typeof args !== "object" || args === null) return text;
   let rest = text;
   for (const value of Object.values(args).slice(0, MAX_ECHOED)) {
-    const echoed = typeof value === "number" ? String(value) : value;
+    const echoed = typeof value === "number" && numbers ? String(value) : value;
     if (typeof echoed !== "string" || echoed === "") continue;
     rest = rest.replaceAll(JSON.stringify(echoed).slice(1, -1), "").replaceAll(echoed, "");
   }

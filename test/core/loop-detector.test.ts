@@ -74,6 +74,40 @@ describe("calls that are all different and bring something new", () => {
   });
 });
 
+describe("work that looks alike", () => {
+  it("is no loop where a list of our own gets on, though its words hold the same numbers", () => {
+    const detector = new LoopDetector();
+    const found = Array.from({ length: 60 }, (_, index) => {
+      const id = index + 1;
+      const output = `completed: convert file ${id} (${id} of 60 completed)`;
+      const call = observeCall(
+        { id: `c${id}`, name: "todo_complete", arguments: { todo_id: id } },
+        { result: { ok: true, output, completed_count: id }, access: "control" },
+      );
+      return detector.note({ calls: [call], text: "" }).stage;
+    });
+    expect(found.every((stage) => stage === 0)).toBe(true);
+  });
+
+  it.each([
+    ["in one command", ["sleep 30; tail -1 build.log"]],
+    ["between looks", ["sleep 30", "tail -1 build.log"]],
+  ])("is no loop while a build is waited for %s, but not for ever", (_, commands) => {
+    const detector = new LoopDetector();
+    const found = Array.from({ length: 60 * commands.length }, (__, index) => {
+      const command = commands[index % commands.length]!;
+      const call = observeCall(
+        { id: `call_${index}`, name: "shell", arguments: { command } },
+        { result: { ok: true, output: "still building" }, access: "execute" },
+      );
+      return detector.note({ calls: [call], text: "The build is still running, I look again in a while." })
+        .stage;
+    });
+    expect(found.slice(0, 30 * commands.length).every((stage) => stage === 0)).toBe(true);
+    expect(found).toContain(3);
+  });
+});
+
 describe("any history that goes round", () => {
   it("is ended, however long the round is and whatever is in it", () => {
     const step = fc.record({
