@@ -59,7 +59,7 @@ export class ReplyGuard {
     }
     if (reply.finish === "length") return this.#judgeTruncated(reply);
     if (reply.text.trim() === "") return this.#judgeEmpty(reply);
-    const blocked = /^\W{0,3}BLOCKED:\s*(.*)/s.exec(reply.text.trim());
+    const blocked = /^\W{0,3}BLOCKED:[*_\s]*(.*)/s.exec(reply.text.trim());
     if (blocked) return { kind: "end", reason: "blocked", message: blocked[1] ?? "" };
     if (promisesAction(reply.text) && this.#promised < MAX_PROMISED) return this.#judgePromise();
     if (promisesAction(reply.text) && /[:：…]$|\.\.\.$/.test(reply.text.trim())) {

@@ -222,9 +222,9 @@ describe("the end of a run", () => {
     }
   });
 
-  it("is blocked when the model says that it cannot go on", async () => {
+  it.each(["BLOCKED: ", "**BLOCKED:** "])("is blocked when the model says %sand why", async (word) => {
     const { events } = await collect({
-      model: createScriptedModel([{ text: "BLOCKED: I need the password." }]),
+      model: createScriptedModel([{ text: `${word}I need the password.` }]),
     });
     expect(last(events)).toMatchObject({ reason: "blocked", message: "I need the password." });
   });
