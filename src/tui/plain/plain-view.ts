@@ -3,7 +3,13 @@
  * `lmagent "task" > answer.txt` keeps just the answer. Uses no cursor movement but one rewritten status line, and that
  * only where stderr is a terminal.
  */
-import type { AgentEvent, AgentEventOf, ToolResult, Usage } from "../../core/index.ts";
+import {
+  PLAN_PROPOSE,
+  type AgentEvent,
+  type AgentEventOf,
+  type ToolResult,
+  type Usage,
+} from "../../core/index.ts";
 import { toDiffLines } from "../diff-lines.ts";
 import { formatCall, formatCount, formatCounted, formatDuration, formatUsage, shorten } from "../format.ts";
 import { createPhase } from "../phase.ts";
@@ -98,7 +104,7 @@ class PlainView {
     // While a question is asked the last line is the user's.
     if (event.type === "approval_requested") return this.#err.write(this.#status.clear());
     // It may be asked already: whoever asks has cleared the line.
-    if (event.type === "plan_changed" && event.plan.status === "proposed") return;
+    if (asksAboutPlan(event)) return;
     if (this.#open !== "none" || phase === "") return;
     await this.#err.write(this.#status.show(phase, { force: phase !== before }));
     if (this.#watched && this.#phase.isCounting) this.#countDown();
@@ -284,6 +290,12 @@ function formatModel({ model }: AgentEventOf<"model_ready">): string {
   const window =
     model.contextTokens === undefined ? "window unknown" : `window ${formatCount(model.contextTokens)}`;
   return `${toTerminalLine(model.id)} · ${model.server} · ${window}`;
+}
+
+/** A call that proposes a plan asks as soon as it runs. */
+function asksAboutPlan(event: AgentEvent): boolean {
+  if (event.type === "tool_started") return event.name === PLAN_PROPOSE;
+  return event.type === "plan_changed" && event.plan.status === "proposed";
 }
 
 function formatTotals({ turns, toolCalls, durationMs, rescued }: AgentEventOf<"run_finished">): string {
