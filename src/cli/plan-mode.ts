@@ -14,12 +14,15 @@ export function beginPlan(input: string, holder: PlanHolder): string {
   return toPlanRequest(input);
 }
 
-/** A run that follows the plan, and changes nothing before there is one; it asks first about one that was never decided about. */
+/**
+ * A run that follows the plan, and changes nothing before there is one. After a resume it asks first about one that was never decided about;
+ * whoever has just turned away from that question has something else to say.
+ */
 export function followPlan(options: RunOptions, holder: PlanHolder): RunOptions {
   const plan = (): Plan | undefined => holder.plan;
   return {
     ...options,
-    model: rescuePlans(options.model, plan),
+    model: rescuePlans(options.model, plan, { restored: holder.restored }),
     policy: planningPolicy(options.policy ?? modePolicy, plan),
   };
 }

@@ -46,7 +46,7 @@ export function planningPolicy(policy: PermissionPolicy, plan: () => Plan | unde
 
 const UNPLANNED =
   "nothing is changed before the user has approved a plan. Look around with read, ls, glob and grep, then call plan_propose";
-const UNDECIDED = "the user has not approved the plan yet";
+const UNDECIDED = "the user has not approved the plan yet; plan_propose asks them";
 const SAME_REPLY =
   "this call came in the same reply as the plan, before the user had seen it. Make it again now if the plan still wants it";
 

@@ -69,12 +69,16 @@ function isStep(value: unknown): boolean {
 }
 
 /**
- * The model as it is, but for two things. A plan that nobody has decided about, as after a resume, is put to the user first: the first reply
- * is its proposal, without a request. And in a reply without a call while a plan is wanted (status `planning`), a plan in the text becomes a
+ * The model as it is, but for two things. A plan that nobody has decided about and that was kept from before (`restored`) is put to the user
+ * first: the first reply is its proposal, without a request. And in a reply without a call while a plan is wanted (status `planning`), a plan in the text becomes a
  * call of `plan_propose`, marked as rescued. Both only where that tool is offered. Make one for each run.
  */
-export function rescuePlans(model: Model, plan: () => Plan | undefined): Model {
-  let isFirst = true;
+export function rescuePlans(
+  model: Model,
+  plan: () => Plan | undefined,
+  { restored = true }: { restored?: boolean } = {},
+): Model {
+  let isFirst = restored;
   const acquireSlot = model.acquireSlot?.bind(model);
   return {
     get id() {

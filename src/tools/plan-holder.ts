@@ -4,6 +4,8 @@ import type { Plan } from "../core/plan.ts";
 export interface PlanHolder {
   /** Absent outside of plan mode. */
   readonly plan: Plan | undefined;
+  /** The plan is still the one that the session has kept: nobody was asked about it since. */
+  readonly restored: boolean;
   /** Also to put back what a session has kept. */
   set(plan: Plan | undefined): void;
   /** How many proposals in a row the user has rejected. */
@@ -22,6 +24,9 @@ export function createPlanHolder(initial?: Plan): PlanHolder {
   return {
     get plan() {
       return plan;
+    },
+    get restored() {
+      return plan !== undefined && plan === initial;
     },
     get rejections() {
       return rejections;

@@ -82,6 +82,35 @@ describe.runIf(await hasProgram("tmux"))("plan mode at the screen", () => {
     await terminal.sees("Then not.");
     expect(existsSync(join(place.workspace, "made.txt"))).toBe(false);
   });
+
+  it("hears what the user says instead of an answer, and does not ask again by itself", async () => {
+    using place = createPlace();
+    await using server = await startScriptedServer([
+      propose("First idea"),
+      textReply("It is 4."),
+      call("write", { path: "made.txt", content: "made" }),
+      propose("Second idea"),
+      textReply("Then not."),
+    ]);
+    using terminal = new Terminal(place, { url: server.url, args: ["--permission", "auto"] });
+    await terminal.sees("LMAgent");
+    terminal.type("/plan make it", "Enter");
+    await terminal.sees("Follow this plan?");
+    await delay(SETTLED_MS);
+    terminal.type("C-c");
+    await terminal.sees("interrupted");
+    terminal.type("what is 2 + 2?", "Enter");
+    await terminal.sees("It is 4.");
+    expect(chatBody(server, 1).messages.at(-1)?.content).toBe("what is 2 + 2?");
+    terminal.type("go on then", "Enter");
+    await terminal.sees("Second idea");
+    await terminal.sees("Follow this plan?");
+    expect(JSON.stringify(chatBody(server, 3).messages.at(-1))).toContain("plan_propose asks them");
+    await delay(SETTLED_MS);
+    terminal.type("n");
+    await terminal.sees("Then not.");
+    expect(existsSync(join(place.workspace, "made.txt"))).toBe(false);
+  });
 });
 
 describe.runIf(await hasProgram("tmux"))("undo at the screen", () => {
