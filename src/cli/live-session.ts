@@ -8,6 +8,8 @@ import { describeOpenWork, describeState, type AgentState } from "../core/state-
 import { toTaskStateRecord } from "../core/task-state-record.ts";
 import type { TaskState } from "../core/task-state.ts";
 import { TokenMeter } from "../core/token-meter.ts";
+import { beginsRequest } from "../core/transcript.ts";
+import { toTask } from "../sessions/index.ts";
 import {
   createPlanHolder,
   createTaskStateHolder,
@@ -27,7 +29,6 @@ export interface TokenTotals {
   counted: number;
 }
 
-const REQUEST_CHARS = 200;
 /** What todos, plan and task state may take of the window after a compaction, and in any case. */
 const NOTE_SHARE = 0.1;
 const NOTE_BYTES = 2_000;
@@ -160,9 +161,7 @@ export class LiveSession {
 
   #addMessage({ message, note }: Extract<AgentEvent, { type: "message_added" }>): SessionEntry {
     this.#messages.push(message);
-    const isRequest =
-      message.role === "user" && message.note === undefined && (note ?? "follow_up") === "follow_up";
-    if (isRequest) this.#requests.push({ text: messageText(message).slice(0, REQUEST_CHARS) });
+    if (beginsRequest(message, note)) this.#requests.push({ text: toTask(messageText(message)) });
     return { type: "message", message, ...(note === undefined ? {} : { note }) };
   }
 

@@ -11,10 +11,12 @@ import type { Message } from "./message.ts";
 export type CompactedPart = { keep: readonly [from: number, to: number] } | { message: Message };
 
 /** `elided`: old results became one line each. `summarised`: the model wrote down what older turns came to. `folded`: the same by rule. */
-export type CompactionMethod = "elided" | "summarised" | "folded";
+export const COMPACTION_METHODS = ["elided", "summarised", "folded"] as const;
+export type CompactionMethod = (typeof COMPACTION_METHODS)[number];
 
 /** `threshold`: the window is getting full. `overflow`: the server refused the request as too long. `request`: the user wanted it. */
-export type CompactionCause = "threshold" | "overflow" | "request";
+export const COMPACTION_CAUSES = ["threshold", "overflow", "request"] as const;
+export type CompactionCause = (typeof COMPACTION_CAUSES)[number];
 
 export interface Compaction {
   cause: CompactionCause;

@@ -5,7 +5,8 @@
 export type Message = SystemMessage | UserMessage | AssistantMessage | ToolMessage;
 
 /** Words that are neither the user's nor the model's but ours. They are not sent as such: a server sees an ordinary message. */
-export type OwnNote = "nudge" | "compaction";
+export const OWN_NOTES = ["nudge", "compaction"] as const;
+export type OwnNote = (typeof OWN_NOTES)[number];
 
 export interface SystemMessage {
   role: "system";

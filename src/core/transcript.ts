@@ -58,6 +58,11 @@ export function isOwnRequest(message: Message): boolean {
   return message.role === "user" && message.note === undefined;
 }
 
+/** Whether a request of its own begins with it, and not what joined one that was under way. `note`: of the event that it came with. */
+export function beginsRequest(message: Message, note: string | undefined): boolean {
+  return isOwnRequest(message) && (note === undefined || note === "follow_up");
+}
+
 const MAIN_ARGUMENTS = ["path", "command", "pattern", "query", "url", "name", "text"];
 const MAX_ARGUMENT_CHARACTERS = 100;
 

@@ -7,6 +7,7 @@ import type {
   ProposedCall,
   ToolSchema,
 } from "../core/model.ts";
+import { toLine } from "./failure.ts";
 import { AWKWARD_CHANGE, AWKWARD_LINES, TWO_COLOURS } from "./probe-samples.ts";
 import type { Heard } from "./probe-ask.ts";
 
@@ -38,6 +39,9 @@ const TOOLS: readonly ToolSchema[] = [
 /** Short, but room for a call with its frame; a model that cannot stop thinking needs more before it comes to the point. */
 const REPLY_TOKENS = 200;
 const THINKER_TOKENS = 600;
+
+/** Of a server's words. */
+const SHOWN_CHARS = 160;
 
 function toSchema(name: string, description: string, fields: readonly string[]): ToolSchema {
   const properties = Object.fromEntries(fields.map((field) => [field, { type: "string" }]));
@@ -110,7 +114,7 @@ function toCallsUnknown(heard: Heard): StepResult {
   if (heard.refused !== true || !/tool/i.test(heard.problem ?? "")) return toUnknown(heard);
   return {
     found: { nativeCalls: false },
-    detail: `none: the server takes no tools (${shorten(heard.problem ?? "")})`,
+    detail: `none: the server takes no tools (${toLine(heard.problem ?? "", SHOWN_CHARS)})`,
     refusesTools: true,
   };
 }
@@ -168,7 +172,10 @@ export async function probeForcing(scope: StepScope): Promise<StepResult> {
     return { found: { forcedCalls: "none" }, detail: "no: the server lets it answer in words" };
   if ("nothing" in forced) {
     if (forced.nothing.refused !== true) return toUnknown(forced.nothing);
-    return { found: { forcedCalls: "none" }, detail: `no: ${shorten(forced.nothing.problem ?? "refused")}` };
+    return {
+      found: { forcedCalls: "none" },
+      detail: `no: ${toLine(forced.nothing.problem ?? "refused", SHOWN_CHARS)}`,
+    };
   }
   // A model that calls whatever it is told was not forced to.
   const free = await askForCalls(HELLO, scope);
@@ -223,7 +230,7 @@ async function askForCalls(
 
 /** Nothing was learned, and nothing is made of that. */
 export function toUnknown({ problem, reply, gone, thought }: Heard): StepResult {
-  const why = problem === undefined ? toEmptyWords(reply, thought) : shorten(problem);
+  const why = problem === undefined ? toEmptyWords(reply, thought) : toLine(problem, SHOWN_CHARS);
   return { found: {}, detail: `not known: ${why}`, ...(gone === true ? { gone } : {}) };
 }
 
@@ -231,11 +238,4 @@ function toEmptyWords(reply: ModelReply | undefined, thought: boolean): string {
   if (reply?.finish === "length")
     return thought ? "it was still thinking when its tokens ran out" : "its tokens ran out";
   return thought ? "it thought and said nothing" : "an empty reply";
-}
-
-const SHOWN_CHARS = 160;
-
-/** The server's words, as far as they fit a line. */
-function shorten(text: string): string {
-  return text.length <= SHOWN_CHARS ? text : `${text.slice(0, SHOWN_CHARS)}…`;
 }

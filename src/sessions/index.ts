@@ -3,3 +3,4 @@ export { createJsonlSessionStore } from "./jsonl-store.ts";
 export type { JsonlSessionStoreOptions } from "./jsonl-store.ts";
 export { createMemorySessionStore } from "./memory-store.ts";
 export type { MemorySessionStoreOptions } from "./memory-store.ts";
+export { toTask } from "./overview.ts";

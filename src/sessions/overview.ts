@@ -5,7 +5,7 @@ import type { StoredRecord } from "./record.ts";
 
 const TASK_CHARS = 200;
 
-/** Text from a file in the workspace goes to a terminal: nothing in it may move the cursor or turn the writing direction. */
+/** First words of a request. Text from a file in the workspace goes to a terminal: nothing in it may move the cursor or turn the writing direction. */
 export function toTask(text: string): string {
   const clean = text
     .slice(0, 20 * TASK_CHARS)

@@ -3,7 +3,9 @@
  * record it follows (null: none), `count` the messages so far. Records of unknown type are kept and passed over.
  */
 import { PERMISSION_MODES } from "../core/approval.ts";
+import { COMPACTION_CAUSES, COMPACTION_METHODS } from "../core/compaction.ts";
 import { END_REASONS } from "../core/events.ts";
+import { OWN_NOTES } from "../core/message.ts";
 import { PLAN_RISKS, PLAN_STATUSES, PLAN_STEP_STATUSES } from "../core/plan.ts";
 import type { SessionHeader, SessionRecord } from "../core/session.ts";
 import { TODO_STATUSES } from "../core/todo.ts";
@@ -52,7 +54,7 @@ const part = variantOf("type", {
   text: hasFields({ text: isText }),
   image_url: hasFields({ image_url: hasFields({ url: isText }) }),
 });
-const ownNote = optional(oneOf("nudge", "compaction"));
+const ownNote = optional(oneOf(...OWN_NOTES));
 const message = variantOf("role", {
   system: hasFields({ content: isText }),
   user: hasFields({ content: anyOf(isText, listOf(part)), note: ownNote }),
@@ -127,8 +129,8 @@ const entries: Readonly<Record<SessionRecord["type"], Shape>> = {
   }),
   checkpoint: hasFields({ checkpoint: isWord }),
   compaction: hasFields({
-    cause: oneOf("threshold", "overflow", "request"),
-    method: oneOf("elided", "summarised", "folded"),
+    cause: oneOf(...COMPACTION_CAUSES),
+    method: oneOf(...COMPACTION_METHODS),
     parts: listOf(anyOf(hasFields({ message }), hasFields({ keep: listOf(isNumber, 2) }))),
     tokensBefore: isNumber,
     tokensAfter: isNumber,

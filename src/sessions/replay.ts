@@ -4,6 +4,7 @@ import { AgentError } from "../core/errors.ts";
 import { messageText, type Message } from "../core/message.ts";
 import type { SessionHeader, SessionRecord, SessionRequest, SessionState } from "../core/session.ts";
 import { applyTaskStateRecord } from "../core/task-state-record.ts";
+import { beginsRequest } from "../core/transcript.ts";
 import { toTask } from "./overview.ts";
 import { pairCalls } from "./pairing.ts";
 import { isKnownRecord } from "./record.ts";
@@ -30,9 +31,7 @@ export function replay(header: SessionHeader, branch: readonly StoredRecord[]): 
 
 /** What the user asked for: not what we said in the user's place, and not what joined a request that was under way. */
 export function isRequest(record: StoredRecord): record is Extract<SessionRecord, { type: "message" }> {
-  if (!isKnownRecord(record) || record.type !== "message" || record.message.role !== "user") return false;
-  const { message, note } = record;
-  return message.note === undefined && (note === undefined || note === "follow_up");
+  return isKnownRecord(record) && record.type === "message" && beginsRequest(record.message, record.note);
 }
 
 class Fold {
