@@ -68,7 +68,11 @@ export function toConsequences({ profile }: Pick<ModelInfo, "profile">): readonl
       : [`Budgets are those of a window of ${formatCount(usableTokens)} tokens (\`usable_tokens\`).`]),
     ...(thinkingTokens === undefined
       ? []
-      : [`Thinking is stopped after ${formatCount(thinkingTokens)} tokens a turn (\`thinking_tokens\`).`]),
+      : [
+          thinkingTokens === 0
+            ? "Thinking is switched off (`thinking_tokens`)."
+            : `Thinking is stopped after ${formatCount(thinkingTokens)} tokens a turn (\`thinking_tokens\`).`,
+        ]),
     ...(probe.forcedCalls === "none"
       ? ["After unusable calls there is no second chance by force (`forced_calls`)."]
       : []),

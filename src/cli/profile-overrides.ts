@@ -66,7 +66,7 @@ export async function readOverrides(home: string): Promise<readonly ProfileOverr
   const file = join(home, "config.yaml");
   if (!existsSync(file)) return [];
   const text = readFileSync(file, "utf8");
-  if (!/^\s*["']?profiles\b/im.test(text)) return [];
+  if (!/profiles/i.test(text)) return [];
   // By its default export: a bundled CommonJS module has no other.
   const { parse } = (await import("yaml")).default;
   return parseOverrides(parse(text));
@@ -111,10 +111,21 @@ function toFields(value: unknown): Record<string, unknown> | undefined {
 const SHOWN_CHARS = 100;
 
 function invalid(field: string, value: unknown, wanted: string): AgentError {
-  const shown = (typeof value === "string" ? value : JSON.stringify(value)).slice(0, SHOWN_CHARS);
+  const shown = toShown(value).slice(0, SHOWN_CHARS);
   return new AgentError("config_invalid", `\`${field}\` is \`${shown}\`, but must be ${wanted}.`, {
     data: { field, value: shown },
   });
+}
+
+function toShown(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (typeof value !== "object" || value === null) return String(value);
+  try {
+    return JSON.stringify(value);
+  } catch {
+    // An alias of YAML may hold itself.
+    return Array.isArray(value) ? "a list" : "a map";
+  }
 }
 
 function unknownField(label: string, written: string): AgentError {

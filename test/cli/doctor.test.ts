@@ -169,16 +169,14 @@ describe("a server that doctor looks at", () => {
   });
 
   it.each([
-    [2_048, 2_048, "broken"],
-    [6_000, 6_000, "note"],
+    [2_048, "broken"],
+    [6_000, "note"],
   ])(
-    "with a window of %d, all that its model was trained for, is not told to load it with more",
-    async (window, trained, status) => {
-      const { named } = await examine(llamaServer({ window, trained }));
-      expect(named["window"]).toMatchObject({
-        status,
-        fix: "lmagent --model NAME, with a model that was trained for 8,192 tokens or more",
-      });
+    "with all of the %d tokens its model was trained for is not told to load more",
+    async (window, status) => {
+      const { named } = await examine(llamaServer({ window, trained: window }));
+      const fix = "lmagent --model NAME, with a model that was trained for 8,192 tokens or more";
+      expect(named["window"]).toMatchObject({ status, fix });
     },
   );
 
@@ -191,6 +189,16 @@ describe("a server that doctor looks at", () => {
     const routes = llamaServer({ window: 32_768, path: "/models/qwen.gguf" });
     const { named } = await examine(routes);
     expect(named["model"]?.detail).toMatch(/, Q8_0$/);
+  });
+
+  it("with a model that is not loaded says what its window is going to be", async () => {
+    const { named } = await examine({ ...ollama(2_048), "GET /api/ps": jsonReply({ models: [] }) });
+    expect(named["window"]).toMatchObject({
+      status: "note",
+      detail: expect.stringMatching(
+        /^4,096 tokens, as far as is known before it is loaded, of 40,960/,
+      ) as string,
+    });
   });
 
   it("that does not tell its window can be told", async () => {
@@ -284,6 +292,7 @@ describe("a server that doctor looks at", () => {
     const { named } = await examine(silent);
     expect(named["profiles"]).toMatchObject({
       status: "broken",
+      fix: `correct it in ${file}, then lmagent doctor`,
       detail: expect.stringContaining("`hot`") as string,
     });
     expect(named["model"]?.status).toBe("ok");
@@ -321,8 +330,19 @@ describe("findings that doctor shows", () => {
     const checks = toNamed(checkModelInfo(info, { home: "/home/u/.lmagent" }));
     expect(checks["abilities"]).toMatchObject({
       status: "note",
+      detail: "not tested yet; an idle session does it once",
       fix: "lmagent probe --base-url http://127.0.0.1:8000/v1 --model m",
     });
+  });
+
+  it("are not promised where no session makes them by itself", () => {
+    const far = checkModelInfo({ ...info, baseUrl: "https://api.example.com/v1" }, { home: "/home" });
+    expect(toNamed(far)["abilities"]?.detail).toBe("not tested yet");
+  });
+
+  it("name thinking that is switched off", () => {
+    const profile = { ...info.profile, thinkingTokens: 0, probe: { probedAt: "2026-01-01" } };
+    expect(of({}, { profile })["follows"]?.detail).toBe("Thinking is switched off (`thinking_tokens`).");
   });
 
   it("outweigh what a template looks like", () => {

@@ -241,6 +241,9 @@ describe("a profile", () => {
     ],
     ["profiles: {a: {probed_at: 2020-01-01}}", /probed_at/],
     ["profiles: {a: {__proto__: {x: 1}}}", /__proto__/],
+    ["profiles: {a: &a [*a]}", /`profiles: a` is `a list`, but must be fields/],
+    ['{"llm_model": "m", "profiles": {"a": {"temperature": 9}}}', /`profiles: a: temperature` is `9`/],
+    ["? profiles\n: {a: {temperature: 9}}", /`profiles: a: temperature` is `9`/],
   ])("that is %s is refused by its name", async (text, message) => {
     configure(text);
     await expect(openProfiles({ home })).rejects.toMatchObject({

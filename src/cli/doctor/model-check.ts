@@ -1,9 +1,10 @@
 /** The server that answers at the chosen address, and what of it stands in the way of long tasks. */
-import { errorMessage } from "../../core/errors.ts";
+import { FEWEST_WINDOW_TOKENS } from "../../core/budget.ts";
 import type { ModelInfo } from "../../core/model.ts";
 import { formatCount } from "../../tui/format.ts";
 import { toConsequences, toFindingLines } from "../finding-lines.ts";
 import { isPracticeModel } from "../../models/index.ts";
+import { isFreeToProbe } from "../idle-probe.ts";
 import { isTested, type Profiles } from "../profiles.ts";
 import type { DoctorCheck } from "./checks.ts";
 import { quoteForShell } from "./quote.ts";
@@ -18,8 +19,6 @@ import {
   toWindowRepair,
 } from "./repairs.ts";
 
-/** Below this nothing can be done; see `core/budget.ts`. */
-const REFUSED_TOKENS = 4_096;
 /** A window of less than this share of what the model was trained for leaves much unused. */
 const FAR_BELOW = 1 / 4;
 
@@ -51,15 +50,16 @@ function checkWindow(info: Found, home: string): DoctorCheck {
     };
   }
   const trained = trainedTokens === undefined ? "" : ` of ${formatCount(trainedTokens)} it was trained for`;
-  const detail = `${formatCount(contextTokens)} tokens${trained}`;
+  const guess = info.loaded === false ? ", as far as is known before it is loaded," : "";
+  const detail = `${formatCount(contextTokens)} tokens${guess}${trained}`;
   const wanted = Math.min(trainedTokens ?? COMFORTABLE_TOKENS, COMFORTABLE_TOKENS);
   // A server that is asked for more than the model was trained for gives no more, or nonsense.
   const fix = contextTokens < wanted ? toWindowRepair(info, wanted) : toModelRepair(LEAST_TOKENS);
-  if (contextTokens < REFUSED_TOKENS)
+  if (contextTokens < FEWEST_WINDOW_TOKENS)
     return {
       name,
       status: "broken",
-      detail: `${detail}: below ${formatCount(REFUSED_TOKENS)} no task is begun`,
+      detail: `${detail}: below ${formatCount(FEWEST_WINDOW_TOKENS)} no task is begun`,
       fix,
     };
   if (contextTokens < LEAST_TOKENS)
@@ -114,8 +114,10 @@ function checkFindings(info: Found): readonly DoctorCheck[] {
   const { probe } = info.profile;
   if (isPracticeModel(info.id)) return [];
   const fix = `lmagent probe --base-url ${quoteForShell(info.baseUrl)} --model ${quoteForShell(info.id)}`;
-  if (probe === undefined)
-    return [{ name, status: "note", detail: "not tested yet; an idle session does it once", fix }];
+  if (probe === undefined) {
+    const later = isFreeToProbe(info) ? "; an idle session does it once" : "";
+    return [{ name, status: "note", detail: `not tested yet${later}`, fix }];
+  }
   const lines = toFindingLines(probe).map((line) => `${line.name}: ${line.value}`);
   const found: DoctorCheck = isTested(probe)
     ? { name, status: "ok", detail: lines.join("; ") }
@@ -139,9 +141,8 @@ function checkFindings(info: Found): readonly DoctorCheck[] {
 }
 
 /** What of `profiles:` or of kept findings cannot be used. */
-export function checkProfiles(profiles: Profiles | undefined, error?: unknown): readonly DoctorCheck[] {
+export function checkProfiles(profiles: Profiles): readonly DoctorCheck[] {
   const name = "profiles";
-  if (profiles === undefined) return [{ name, status: "broken", detail: errorMessage(error) }];
   const warnings = profiles.takeWarnings();
   if (warnings.length === 0) return [];
   return [{ name, status: "note", detail: warnings.join(" "), fix: "lmagent probe --refresh" }];

@@ -1,4 +1,5 @@
 /** Asks the chosen server, and no other, what it is; nothing is started or loaded, and nothing is waited for. */
+import { join } from "node:path";
 import { AgentError, errorMessage } from "../../core/errors.ts";
 import type { ModelInfo } from "../../core/model.ts";
 import { discoverLocalServers, parseBaseUrl, type LocalServer } from "../../models/index.ts";
@@ -53,7 +54,8 @@ async function readProfiles(
   try {
     return { profiles: await openProfiles(settings), checks: [] };
   } catch (error) {
-    return { checks: checkProfiles(undefined, error) };
+    const fix = `correct it in ${join(settings.home, "config.yaml")}, then lmagent doctor`;
+    return { checks: [{ name: "profiles", status: "broken", detail: errorMessage(error), fix }] };
   }
 }
 
