@@ -193,7 +193,9 @@ class Run {
       const watch = new ReplyWatch({ thinkingTokens: this.#thinkingTokens });
       const taken = takeTurn(this.#options.model, request, { turn, signal: this.#signal, watch });
       try {
-        return yield* this.#listen(taken, window);
+        const reply = yield* this.#listen(taken, window);
+        window.noteReply(reply);
+        return reply;
       } catch (error) {
         if (retried || !AgentError.is(error, "context_overflow")) throw error;
         yield* this.#compacting(window.recover(error, turn));

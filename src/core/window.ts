@@ -14,7 +14,7 @@ import type { Conversation } from "./conversation.ts";
 import { AgentError } from "./errors.ts";
 import type { AgentEvent } from "./events.ts";
 import type { Message } from "./message.ts";
-import type { ModelInfo, ModelRequest, ToolSchema } from "./model.ts";
+import type { ModelInfo, ModelReply, ModelRequest, ToolSchema } from "./model.ts";
 import { ReplyTimer } from "./reply-timer.ts";
 import type { ResultForm } from "./result.ts";
 import type { RunEnd, RunOptions } from "./run-options.ts";
@@ -43,6 +43,8 @@ export class ContextWindow {
   #askedTokens = 0;
   /** A compaction that came to too little is not tried again before the prompt is this long. */
   #retryAt = 0;
+  /** The last reply was cut because the window left it too little. */
+  #cramped = false;
   /** What is known to have changed what was sent before, and the tokens that have to be read again for it. */
   #break: { why: string; tokens: number } | undefined;
 
@@ -70,11 +72,14 @@ export class ContextWindow {
   /** Makes room where the next request would not leave any. Returns how the run ends when that cannot be done. */
   async *prepare(turn: number): AsyncGenerator<AgentEvent, RunEnd | undefined> {
     if (this.#isExempt()) return undefined;
-    const { tokens } = this.#count();
+    const before = this.#count();
     const budgets = this.#budgets();
-    if (tokens > budgets.compactAt && tokens >= this.#retryAt) {
+    const isDue = (before.tokens > budgets.compactAt || this.#cramped) && before.tokens >= this.#retryAt;
+    this.#cramped = false;
+    // What came to too little a turn ago may be enough now, and there is no later.
+    if (isDue || this.#isTooLong(before, budgets)) {
       const done = yield* this.#compact("threshold", turn);
-      this.#retryAt = done ? 0 : tokens + budgets.progressTokens;
+      this.#retryAt = done ? 0 : before.tokens + budgets.progressTokens;
     }
     const count = this.#count();
     return this.#isTooLong(count, budgets) ? this.#toOverflow(count, budgets) : undefined;
@@ -132,6 +137,12 @@ export class ContextWindow {
   note(event: AgentEvent): void {
     this.#timer.note(event);
     if (event.type === "usage" && this.#sent !== undefined) this.#meter.note(this.#sent, event.usage);
+  }
+
+  /** A reply that was cut although the model was not allowed all that one may have: it is asked again with more room. */
+  noteReply({ finish }: Pick<ModelReply, "finish">): void {
+    const { answerTokens } = this.#budgets();
+    this.#cramped = finish === "length" && answerTokens !== undefined && this.#askedTokens < answerTokens;
   }
 
   /** How the results of so many calls in one turn reach the model. */

@@ -18,6 +18,12 @@ const readAll = ({ step, isSummary }: WindowedTurn): WindowedAnswer => {
   return { calls: [{ name: "read", arguments: { path: `parts/${step}.txt` }, id: `call_${step}` }] };
 };
 
+/** Number of the part that was read last, however often the model was asked since. */
+function newestResult({ body: { messages = [] } }: WindowedTurn): number {
+  const ids = messages.map((message) => /call_(\d+)/.exec(JSON.stringify(message))?.[1]);
+  return Number(ids.findLast((id) => id !== undefined) ?? 0);
+}
+
 describe("a server with less room than it says", () => {
   it.each(WINDOWED_KINDS)(
     "refuses the request in its own words, and the run goes on with less: %s",
@@ -47,4 +53,42 @@ describe("a server with less room than it says", () => {
       for (const { prompt } of server.counted) expect(prompt).toContain(REQUEST);
     },
   );
+});
+
+describe("a window that one message fills by half", () => {
+  it("is made room in as often as results go, not only as far apart as compactions usually pay", async () => {
+    using place = createPlace();
+    mkdirSync(join(place.workspace, "parts"));
+    for (let number = 1; number <= FILES; number += 1)
+      writeFileSync(
+        join(place.workspace, `parts/${number}.txt`),
+        `part ${number}\n${"some words ".repeat(270)}\n`,
+      );
+    const request = `${REQUEST} ${"lorem ipsum ".repeat(1_330)}dolor`;
+    await using server = await startWindowedServer(readAll, { contextTokens: 8_192 });
+    const run = await runAgent(["--permission", "auto", "--json", request], { place, url: server.url });
+    expect(lastEvent(run)).toMatchObject({ reason: "done", text: "All parts were read." });
+    expect(server.counted.filter(({ refused }) => refused)).toEqual([]);
+  });
+});
+
+describe("a reply that runs out of room because the window is nearly full", () => {
+  it("is asked for again with more room", async () => {
+    using place = createPlace();
+    mkdirSync(join(place.workspace, "parts"));
+    for (let number = 1; number <= FILES; number += 1)
+      writeFileSync(
+        join(place.workspace, `parts/${number}.txt`),
+        `part ${number}\n${"words ".repeat(330)}\n`,
+      );
+    const thinking = Array.from({ length: 1_020 }, (_, at) => at * 7_919).join(" ");
+    const think = (turn: WindowedTurn): WindowedAnswer => {
+      const newest = newestResult(turn);
+      if (turn.isSummary) return { text: `Goal: read ${FILES} parts. State: call_${newest} was the newest.` };
+      return { ...readAll({ ...turn, step: newest + 1 }), thinking };
+    };
+    await using server = await startWindowedServer(think, { contextTokens: 8_192 });
+    const run = await runAgent(["--permission", "auto", "--json", REQUEST], { place, url: server.url });
+    expect(lastEvent(run)).toMatchObject({ reason: "done", text: "All parts were read." });
+  });
 });
