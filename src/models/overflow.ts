@@ -53,6 +53,8 @@ const CONTEXT_COUNTS: readonly RegExp[] = [
 ];
 
 const PROMPT_COUNTS: readonly RegExp[] = [
+  // Where the reply that was asked for is told apart, it is no part of the prompt.
+  /([\d,]+) (?:tokens )?(?:in the messages|of text input|from the input messages)/i,
   /(?:requested|resulted in|passed|requested about|requested a total of|request contains|prompt contains|prompt has)(?: at least)?:? ([\d,]+)/i,
   /request \(([\d,]+) tokens\)/i,
   /input \(([\d,]+) tokens\)/i,

@@ -229,7 +229,7 @@ describe("a conversation that does not fit", () => {
         },
         { status: 400 },
       ),
-      both,
+      { ...both, promptTokens: 8_500 },
     ],
     [
       "vLLM of late",

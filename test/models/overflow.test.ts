@@ -89,7 +89,7 @@ describe("an overflow of the context", () => {
         type: "BadRequestError",
         code: 400,
       },
-      BOTH,
+      { ...BOTH, promptTokens: 8500 },
     ],
     [
       "vLLM of late",
@@ -133,7 +133,7 @@ describe("an overflow of the context", () => {
           code: 400,
         },
       },
-      BOTH,
+      { ...BOTH, promptTokens: 8000 },
     ],
     [
       "Anthropic",
@@ -183,7 +183,7 @@ describe("an overflow of the context", () => {
         message:
           "Requested token count exceeds the model's maximum context length of 4096 tokens. You requested a total of 9000 tokens: 8500 tokens from the input messages and 500 tokens for the completion.",
       },
-      BOTH,
+      { ...BOTH, promptTokens: 8500 },
     ],
     [
       "KoboldCpp and others that name the setting",
