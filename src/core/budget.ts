@@ -134,17 +134,28 @@ export function findTooSmall(
   return undefined;
 }
 
-const LARGER: Readonly<Partial<Record<ServerKind, (id: string) => string>>> = {
-  "llama-server": () =>
-    "Start it with more: `llama-server -c 8192 …` (`--parallel N` divides the window by N).",
-  lmstudio: (id) => `Load it with more: \`lms load ${id} --context-length 8192\`.`,
-  ollama: () => "Start Ollama with more: `OLLAMA_CONTEXT_LENGTH=8192 ollama serve`.",
-  vllm: (id) => `Start it with more: \`vllm serve ${id} --max-model-len 8192\`.`,
+const BETTER_WINDOW_TOKENS = 8_192;
+
+const LARGER: Readonly<Partial<Record<ServerKind, (id: string, tokens: number) => string>>> = {
+  "llama-server": (_id, tokens) =>
+    `Start it with more: \`llama-server -c ${tokens} …\` (\`--parallel N\` divides the window by N).`,
+  lmstudio: (id, tokens) => `Load it with more: \`lms load ${id} --context-length ${tokens}\`.`,
+  ollama: (_id, tokens) => `Start Ollama with more: \`OLLAMA_CONTEXT_LENGTH=${tokens} ollama serve\`.`,
+  vllm: (id, tokens) => `Start it with more: \`vllm serve ${id} --max-model-len ${tokens}\`.`,
 };
 
-/** How to get a larger window from this server. */
-export function toLargerWindow({ server, id }: Pick<ModelInfo, "server" | "id">): string {
-  return LARGER[server]?.(id) ?? "Load the model with a larger context window.";
+/** How to get a larger window than this from this server: one that is enough, or twice as much. */
+export function toLargerWindow({
+  server,
+  id,
+  contextTokens = 0,
+  trainedTokens = Number.POSITIVE_INFINITY,
+}: Pick<ModelInfo, "server" | "id" | "contextTokens" | "trainedTokens">): string {
+  if (contextTokens > 0 && trainedTokens <= contextTokens)
+    return "This model was trained for no more: choose another.";
+  const wanted = contextTokens < BETTER_WINDOW_TOKENS ? BETTER_WINDOW_TOKENS : contextTokens * 2;
+  const way = LARGER[server]?.(id, Math.min(wanted, trainedTokens));
+  return way ?? "Load the model with a larger context window.";
 }
 
 function share(whole: number, part: number): number {

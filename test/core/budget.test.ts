@@ -1,6 +1,12 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { findTooSmall, toAnswerTokens, toBudgets, toResultBytes } from "../../src/core/budget.ts";
+import {
+  findTooSmall,
+  toAnswerTokens,
+  toBudgets,
+  toLargerWindow,
+  toResultBytes,
+} from "../../src/core/budget.ts";
 import type { ModelInfo, ServerKind } from "../../src/core/model.ts";
 
 const budgets = (contextTokens: number | undefined, more: Partial<Parameters<typeof toBudgets>[0]> = {}) =>
@@ -106,6 +112,13 @@ describe("a window that is too small", () => {
     const message = findTooSmall(info("ollama", 4_096), budgets(4_096, { fixedTokens: 3_500 }));
     expect(message).toContain("3500 of the 4096 tokens");
     expect(message).toContain("`ENABLE_TODO_TRACKING=false`");
+  });
+
+  it("is never advised to be what it is already, nor more than the model was trained for", () => {
+    expect(toLargerWindow(info("llama-server", 8_192))).toContain("-c 16384");
+    expect(toLargerWindow({ ...info("ollama", 8_192), trainedTokens: 10_000 })).toContain("LENGTH=10000");
+    expect(toLargerWindow({ ...info("ollama", 8_192), trainedTokens: 8_192 })).toContain("choose another");
+    expect(toLargerWindow({ ...info("llama-server", 2_048), trainedTokens: 2_048 })).not.toContain("-c");
   });
 
   it("is not assumed where the server does not say", () => {
