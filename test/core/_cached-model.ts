@@ -1,6 +1,7 @@
 import type { Message } from "../../src/core/message.ts";
 import type { Model, ModelReply, ModelRequest } from "../../src/core/model.ts";
 import { AgentError } from "../../src/core/errors.ts";
+import { createPromptCache } from "../../src/testing/prompt-cache.ts";
 
 export interface CachedModel extends Model {
   readonly requests: readonly ModelRequest[];
@@ -14,7 +15,7 @@ export type Answer = (request: ModelRequest, turn: number) => Partial<ModelReply
 /** A server with one slot and a perfect prefix cache, that refuses what does not fit. */
 export function createCachedModel(contextTokens: number, answer: Answer): CachedModel {
   const requests: ModelRequest[] = [];
-  let memory = "";
+  const cache = createPromptCache();
   let evaluated = 0;
   let overflows = 0;
   return {
@@ -35,13 +36,13 @@ export function createCachedModel(contextTokens: number, answer: Answer): Cached
     }),
     async *stream(request) {
       const text = JSON.stringify(request.tools) + request.messages.map(toText).join("");
-      const promptTokens = Math.ceil(text.length / 4);
+      const promptTokens = cache.toTokens(text);
       if (promptTokens > contextTokens) {
         overflows += 1;
         throw new AgentError("context_overflow", "too long", { data: { promptTokens, contextTokens } });
       }
-      const cached = commonLength(text, memory);
-      evaluated += (text.length - cached) / 4;
+      const { cachedTokens } = cache.read(text);
+      evaluated += promptTokens - cachedTokens;
       requests.push(request);
       const turn = requests.filter(({ toolChoice }) => toolChoice !== "none").length;
       const reply: ModelReply = {
@@ -51,12 +52,11 @@ export function createCachedModel(contextTokens: number, answer: Answer): Cached
         finish: "stop",
         ...answer(request, turn),
       };
-      memory = text;
       yield {
         type: "usage",
         usage: {
           promptTokens,
-          cachedTokens: Math.floor(cached / 4),
+          cachedTokens,
           completionTokens: 20,
           prefillTokensPerSecond: 100,
         },
@@ -68,10 +68,4 @@ export function createCachedModel(contextTokens: number, answer: Answer): Cached
 
 export function toText(message: Message): string {
   return JSON.stringify(message, (key, value: unknown) => (key === "note" ? undefined : value));
-}
-
-function commonLength(one: string, other: string): number {
-  let length = 0;
-  while (length < one.length && one[length] === other[length]) length += 1;
-  return length;
 }

@@ -112,7 +112,7 @@ function toCalls(made: readonly { id: string; name: string; path: string }[]): A
 }
 
 /** Who spoke last, as strict templates see it: calls and results do not count. */
-export function lastInTurns(messages: readonly Message[]): "user" | "assistant" | undefined {
+function lastInTurns(messages: readonly Message[]): "user" | "assistant" | undefined {
   return messages.filter(countsAsTurn).at(-1)?.role as "user" | "assistant" | undefined;
 }
 
