@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
@@ -10,7 +10,8 @@ import {
   type WindowedAnswer,
   type WindowedTurn,
 } from "../../src/testing/index.ts";
-import { createPlace, lastEvent, runAgent, type Place } from "./_agent.ts";
+import { createPlace, lastEvent, runAgent } from "./_agent.ts";
+import { createParts } from "./_parts.ts";
 
 const WINDOW = 8_192;
 /** Requests beyond the turns themselves: a summary, and a retry, for each of a few compactions. */
@@ -22,12 +23,6 @@ function toProse(bytes: number): string {
   return line.repeat(Math.ceil(bytes / line.length)).slice(0, bytes);
 }
 
-function createFiles(place: Place, count: number): void {
-  mkdirSync(join(place.workspace, "parts"));
-  for (let number = 1; number <= count; number += 1)
-    writeFileSync(join(place.workspace, `parts/${number}.txt`), `part ${number}\n${toProse(3_000)}\n`);
-}
-
 const readNext = ({ step, isSummary }: WindowedTurn): WindowedAnswer =>
   isSummary
     ? { text: `Goal: read the parts. State: ${step} were read. Next: the one after.` }
@@ -36,7 +31,7 @@ const readNext = ({ step, isSummary }: WindowedTurn): WindowedAnswer =>
 describe("a small window in which other agents compact without an end", () => {
   it("goes on through a long task and stops where the turns end", async () => {
     using place = createPlace();
-    createFiles(place, 60);
+    createParts(place, 60);
     await using server = await startWindowedServer(readNext, { contextTokens: WINDOW });
     const run = await runAgent(
       ["--permission", "auto", "--json", "--max-iterations", "60", "Read all parts."],
@@ -53,7 +48,7 @@ describe("a small window in which other agents compact without an end", () => {
 
   it("stays within its turns when project context leaves next to no room", async () => {
     using place = createPlace();
-    createFiles(place, 30);
+    createParts(place, 30);
     writeFileSync(join(place.workspace, "AGENTS.md"), toProse(21_000));
     await using server = await startWindowedServer(readNext, { contextTokens: WINDOW });
     const run = await runAgent(
@@ -90,7 +85,7 @@ describe("a small window in which other agents compact without an end", () => {
 
   it("ends when summaries are as long as what they stand for", async () => {
     using place = createPlace();
-    createFiles(place, 200);
+    createParts(place, 200);
     await using server = await startWindowedServer(
       (turn) => (turn.isSummary ? { text: toProse(40_000) } : readNext(turn)),
       { contextTokens: WINDOW },

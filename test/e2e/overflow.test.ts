@@ -1,5 +1,3 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
   startWindowedServer,
@@ -8,6 +6,7 @@ import {
   type WindowedTurn,
 } from "../../src/testing/index.ts";
 import { createPlace, lastEvent, runAgent } from "./_agent.ts";
+import { createParts } from "./_parts.ts";
 
 const FILES = 14;
 const REQUEST = "Read all parts. Never leave one out.";
@@ -29,12 +28,7 @@ describe("a server with less room than it says", () => {
     "refuses the request in its own words, and the run goes on with less: %s",
     async (kind) => {
       using place = createPlace();
-      mkdirSync(join(place.workspace, "parts"));
-      for (let number = 1; number <= FILES; number += 1)
-        writeFileSync(
-          join(place.workspace, `parts/${number}.txt`),
-          `part ${number}\n${"some words ".repeat(270)}\n`,
-        );
+      createParts(place, FILES);
       // Kinds that say nothing are taken for 8,192.
       const contextTokens = kind === "openai" ? 6_000 : 8_192;
       await using server = await startWindowedServer(readAll, { contextTokens, kind, statedTokens: 131_072 });
@@ -58,12 +52,7 @@ describe("a server with less room than it says", () => {
 describe("a window that one message fills by half", () => {
   it("is made room in as often as results go, not only as far apart as compactions usually pay", async () => {
     using place = createPlace();
-    mkdirSync(join(place.workspace, "parts"));
-    for (let number = 1; number <= FILES; number += 1)
-      writeFileSync(
-        join(place.workspace, `parts/${number}.txt`),
-        `part ${number}\n${"some words ".repeat(270)}\n`,
-      );
+    createParts(place, FILES);
     const request = `${REQUEST} ${"lorem ipsum ".repeat(1_330)}dolor`;
     await using server = await startWindowedServer(readAll, { contextTokens: 8_192 });
     const run = await runAgent(["--permission", "auto", "--json", request], { place, url: server.url });
@@ -75,12 +64,7 @@ describe("a window that one message fills by half", () => {
 describe("a reply that runs out of room because the window is nearly full", () => {
   it("is asked for again with more room", async () => {
     using place = createPlace();
-    mkdirSync(join(place.workspace, "parts"));
-    for (let number = 1; number <= FILES; number += 1)
-      writeFileSync(
-        join(place.workspace, `parts/${number}.txt`),
-        `part ${number}\n${"words ".repeat(330)}\n`,
-      );
+    createParts(place, FILES, "words ".repeat(330));
     const thinking = Array.from({ length: 1_020 }, (_, at) => at * 7_919).join(" ");
     const think = (turn: WindowedTurn): WindowedAnswer => {
       const newest = newestResult(turn);

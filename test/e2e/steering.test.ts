@@ -1,8 +1,7 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { isSummaryRequest, startWindowedServer } from "../../src/testing/index.ts";
 import { createPlace, hasProgram } from "./_agent.ts";
+import { createParts } from "./_parts.ts";
 import { Terminal } from "./_terminal.ts";
 
 const FILES = 24;
@@ -11,12 +10,7 @@ const RULE = "One more rule: never touch part 7.";
 describe.runIf(await hasProgram("tmux"))("what the user throws in during a long run", () => {
   it("is in every request afterwards, whatever is left out to save room", async () => {
     using place = createPlace();
-    mkdirSync(join(place.workspace, "parts"));
-    for (let number = 1; number <= FILES; number += 1)
-      writeFileSync(
-        join(place.workspace, `parts/${number}.txt`),
-        `part ${number}\n${"some words ".repeat(270)}\n`,
-      );
+    createParts(place, FILES);
     await using server = await startWindowedServer(
       ({ step, isSummary, body }) => {
         if (isSummary) return { text: "Goal: read the parts. Next: the one after." };
