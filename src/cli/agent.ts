@@ -25,6 +25,7 @@ import { readContextFiles, toPromptParts } from "./context-files.ts";
 import { LiveSession, type TokenTotals } from "./live-session.ts";
 import type { ChosenModel } from "./model-choice.ts";
 import type { Ground } from "./open-agent.ts";
+import { openToOthers } from "./open-to-others.ts";
 import { RequestCheckpoints } from "./request-checkpoints.ts";
 import type { SessionSafeguards } from "./safeguards.ts";
 import type { Settings } from "./settings.ts";
@@ -186,7 +187,8 @@ export class Agent implements AsyncDisposable {
     const text = plan ? await this.#beginPlan(session, input) : input;
     const checkpoints = new RequestCheckpoints(this.#ground.checkpoints, session.id);
     const options = await this.#toRunOptions(session, signal);
-    const events = run({ ...options, input: text, changes: checkpoints });
+    const request = plan ? options : openToOthers(options, this.#live);
+    const events = run({ ...request, input: text, changes: checkpoints });
     return yield* this.#follow(session, events, checkpoints);
   }
 
@@ -237,6 +239,14 @@ export class Agent implements AsyncDisposable {
     if (conflicts === "stop" && outcome.conflicts.length > 0) return { ...outcome, requests: [] };
     await this.#goOnFrom(new LiveSession(await session.undo(requests.length)));
     return { ...outcome, requests };
+  }
+
+  /** Undoes checkpoints by their names, oldest first, in files alone: what an undo has overwritten, or could not restore. */
+  async restore(
+    checkpoints: readonly string[],
+    { conflicts = "stop" }: { conflicts?: "stop" | "skip" | "force" } = {},
+  ): Promise<UndoOutcome> {
+    return this.#ground.checkpoints.undo(checkpoints, { conflicts });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,6 +2,7 @@
 
 /** Refusals without progress in between. */
 const MAX_REFUSALS = 3;
+const MAX_ASIDE = 1;
 /** Refusals without a single step in between, however the words of the gate change. */
 const MAX_WITHOUT_STEP = 12;
 /** Refusals in the same words in one run, whatever happens in between. */
@@ -19,13 +20,20 @@ export class CompletionGuard {
     this.#withoutStep = 0;
   }
 
-  /** Whether the model is asked once more, for what is open in these words; else the run ends. Words that are new are progress. */
-  refuse(open: string): boolean {
+  /**
+   * Whether the model is asked once more, for what is open in these words; else the run ends. Words that are new are progress. `aside`: the
+   * request may be about something else, so once is enough.
+   */
+  refuse(open: string, { aside = false }: { aside?: boolean } = {}): boolean {
     const same = (this.#refused.get(open) ?? 0) + 1;
     this.#refused.set(open, same);
     this.#refusals = same === 1 ? 1 : this.#refusals + 1;
     this.#withoutStep += 1;
-    return this.#refusals <= MAX_REFUSALS && same <= MAX_SAME && this.#withoutStep <= MAX_WITHOUT_STEP;
+    return (
+      this.#refusals <= (aside ? MAX_ASIDE : MAX_REFUSALS) &&
+      same <= MAX_SAME &&
+      this.#withoutStep <= MAX_WITHOUT_STEP
+    );
   }
 }
 

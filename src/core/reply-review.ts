@@ -8,7 +8,11 @@ import type { ModelProfile } from "./model.ts";
 import type { RunEnd, RunOptions } from "./run-options.ts";
 import { toAssistantMessage, type TurnReply } from "./turn.ts";
 
-type OpenWork = Pick<RunOptions, "completionGate" | "stateNote">;
+type OpenWork = Pick<RunOptions, "completionGate" | "openBefore" | "stateNote">;
+
+const NOT_DONE = "You are not done yet.";
+const ASIDE =
+  "From before, this is still open. Go on with it only if the user's last message asks for it; else repeat your answer.";
 
 export class ReplyReview {
   readonly #guard: ReplyGuard;
@@ -60,12 +64,14 @@ export class ReplyReview {
     if (verdict.kind !== "end" || verdict.reason !== "done") return verdict;
     const open = this.#work.completionGate?.();
     if (open === undefined) return verdict;
-    if (!this.#completion.refuse(open)) return { kind: "end", reason: "blocked", message: open };
+    // Where nothing of it has got on since, the user may have asked for something else.
+    const aside = open === this.#work.openBefore;
+    if (!this.#completion.refuse(open, { aside })) return { kind: "end", reason: "blocked", message: open };
     return {
       kind: "nudge",
       code: "completion_refused",
       message: `The model wanted to be done, but: ${open}`,
-      nudge: `You are not done yet. ${escapeControlTokens(open)}\nIf you cannot go on, answer with BLOCKED: and the reason.`,
+      nudge: `${aside ? ASIDE : NOT_DONE} ${escapeControlTokens(open)}\nIf you cannot go on, answer with BLOCKED: and the reason.`,
       reason: "blocked",
       end: open,
     };

@@ -52,6 +52,8 @@ export interface RunOptions {
   stateNote?: () => string;
   /** What is still open according to plan or task state, in words for the model; absent or `undefined`: nothing. */
   completionGate?: () => string | undefined;
+  /** What that said before the user made this request, which may be about something else. */
+  openBefore?: string | undefined;
   runId?: string;
   sessionId?: string;
   signal?: AbortSignal;

@@ -56,6 +56,19 @@ describe("a model that wants to be done while work is open", () => {
     expect(model.requests).toHaveLength(4);
   });
 
+  it("is told once, and left the choice, where that was open before the user asked for something", async () => {
+    const openBefore = "12 of 300 files are left.";
+    const model = endless();
+    const { events } = await collect({ model, completionGate: () => openBefore, openBefore });
+    expect(last(events)).toMatchObject({ reason: "blocked", message: openBefore, text: "All done." });
+    expect(model.requests).toHaveLength(2);
+    expect(sentLast(model, 1)).toContain("only if the user's last message asks for it");
+    const goingOn = endless();
+    await collect({ model: goingOn, completionGate: () => "11 of 300 files are left.", openBefore });
+    expect(goingOn.requests).toHaveLength(4);
+    expect(sentLast(goingOn, 1)).toContain("You are not done yet.");
+  });
+
   it("may be told often while what is open changes, though not for ever", async () => {
     let left = 8;
     const first = await collect({

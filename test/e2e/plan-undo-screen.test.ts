@@ -83,6 +83,26 @@ describe.runIf(await hasProgram("tmux"))("plan mode at the screen", () => {
     expect(existsSync(join(place.workspace, "made.txt"))).toBe(false);
   });
 
+  it("answers another question after a no, without a plan", async () => {
+    using place = createPlace();
+    await using server = await startScriptedServer([
+      propose("First idea"),
+      textReply("BLOCKED: what then?"),
+      textReply("It is 4."),
+    ]);
+    using terminal = new Terminal(place, { url: server.url });
+    await terminal.sees("LMAgent");
+    terminal.type("/plan make it", "Enter");
+    await terminal.sees("Follow this plan?");
+    await delay(SETTLED_MS);
+    terminal.type("n");
+    await terminal.sees("what then?");
+    terminal.type("what is 2 + 2?", "Enter");
+    await terminal.sees("It is 4.");
+    await delay(SETTLED_MS);
+    expect(terminal.screen()).not.toMatch(/is 4\.[^]*(?:stopped|wanted to be done)/);
+  });
+
   it("hears what the user says instead of an answer, and does not ask again by itself", async () => {
     using place = createPlace();
     await using server = await startScriptedServer([
@@ -147,5 +167,39 @@ describe.runIf(await hasProgram("tmux"))("undo at the screen", () => {
     expect(requests[3]?.json).toMatchObject({
       messages: [{ role: "system" }, { role: "user", content: "hello" }],
     });
+  });
+
+  it("brings back what it has overwritten, and tries again what it could not restore", async () => {
+    using place = createPlace();
+    const at = (path: string): string => join(place.workspace, path);
+    mkdirSync(at("deep"));
+    writeFileSync(at("deep/old.txt"), "old\n");
+    writeFileSync(at("note.txt"), "before\n");
+    const replies = [
+      call("shell", { command: "rm deep/old.txt; echo after > note.txt; touch deep/stays" }),
+      textReply("Changed it."),
+    ];
+    let chats = 0;
+    await using server = await startScriptedServer((request) =>
+      request.body.includes("You are LMAgent") ? (replies[chats++] ?? errorReply(400, "over")) : errorReply(400, "no"),
+    );
+    using terminal = new Terminal(place, { url: server.url, args: ["--permission", "auto"] });
+    await terminal.sees("LMAgent");
+    terminal.type("change the note", "Enter");
+    await terminal.sees("Changed it.");
+    rmSync(at("deep"), { recursive: true });
+    writeFileSync(at("deep"), "in the way");
+    terminal.type("/undo", "Enter");
+    await terminal.sees("deep/old.txt could not be restored");
+    const again = /try again: (\/undo \S+)/.exec(await terminal.sees("try again"))?.[1];
+    const back = /were there: (\/undo \S+)/.exec(await terminal.sees("were there"))?.[1];
+    expect(readFileSync(at("note.txt"), "utf8")).toBe("before\n");
+    rmSync(at("deep"));
+    terminal.type(again ?? "", "Enter");
+    await terminal.sees("Restored: deep/old.txt");
+    expect(readFileSync(at("deep/old.txt"), "utf8")).toBe("old\n");
+    terminal.type(back ?? "", "Enter");
+    await terminal.sees("Restored: note.txt");
+    expect(readFileSync(at("note.txt"), "utf8")).toBe("after\n");
   });
 });
