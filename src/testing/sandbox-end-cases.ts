@@ -130,11 +130,16 @@ async function checkKillAll({ run, subject }: SandboxBox): Promise<void> {
   assert.equal((await run("echo still here")).stdout, "still here\n");
 }
 
+/** Writes one file and reads what the other agent writes, whenever its sandbox is ready. */
+function exchange(own: string, other: string): string {
+  return `echo ${own} > ${own}; until [ -s ${other} ]; do sleep 0.05; done; cat ${other}`;
+}
+
 async function checkTwoAgents({ subject, sandbox, workspace, run }: SandboxBox): Promise<void> {
   const other = await subject.open(workspace);
   const both = await Promise.all([
-    run("echo a > a; sleep 0.3; cat b"),
-    runAndCollect(other, "echo b > b; sleep 0.3; cat a"),
+    run(exchange("a", "b")),
+    runAndCollect(other, exchange("b", "a")),
   ]);
   assert.deepEqual(
     both.map(({ stdout }) => stdout),

@@ -34,7 +34,7 @@ describe.runIf(await hasProgram("tmux"))("what the user throws in during a long 
       ({ prompt, body }) => prompt.includes("Read all parts.") && !isSummaryRequest(body),
     );
     const first = own.findIndex(({ prompt }) => prompt.includes(RULE));
-    expect(first).toBeGreaterThan(1);
+    expect(first).toBeGreaterThan(0);
     expect(first).toBeLessThan(FILES / 2);
     expect(own.slice(first).filter(({ prompt }) => !prompt.includes(RULE))).toEqual([]);
     // There was no room for all of it.
