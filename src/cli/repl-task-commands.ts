@@ -1,17 +1,21 @@
 /** Commands of the screen about long tasks: the window, compaction, plans, and taking requests back. */
+import type { UndoOutcome } from "../core/checkpoint.ts";
 import type { AgentEvent } from "../core/events.ts";
 import { toPlanText } from "../core/plan-text.ts";
 import { toUndoQuestion } from "../tui/choice.ts";
 import type { ScreenCommand, ScreenOutput } from "../tui/screen/controller.ts";
 import { formatPlan } from "../tui/progress.ts";
 import { toStyle } from "../tui/style.ts";
-import type { Agent, UndoneRequests } from "./agent.ts";
+import type { Agent } from "./agent.ts";
 import { toChangeLines } from "./change-lines.ts";
+import { toCheckpoints } from "./tidy-checkpoints.ts";
 
 /** Runs what `start` makes the way a prompt runs, so that an interrupt reaches it. */
 export type Follow = (start: (signal: AbortSignal) => AsyncIterable<AgentEvent>) => AsyncIterable<AgentEvent>;
 
 const GIVE_UP = "off";
+/** One or several names of checkpoints. */
+const CHECKPOINTS = /^[a-z0-9]+-[0-9a-f]{12}(\s+[a-z0-9]+-[0-9a-f]{12})*$/;
 
 /** What goes wrong in these is for the screen to say. */
 export function createTaskCommands(agent: Agent, follow: Follow): ScreenCommand[] {
@@ -54,8 +58,10 @@ export function createTaskCommands(agent: Agent, follow: Follow): ScreenCommand[
     },
     {
       name: "/undo",
-      description: "take back the last request with what it changed in files: /undo [N]",
+      description:
+        "take back the last request with what it changed in files: /undo [N]; files alone: /undo CHECKPOINT",
       run: async (args, out) => {
+        if (CHECKPOINTS.test(args)) return restore(agent, args.split(/\s+/), out);
         const count = toCount(args, 1);
         if (count === undefined || count === 0)
           return out.warn(`\`${args}\` is no number of requests to take back.`);
@@ -85,24 +91,45 @@ async function undo(agent: Agent, count: number, out: ScreenOutput): Promise<voi
   if (agent.requests.length === 0) return out.print("There is nothing to take back yet.");
   if (count > agent.requests.length)
     return out.warn(`This session has ${agent.requests.length} requests to take back, not ${count}.`);
-  let outcome = await agent.undo(count);
-  if (outcome.requests.length === 0 && outcome.conflicts.length > 0) {
-    const conflicts = (await out.choose(toUndoQuestion(outcome))) ?? "stop";
-    if (conflicts === "stop") return out.print("Nothing was undone.");
-    outcome = await agent.undo(count, { conflicts });
-  }
+  const outcome = await settle(out, (conflicts) => agent.undo(count, { conflicts }));
+  if (outcome === undefined) return;
+  const { requests } = outcome;
   out.reload();
-  out.print(describeUndone(outcome));
-  for (const { path, why } of outcome.failed) out.warn(`${path} could not be restored: ${why}`);
-  for (const line of outcome.unrecorded ?? []) out.warn(line);
+  const taken = requests.length === 1 ? "1 request was" : `${requests.length} requests were`;
+  out.print(`${taken} taken back: ${requests.map(({ text }) => text.split("\n")[0]).join("; ")}`);
+  sayRestored(outcome, toCheckpoints(requests), out);
 }
 
-function describeUndone({ requests, restored, conflicts, kept }: UndoneRequests): string {
-  const taken = requests.length === 1 ? "1 request was" : `${requests.length} requests were`;
-  return [
-    `${taken} taken back: ${requests.map(({ text }) => text.split("\n")[0]).join("; ")}`,
+async function restore(agent: Agent, checkpoints: readonly string[], out: ScreenOutput): Promise<void> {
+  const outcome = await settle(out, (conflicts) => agent.restore(checkpoints, { conflicts }));
+  if (outcome !== undefined) sayRestored(outcome, checkpoints, out);
+}
+
+/** Asks where there are conflicts. `undefined` when nothing is to be done then. */
+async function settle<Outcome extends UndoOutcome>(
+  out: ScreenOutput,
+  attempt: (conflicts: "stop" | "skip" | "force") => Promise<Outcome>,
+): Promise<Outcome | undefined> {
+  const outcome = await attempt("stop");
+  if (outcome.conflicts.length === 0) return outcome;
+  const conflicts = (await out.choose(toUndoQuestion(outcome))) ?? "stop";
+  if (conflicts !== "stop") return attempt(conflicts);
+  out.print("Nothing was undone.");
+  return undefined;
+}
+
+function sayRestored(
+  { restored, conflicts, failed, unrecorded = [], kept }: UndoOutcome,
+  checkpoints: readonly string[],
+  out: ScreenOutput,
+): void {
+  const lines = [
     restored.length === 0 ? "No file had to be restored." : `Restored: ${restored.join(", ")}`,
     ...(conflicts.length === 0 ? [] : [`Left as they are now: ${conflicts.join(", ")}`]),
-    ...(kept === undefined ? [] : [`What was there before lies in checkpoint ${kept}.`]),
-  ].join("\n");
+    ...(kept === undefined ? [] : [`Brings back the files that were there: /undo ${kept}`]),
+  ];
+  out.print(lines.join("\n"));
+  for (const { path, why } of failed) out.warn(`${path} could not be restored: ${why}`);
+  if (failed.length > 0) out.warn(`If that can be mended, try again then: /undo ${checkpoints.join(" ")}`);
+  for (const line of unrecorded) out.warn(line);
 }

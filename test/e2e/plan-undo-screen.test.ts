@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
@@ -181,17 +181,19 @@ describe.runIf(await hasProgram("tmux"))("undo at the screen", () => {
     ];
     let chats = 0;
     await using server = await startScriptedServer((request) =>
-      request.body.includes("You are LMAgent") ? (replies[chats++] ?? errorReply(400, "over")) : errorReply(400, "no"),
+      request.body.includes("You are LMAgent")
+        ? (replies[chats++] ?? errorReply(400, "over"))
+        : errorReply(400, "no"),
     );
     using terminal = new Terminal(place, { url: server.url, args: ["--permission", "auto"] });
     await terminal.sees("LMAgent");
     terminal.type("change the note", "Enter");
-    await terminal.sees("Changed it.");
+    await terminal.sees("2 turns");
     rmSync(at("deep"), { recursive: true });
     writeFileSync(at("deep"), "in the way");
     terminal.type("/undo", "Enter");
     await terminal.sees("deep/old.txt could not be restored");
-    const again = /try again: (\/undo \S+)/.exec(await terminal.sees("try again"))?.[1];
+    const again = /try again then: (\/undo \S+)/.exec(await terminal.sees("try again then"))?.[1];
     const back = /were there: (\/undo \S+)/.exec(await terminal.sees("were there"))?.[1];
     expect(readFileSync(at("note.txt"), "utf8")).toBe("before\n");
     rmSync(at("deep"));
