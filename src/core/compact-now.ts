@@ -24,7 +24,7 @@ export type CompactNowOptions = Pick<
 >;
 
 /**
- * Shortens a conversation between runs, as a run would, and returns it: the very same array when too little could go. `focus`: what to
+ * Shortens a conversation between runs, as a run would, and returns it: the very same array, after a warning, when too little could go. `focus`: what to
  * keep above all, in words; a summary is then written also where leaving out old results would be enough. Throws what `Model.describe`
  * throws, and the signal's reason on abort; nothing has changed then.
  */
@@ -35,7 +35,10 @@ export async function* compactNow(
   const { model, messages, outputs, stateNote, slot } = options;
   const { meter = new TokenMeter(), signal = new AbortController().signal } = options;
   const info = await model.describe({ signal });
-  if (info.profile.recentRequests !== undefined) return messages;
+  if (info.profile.recentRequests !== undefined) {
+    yield toNothing(`the \`${info.profile.name}\` profile sends only the newest request`);
+    return messages;
+  }
   const tools = toToolSchemas(offeredTools(options.tools, info.profile));
   const temperature = info.profile.temperature ?? options.temperature;
   const budgets = toBudgets({
@@ -63,9 +66,22 @@ export async function* compactNow(
     turn: 0,
     signal,
   });
-  if (after === undefined) return messages;
+  if (after === undefined) {
+    const { tokens } = meter.count({ messages, tools });
+    const parts = `of about ${tokens} tokens, instructions and tools take ${budgets.fixedTokens}`;
+    yield toNothing(`${parts}, and your own words and the newest turn stay`);
+    return messages;
+  }
   yield* toBroken(messages, after, { meter, tools });
   return after;
+}
+
+function toNothing(why: string): AgentEvent {
+  return {
+    type: "warning",
+    code: "nothing_compacted",
+    message: `Nothing was shortened, since too little could go: ${why}.`,
+  };
 }
 
 function* toBroken(

@@ -60,7 +60,9 @@ export type WarningCode =
   /** What a call changes could not be recorded, so it cannot be undone. */
   | "checkpoint_incomplete"
   /** What is sent to the server and back is not kept any more, though it was to be. */
-  | "recording_ended";
+  | "recording_ended"
+  /** The user wanted the conversation shortened, and too little could go. */
+  | "nothing_compacted";
 
 export type AgentEvent =
   | { type: "run_started"; runId: string; sessionId?: string; mode: PermissionMode }

@@ -313,7 +313,7 @@ describe("compaction on request", () => {
     expect(messageText(asked?.messages.at(-1) as Message)).toContain("the flags");
   });
 
-  it("gives the conversation back as it was when there is nothing to leave out", async () => {
+  it("gives the conversation back as it was when there is nothing to leave out, and says so", async () => {
     const messages: Message[] = [
       { role: "system", content: "s" },
       { role: "user", content: "hello" },
@@ -322,7 +322,7 @@ describe("compaction on request", () => {
     const model = createScriptedModel([], { contextTokens: 8_192 });
     const done = await drain({ model, tools: [], messages });
     expect(done.messages).toBe(messages);
-    expect(done.events).toEqual([]);
+    expect(done.events).toEqual([expect.objectContaining({ type: "warning", code: "nothing_compacted" })]);
   });
 });
 
