@@ -62,7 +62,9 @@ export function toPlan({
   const circle = findCircle(steps);
   if (circle.length > 0)
     return toError(
-      `steps ${circle.join(", ")} depend on each other, so none of them can be first`,
+      circle.length === 1
+        ? `step ${circle[0]} depends on itself`
+        : `steps ${circle.join(", ")} depend on each other, so none of them can be first`,
       circle[0]! - 1 - completed.length,
     );
   if (steps.every(isDone)) return toError("all of these steps are completed already; give the open ones");

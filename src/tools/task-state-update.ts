@@ -96,7 +96,7 @@ async function toItems(
   if (given === undefined) return { notes: [] };
   const items: string[] = [];
   const notes: string[] = [];
-  const all = given.flatMap((each) => each.split("\n"));
+  const all = given.flatMap(toLines);
   if (all.filter((item) => item.includes("*")).length > MAX_PATTERNS)
     return { notes, error: `at most ${MAX_PATTERNS} patterns are taken at once` };
   for (const item of all) {
@@ -111,6 +111,13 @@ async function toItems(
     notes.push(`${item}: ${paths.length} ${paths.length === 1 ? "file" : "files"}`);
   }
   return { items, notes };
+}
+
+/** A list that came as one text: a name a line, or file names with commas in between. */
+function toLines(text: string): string[] {
+  const parts = text.split(",").map((part) => part.trim());
+  const areFiles = parts.length > 1 && parts.every((part) => /^\S*[./]\S*$/.test(part));
+  return areFiles ? parts : text.split("\n");
 }
 
 const NEXT_ITEMS = 3;

@@ -146,6 +146,7 @@ describe("a proposed plan", () => {
       { description: "c", depends_on: [4] },
     ];
     expect(errorOf({ steps })).toBe("steps 2, 3, 4 depend on each other, so none of them can be first");
+    expect(errorOf({ steps: [{ description: "a", depends_on: [1] }] })).toBe("step 1 depends on itself");
   });
 
   it("is no trap, however deep or long", () => {

@@ -86,6 +86,12 @@ describe("the state of a job", () => {
     });
   });
 
+  it("takes a queue that came as one text, and leaves commas in names", async () => {
+    expect((await call("update", { remaining_queue: "a.md, docs/b.md,c.md" })).output).toContain("0 of 3");
+    expect((await call("update", { add: ["Smith, John", "v1.2, the old one"] })).output).toContain("0 of 5");
+    expect(holder.state?.remaining_queue?.slice(3)).toEqual(["Smith, John", "v1.2, the old one"]);
+  });
+
   it("refuses what makes no sense, changes nothing, and says what is next", async () => {
     await call("update", { remaining_queue: ["a", "b"] });
     const before = holder.state;
