@@ -3,13 +3,8 @@
  * `lmagent "task" > answer.txt` keeps just the answer. Uses no cursor movement but one rewritten status line, and that
  * only where stderr is a terminal.
  */
-import {
-  PLAN_PROPOSE,
-  type AgentEvent,
-  type AgentEventOf,
-  type ToolResult,
-  type Usage,
-} from "../../core/index.ts";
+import type { AgentEvent, AgentEventOf, ToolResult, Usage } from "../../core/index.ts";
+import { PLAN_PROPOSE } from "../../core/plan-mode.ts";
 import { toDiffLines } from "../diff-lines.ts";
 import { formatCall, formatCount, formatCounted, formatDuration, formatUsage, shorten } from "../format.ts";
 import { createPhase } from "../phase.ts";
