@@ -11,7 +11,7 @@ import { describeMissing } from "../preview-pages.ts";
 import type { Style } from "../style.ts";
 import { setIn } from "../wrap.ts";
 import {
-  createQuestions,
+  createLineQuestions,
   toQuestionColumns,
   type QuestionTerminal,
   type TerminalQuestionOptions,
@@ -23,7 +23,7 @@ import type { TextOutput } from "./sink.ts";
  * and `w` for this workspace. What is too long to be shown at once cannot be allowed before `s` has shown all of it. Every answer is a line of its own. The end of the input is a denial with nobody there.
  */
 export function createTerminalApprover(options: TerminalQuestionOptions): Approver {
-  const put = createQuestions(options);
+  const put = createLineQuestions(options);
   return { ask: (request, { signal }) => put((terminal) => ask(request, terminal), { signal }) };
 }
 

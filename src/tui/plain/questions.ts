@@ -30,7 +30,7 @@ export type PutQuestion = <Answer>(
   options: { signal: AbortSignal },
 ) => Promise<Answer>;
 
-export function createQuestions({
+export function createLineQuestions({
   input,
   output,
   colour,

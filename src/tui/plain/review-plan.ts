@@ -5,7 +5,7 @@ import { describeMissing, type Pages } from "../preview-pages.ts";
 import { toVisibleLine } from "../terminal-text.ts";
 import { setIn } from "../wrap.ts";
 import {
-  createQuestions,
+  createLineQuestions,
   toQuestionColumns,
   type QuestionTerminal,
   type TerminalQuestionOptions,
@@ -18,7 +18,7 @@ import type { TextOutput } from "./sink.ts";
  * to be shown at once cannot be approved before `s` has shown all of it. The end of the input: nobody is there.
  */
 export function createTerminalPlanReviewer(options: TerminalQuestionOptions): PlanReviewer {
-  const put = createQuestions(options);
+  const put = createLineQuestions(options);
   return { review: (plan, { signal }) => put((terminal) => review(plan, terminal), { signal }) };
 }
 
