@@ -149,6 +149,17 @@ describe("while the agent works", () => {
     await expect.poll(screen.text, POLL).toContain("better");
   });
 
+  test("a command of the screen that the user interrupts is no failure", async () => {
+    const screen = await openScreen(function* () {
+      yield* [turn];
+      throw AbortSignal.abort().reason;
+    });
+    screen.terminal.type("go");
+    screen.terminal.press(KEY.enter);
+    await expect.poll(screen.text, POLL).toContain("interrupted");
+    expect(screen.text()).not.toContain("✗");
+  });
+
   test("live output shows its last lines and is one line afterwards, details bring it back", async () => {
     const output = Array.from({ length: 12 }, (_, index) => `row ${index}`).join("\n");
     const screen = await openScreen(

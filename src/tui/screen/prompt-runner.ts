@@ -103,7 +103,8 @@ export class PromptRunner {
         changed();
       }
     } catch (error) {
-      transcript.fail(errorMessage(error));
+      if (error instanceof Error && error.name === "AbortError") transcript.print("interrupted");
+      else transcript.fail(errorMessage(error));
     }
   }
 
