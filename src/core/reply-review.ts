@@ -10,10 +10,6 @@ import { toAssistantMessage, type TurnReply } from "./turn.ts";
 
 type OpenWork = Pick<RunOptions, "completionGate" | "openBefore" | "stateNote">;
 
-const NOT_DONE = "You are not done yet.";
-const ASIDE =
-  "From before, this is still open. Go on with it only if the user's last message asks for it; else repeat your answer.";
-
 export class ReplyReview {
   readonly #guard: ReplyGuard;
   readonly #completion = new CompletionGuard();
@@ -71,11 +67,18 @@ export class ReplyReview {
       kind: "nudge",
       code: "completion_refused",
       message: `The model wanted to be done, but: ${open}`,
-      nudge: `${aside ? ASIDE : NOT_DONE} ${escapeControlTokens(open)}\nIf you cannot go on, answer with BLOCKED: and the reason.`,
+      nudge: toNudge(escapeControlTokens(open), aside),
       reason: "blocked",
       end: open,
     };
   }
+}
+
+/** `aside`: the request may be about something else, and nobody is to take up work that was not asked for. */
+function toNudge(open: string, aside: boolean): string {
+  return aside
+    ? `From before, this is still open. ${open}\nGo on with it only if the user's last message asks for it; else repeat your answer.`
+    : `You are not done yet. ${open}\nIf you cannot go on, answer with BLOCKED: and the reason.`;
 }
 
 /** A model that is sent the newest request only would take a hint for that request. */

@@ -89,7 +89,7 @@ describe("a proposed plan", () => {
       { id: 0, description: "a" },
       { id: 1, description: "b", depends_on: ["1"] },
     ];
-    expect(errorOf({ steps: fromZero })).toContain("depend on each other");
+    expect(errorOf({ steps: fromZero })).toContain("depends on itself");
     expect(
       stepsOf({
         steps: [
