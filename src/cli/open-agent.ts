@@ -109,8 +109,7 @@ async function toRecording(
 ): Promise<Pick<ChooseOptions, "record">> {
   const { openRecording } = await import("./recording-file.ts");
   const folder = await ground.workspace.stateFolder("recordings");
-  const { record } = openRecording(folder, { redactor: ground.safeguards.redactor, onProblem });
-  return { record };
+  return { record: openRecording(folder, { redactor: ground.safeguards.redactor, onProblem }) };
 }
 
 /**
