@@ -237,7 +237,7 @@ export class Agent implements AsyncDisposable {
       return { requests: [], restored: [], conflicts: [], failed: [] };
     const outcome = await this.#ground.checkpoints.undo(toCheckpoints(requests), { conflicts });
     if (conflicts === "stop" && outcome.conflicts.length > 0) return { ...outcome, requests: [] };
-    await this.#goOnFrom(new LiveSession(await session.undo(requests.length)));
+    await this.#goOnFrom(new LiveSession(await session.undo(requests.length), this.#live));
     return { ...outcome, requests };
   }
 

@@ -38,7 +38,7 @@ export class LiveSession {
   readonly todos: TodoList;
   readonly plan: PlanHolder;
   readonly taskState: TaskStateHolder;
-  readonly tokens: TokenTotals = { prompt: 0, cached: 0, completion: 0, counted: 0 };
+  readonly tokens: TokenTotals;
   #messages: Message[];
   #requests: SessionRequest[];
   #model: ModelInfo | undefined;
@@ -53,7 +53,9 @@ export class LiveSession {
     state: Partial<
       Pick<SessionState, "messages" | "todos" | "plan" | "taskState" | "requests" | "server">
     > = {},
+    { tokens }: { tokens?: Readonly<TokenTotals> } = {},
   ) {
+    this.tokens = { prompt: 0, cached: 0, completion: 0, counted: 0, ...tokens };
     this.#before = state.server;
     this.meter = new TokenMeter({ bytesPerToken: state.server?.bytesPerToken });
     this.#messages = [...(state.messages ?? [])];

@@ -2,7 +2,10 @@ import { writeFile } from "node:fs/promises";
 import { PERMISSION_MODES } from "../core/approval.ts";
 import { errorMessage } from "../core/errors.ts";
 import type { ScreenCommand, ScreenOutput } from "../tui/screen/controller.ts";
+import { formatCount } from "../tui/format.ts";
 import { formatTodos } from "../tui/session-view.ts";
+import { toTerminalLine } from "../tui/terminal-text.ts";
+import type { TokenTotals } from "./live-session.ts";
 import type { Agent } from "./agent.ts";
 import { toSessionLine } from "./commands/sessions.ts";
 import { readContextFiles } from "./context-files.ts";
@@ -149,10 +152,7 @@ function agentCommands(agent: Agent): ScreenCommand[] {
       name: "/model",
       description: "the model in use",
       whileRunning: true,
-      run: async (_args: string, out: ScreenOutput) => {
-        const { id, server, baseUrl, contextTokens } = await agent.model.describe({});
-        out.print(`${id} on ${server} at ${baseUrl}, window ${contextTokens ?? "unknown"} tokens`);
-      },
+      run: async (_args: string, out: ScreenOutput) => out.print(await describeModel(agent)),
     },
     {
       name: "/tools",
@@ -210,22 +210,35 @@ function describeTodos({ todos }: Agent): string {
   return formatTodos({ todos }).join("\n");
 }
 
-function describeCache({ tokens: { prompt, cached, counted } }: Agent): string {
-  if (counted === 0) return "the server has told no counts yet";
+/** How much of what was sent the server had read before, in words. */
+export function describeCache({ prompt, cached, completion, counted }: Readonly<TokenTotals>): string {
+  if (counted === 0)
+    return completion === 0
+      ? "the server has told no counts yet"
+      : "this server does not tell what it had read before";
   const share = prompt === 0 ? 0 : Math.round((cached / prompt) * 100);
-  return `${share} % of ${prompt} prompt tokens were already read (${counted} ${counted === 1 ? "request" : "requests"})`;
+  return `${share} % of ${formatCount(prompt)} prompt tokens were already read (${counted} ${counted === 1 ? "request" : "requests"})`;
+}
+
+async function describeModel(agent: Agent): Promise<string> {
+  const { id, server, baseUrl, contextTokens } = await agent.model.describe({});
+  return toTerminalLine(`${id} on ${server} at ${baseUrl}, window ${formatWindow(contextTokens)}`);
+}
+
+function formatWindow(tokens: number | undefined): string {
+  return tokens === undefined ? "unknown" : `${formatCount(tokens)} tokens`;
 }
 
 async function describeStatus(agent: Agent): Promise<string> {
   const model = await agent.model.describe({});
   return [
-    `model      ${model.id} (${model.server}, ${model.baseUrl})`,
-    `window     ${model.contextTokens ?? "unknown"} tokens`,
+    toTerminalLine(`model      ${model.id} (${model.server}, ${model.baseUrl})`),
+    `window     ${formatWindow(model.contextTokens)}`,
     `mode       ${agent.mode}`,
     `sandbox    ${await agent.describeSandbox()}`,
     `workspace  ${agent.workspace.root}`,
     `session    ${agent.sessionId ?? "none yet"}`,
     `messages   ${agent.messages.length}`,
-    `cache      ${describeCache(agent)}`,
+    `cache      ${describeCache(agent.tokens)}`,
   ].join("\n");
 }
