@@ -52,7 +52,8 @@ export function createTaskCommands(agent: Agent, follow: Follow): ScreenCommand[
       description: "what the agent has changed in files: /diff [N] for the last N requests",
       run: async (args, out) => {
         const count = toCount(args, agent.requests.length);
-        if (count === undefined) return out.warn(`\`${args}\` is no number of requests.`);
+        if (count === undefined || (count === 0 && args !== ""))
+          return out.warn(`\`${args}\` is no number of requests.`);
         out.print(toChangeLines(await agent.diff(count), toStyle({ colour: false })).join("\n"));
       },
     },
@@ -89,8 +90,11 @@ async function showContext(agent: Agent, out: ScreenOutput): Promise<void> {
 
 async function undo(agent: Agent, count: number, out: ScreenOutput): Promise<void> {
   if (agent.requests.length === 0) return out.print("There is nothing to take back yet.");
-  if (count > agent.requests.length)
-    return out.warn(`This session has ${agent.requests.length} requests to take back, not ${count}.`);
+  const { length } = agent.requests;
+  if (count > length)
+    return out.warn(
+      `This session has ${length} ${length === 1 ? "request" : "requests"} to take back, not ${count}.`,
+    );
   const outcome = await settle(out, (conflicts) => agent.undo(count, { conflicts }));
   if (outcome === undefined) return;
   const { requests } = outcome;

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openCheckpointed, snapshot } from "./_checkpoints.ts";
@@ -37,4 +37,12 @@ test("planted checkpoints that would take for ever are refused", async () => {
   for (const id of ["planted-1", "planted-2"])
     await expect(ws.store.diff([id])).rejects.toMatchObject({ code: "storage_failed" });
   expect(snapshot(ws.root)).toEqual({ "a.txt": "file 644 one" });
+});
+
+test("requests that changed no file are undone also where nothing can be recorded", async () => {
+  await using ws = await openCheckpointed({ "a.txt": "one" });
+  mkdirSync(join(ws.root, ".lmagent"));
+  symlinkSync(ws.outside, join(ws.root, ".lmagent", "checkpoints"));
+  expect(await ws.store.undo([])).toEqual({ restored: [], conflicts: [], failed: [] });
+  expect(await ws.store.diff([])).toEqual([]);
 });

@@ -45,32 +45,22 @@ class LazyCheckpoints implements FileCheckpoints {
     }
   }
 
-  begin({ session }: { session?: string } = {}): {
-    id: string;
-    recorder: ChangeRecorder;
-    readonly changed: boolean;
-  } {
+  begin({ session }: { session?: string } = {}): ChangeRecorder {
     const id = newCheckpointId();
-    const recorder = new LazyRecorder(id, async () => (await this.#load()).record({ id, session }));
     // While the model reads the request there is time.
     if (this.#loading === undefined) setImmediate(() => void this.#prepare());
-    return {
-      id,
-      recorder,
-      get changed() {
-        return recorder.changed;
-      },
-    };
+    return new LazyRecorder(id, async () => (await this.#load()).record({ id, session }));
   }
 
   async diff(ids: readonly string[], { signal }: { signal?: AbortSignal } = {}) {
-    return (await this.#load()).diff(ids, signal);
+    return ids.length === 0 ? [] : (await this.#load()).diff(ids, signal);
   }
 
   async undo(
     ids: readonly string[],
     { conflicts = "stop", signal }: { conflicts?: "stop" | "skip" | "force"; signal?: AbortSignal } = {},
   ) {
+    if (ids.length === 0) return { restored: [], conflicts: [], failed: [] };
     return (await this.#load()).undo(ids, { conflicts, signal });
   }
 
