@@ -6,7 +6,7 @@ import { describeCache } from "../../src/cli/repl-commands.ts";
 describe("the share of the prompts that the server had read before", () => {
   const live = (usage: Usage, tokens?: LiveSession["tokens"]): LiveSession => {
     const session = new LiveSession({}, tokens === undefined ? {} : { tokens });
-    session.note({ type: "usage", usage }, { model: "m" });
+    session.note({ type: "usage", turn: 1, usage }, { model: "m" });
     return session;
   };
 
