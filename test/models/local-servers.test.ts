@@ -28,7 +28,7 @@ describe("servers on this machine", () => {
         { kind: "ollama", port: port(other) },
         { kind: "llama-server", port: port(one) },
       ],
-      { transport, timeoutMs: 200 },
+      { transport, timeoutMs: 1_500 },
     );
     expect(found).toEqual([
       { kind: "lmagent", baseUrl: `${ours.url}/v1`, models: ["c"] },
