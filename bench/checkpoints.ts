@@ -76,7 +76,7 @@ async function measureCall(
   note: (when: "before" | "after", ms: number) => void,
   work: () => void = () => {},
 ): Promise<void> {
-  const { recorder } = store.begin();
+  const recorder = store.begin();
   // A model answers later than what is loaded while it reads.
   await pause(REST_MS);
   const { signal } = new AbortController();

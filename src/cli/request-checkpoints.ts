@@ -6,7 +6,7 @@ export class RequestCheckpoints implements ChangeRecorder {
   #current: ChangeRecorder;
 
   constructor(store: CheckpointStore, session: string) {
-    this.#begin = () => store.begin({ session }).recorder;
+    this.#begin = () => store.begin({ session });
     this.#current = this.#begin();
   }
 

@@ -5,7 +5,7 @@
 
 /** Told by the loop around every call that can change files. Never throws: what cannot be recorded is said, and cannot be undone. */
 export interface ChangeRecorder {
-  /** Names what was recorded, for `diff` and `undo`. */
+  /** Names what was recorded, for `diff` and `undo`, and in the session log. */
   readonly id: string;
   /** Something was recorded under `id`, and is on disk: true from the first call on that could change files. */
   readonly changed: boolean;
@@ -45,10 +45,9 @@ export interface UndoOutcome {
 
 export interface CheckpointStore {
   /**
-   * Records one request of the user; nothing is on disk before its first change. `id` names it in the session log. What belongs to no
-   * session is kept for a week.
+   * Records one request of the user; nothing is on disk before its first change. What belongs to no session is kept for a week.
    */
-  begin(options?: { session?: string }): { id: string; recorder: ChangeRecorder; readonly changed: boolean };
+  begin(options?: { session?: string }): ChangeRecorder;
   /** What the requests of these checkpoints, oldest first, have changed together. Throws `AgentError` `storage_failed`. */
   diff(ids: readonly string[], options?: { signal?: AbortSignal }): Promise<FileChange[]>;
   /**

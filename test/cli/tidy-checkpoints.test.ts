@@ -17,7 +17,8 @@ test("what a copied session can take back stays when its originals are gone", as
     newId: () => Math.random().toString(36).slice(2).padEnd(6, "0"),
   });
   const original = await sessions.create();
-  const { id, recorder } = checkpoints.begin({ session: original.id });
+  const recorder = checkpoints.begin({ session: original.id });
+  const { id } = recorder;
   await recorder.before(["a.txt"], { signal: new AbortController().signal });
   writeFileSync(join(root, "a.txt"), "one");
   await recorder.after(["a.txt"]);

@@ -27,12 +27,14 @@ export async function openCheckpointed(
     ...temporary,
     store,
     command: async (line) => {
-      const { id, recorder } = store.begin();
+      const recorder = store.begin();
+      const { id } = recorder;
       await runCommand(recorder, temporary.root, line);
       return id;
     },
     write: async (contents) => {
-      const { id, recorder } = store.begin();
+      const recorder = store.begin();
+      const { id } = recorder;
       for (const [path, text] of Object.entries(contents)) await writeAs(recorder, temporary, { path, text });
       return id;
     },

@@ -60,7 +60,8 @@ test("records nothing from outside, whatever links a workspace holds", async () 
   await using ws = await openCheckpointed({ "a.txt": "one" });
   symlinkSync(ws.outside, join(ws.root, "out"));
   symlinkSync(join(ws.outside, "secret"), join(ws.root, "file"));
-  const { id, recorder } = ws.store.begin();
+  const recorder = ws.store.begin();
+  const { id } = recorder;
   await recorder.before(["out/secret", "file", "../outside/secret", "a.txt"], { signal });
   await recorder.after(["out/secret", "file", "../outside/secret", "a.txt"]);
   await runCommand(recorder, ws.root, "echo two > a.txt; echo x > out/made");
@@ -79,7 +80,7 @@ test("loops of links and folders swapped while they are scanned lead nowhere", a
     ws.outside,
   ]);
   try {
-    const { recorder } = ws.store.begin();
+    const recorder = ws.store.begin();
     for (let round = 0; round < 150; round += 1) {
       await recorder.before(undefined, { signal });
       await recorder.after(undefined);
@@ -166,7 +167,7 @@ test("a planted checkpoint reaches neither git's own data nor our own state", as
 
 test("says that git's own data cannot be undone when a tool writes there", async () => {
   await using ws = await openCheckpointed({ ".git/config": "[core]\n" });
-  const { recorder } = ws.store.begin();
+  const recorder = ws.store.begin();
   expect(await recorder.before([".git/config"], { signal })).toBe("This cannot be undone: .git/config.");
   expect(recorder.changed).toBe(false);
 });
@@ -175,7 +176,7 @@ test("refuses to record into a folder that was planted as a link", async () => {
   await using ws = await openCheckpointed({ "a.txt": "one" });
   mkdirSync(join(ws.root, ".lmagent"));
   symlinkSync(ws.outside, join(ws.root, ".lmagent", "checkpoints"));
-  const { recorder } = ws.store.begin();
+  const recorder = ws.store.begin();
   expect(await recorder.before(undefined, { signal })).toMatch(
     /^This call cannot be undone: .*a link or a file/,
   );
@@ -210,7 +211,8 @@ const KILLED = `
   const { writeFileSync } = await import("node:fs");
   process.chdir(process.argv[3]);
   const store = createCheckpointStore({ root: process.cwd() });
-  const { id, recorder } = store.begin();
+  const recorder = store.begin();
+  const { id } = recorder;
   await recorder.before(process.argv[2] === "command" ? undefined : ["a.txt"], { signal: new AbortController().signal });
   writeFileSync("a.txt", "half");
   if (process.argv[2] === "command") writeFileSync("made.txt", "half");
@@ -247,7 +249,8 @@ const FULL = `
   process.on("SIGXFSZ", () => {});
   process.chdir(process.argv[2]);
   const store = createCheckpointStore({ root: process.cwd() });
-  const { id, recorder } = store.begin();
+  const recorder = store.begin();
+  const { id } = recorder;
   const write = async (names, text) => {
     const before = await recorder.before(names, { signal: new AbortController().signal });
     for (const name of names) writeFileSync(name, text);
@@ -355,10 +358,10 @@ test("two agents in one workspace record side by side, and each undoes its own",
   await using other = createCheckpointStore({ root: ws.root });
   const mine = ws.store.begin();
   const theirs = other.begin();
-  await runCommand(mine.recorder, ws.root, "echo two > a.txt");
-  await writeAs(theirs.recorder, ws, { path: "b.txt", text: "two" });
-  await runCommand(mine.recorder, ws.root, "echo two > c.txt");
-  await runCommand(theirs.recorder, ws.root, "echo three > b.txt");
+  await runCommand(mine, ws.root, "echo two > a.txt");
+  await writeAs(theirs, ws, { path: "b.txt", text: "two" });
+  await runCommand(mine, ws.root, "echo two > c.txt");
+  await runCommand(theirs, ws.root, "echo three > b.txt");
   expect((await other.diff([mine.id])).map(({ path }) => path)).toEqual(["a.txt", "c.txt"]);
   expect(await ws.store.undo([theirs.id])).toMatchObject({ restored: ["b.txt"], conflicts: [] });
   expect(await other.undo([mine.id])).toMatchObject({ restored: ["a.txt", "c.txt"], conflicts: [] });
@@ -367,7 +370,8 @@ test("two agents in one workspace record side by side, and each undoes its own",
 
 test("calls that overlap are told apart", async () => {
   await using ws = await openCheckpointed({ "a.txt": "one", "b.txt": "one" });
-  const { id, recorder } = ws.store.begin();
+  const recorder = ws.store.begin();
+  const { id } = recorder;
   await Promise.all([recorder.before(undefined, { signal }), recorder.before(["b.txt"], { signal })]);
   writeFileSync(join(ws.root, "b.txt"), "two");
   await recorder.after(["b.txt"]);
@@ -382,7 +386,7 @@ test("says so when the workspace was moved away, and touches nothing", async () 
   const id = await ws.command("echo two > a.txt");
   renameSync(ws.root, `${ws.root}-moved`);
   mkdirSync(ws.root);
-  const { recorder } = ws.store.begin();
+  const recorder = ws.store.begin();
   expect(await recorder.before(undefined, { signal })).toMatch(/moved or replaced/);
   await expect(ws.store.undo([id])).rejects.toMatchObject({ code: "workspace_invalid" });
   expect(readdirSync(ws.root)).toEqual([]);
@@ -390,7 +394,7 @@ test("says so when the workspace was moved away, and touches nothing", async () 
 
 test("an abort ends the scan, and the call that did not run leaves nothing open", async () => {
   await using ws = await openCheckpointed({ "a.txt": "one" });
-  const { recorder } = ws.store.begin();
+  const recorder = ws.store.begin();
   const controller = new AbortController();
   controller.abort();
   await recorder.before(undefined, { signal: controller.signal });

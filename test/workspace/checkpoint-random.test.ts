@@ -77,7 +77,8 @@ test("whatever requests have done, undoing the newest of them gives what was the
       const states = [snapshot(ws.root)];
       const ids: string[][] = [];
       for (const { isTool, changes } of requests) {
-        const { id, recorder } = ws.store.begin();
+        const recorder = ws.store.begin();
+        const { id } = recorder;
         if (isTool) for (const each of changes) await callTool(ws, recorder, each);
         else {
           await recorder.before(undefined, { signal });

@@ -11,7 +11,8 @@ const OLD_ENOUGH_MS = 60;
 /** One request of a session in a process of its own, two hours ago. */
 async function requestOf(ws: Checkpointed, session: string, line: string): Promise<string> {
   await using store = createCheckpointStore({ root: ws.root });
-  const { id, recorder } = store.begin({ session });
+  const recorder = store.begin({ session });
+  const { id } = recorder;
   await runCommand(recorder, ws.root, line);
   age(ws, id, 2);
   return id;
@@ -139,7 +140,8 @@ test("the mark of a process that was killed keeps nothing from being removed", a
 test("gives way to a request that begins meanwhile, and loses nothing of it", async () => {
   await using ws = await openCheckpointed({ "a.txt": noise(1) });
   for (let index = 0; index < 5; index += 1) await requestOf(ws, "gone", `echo ${index} > b.txt`);
-  const { id, recorder } = ws.store.begin();
+  const recorder = ws.store.begin();
+  const { id } = recorder;
   const [pruned] = await Promise.all([
     ws.store.prune({ sessions: new Set() }),
     runCommand(recorder, ws.root, "rm a.txt"),
@@ -185,11 +187,11 @@ test("nothing is there to prune in a workspace that was never changed", async ()
 
 test("a store that is closed says so", async () => {
   await using ws = await openCheckpointed({ "a.txt": "one" });
-  const { recorder } = ws.store.begin();
+  const recorder = ws.store.begin();
   await ws.store[Symbol.asyncDispose]();
   const { signal } = new AbortController();
   expect(await recorder.before(undefined, { signal })).toMatch(/^This call cannot be undone: .* is closed/);
-  await expect(ws.store.undo([])).rejects.toMatchObject({ code: "workspace_invalid" });
+  await expect(ws.store.undo([recorder.id])).rejects.toMatchObject({ code: "workspace_invalid" });
 });
 
 test("refuses a root that is not there", () => {

@@ -83,8 +83,8 @@ test("undoing twice changes nothing the second time", async () => {
 
 test("writes nothing before the first change, and keeps everything in a folder that only its owner reads", async () => {
   await using ws = await openCheckpointed({ "a.txt": "one" });
-  const { recorder, changed } = ws.store.begin();
-  expect([changed, recorder.changed, existsSync(join(ws.root, ".lmagent"))]).toEqual([false, false, false]);
+  const recorder = ws.store.begin();
+  expect([recorder.changed, existsSync(join(ws.root, ".lmagent"))]).toEqual([false, false]);
   await runCommand(recorder, ws.root, "echo two > a.txt");
   expect(recorder.changed).toBe(true);
   expect(lstatSync(join(ws.root, ".lmagent", "checkpoints")).mode & 0o777).toBe(0o700);
@@ -142,7 +142,8 @@ test("overwrites the user's changes by force only, and keeps them", async () => 
 
 test("notices what the user has changed between two calls that both changed it", async () => {
   await using ws = await openCheckpointed({ "a.txt": "one" });
-  const { id, recorder } = ws.store.begin();
+  const recorder = ws.store.begin();
+  const { id } = recorder;
   await writeAs(recorder, ws, { path: "a.txt", text: "two" });
   writeFileSync(join(ws.root, "a.txt"), "mine");
   await runCommand(recorder, ws.root, "echo more >> a.txt");
@@ -258,7 +259,8 @@ test("says once per request what cannot be undone when the workspace is beyond i
   const files: Record<string, string> = { "large.bin": "x".repeat(2_000), "a.txt": "one" };
   for (let index = 0; index < 40; index += 1) files[`many/${index}`] = "x";
   await using ws = await openCheckpointed(files, { entries: 20, fileBytes: 1_000 });
-  const { id, recorder } = ws.store.begin();
+  const recorder = ws.store.begin();
+  const { id } = recorder;
   const said = await runCommand(
     recorder,
     ws.root,
@@ -277,7 +279,8 @@ test("says once per request what cannot be undone when the workspace is beyond i
 
 test("what cannot be looked at in time is left alone and said", async () => {
   await using ws = await openCheckpointed({ "a.txt": "one" }, { timeMs: 0 });
-  const { id, recorder } = ws.store.begin();
+  const recorder = ws.store.begin();
+  const { id } = recorder;
   expect(await runCommand(recorder, ws.root, "echo two > a.txt")).toEqual([
     "Commands cannot be undone in: folders beyond 20000 entries or 0 s, or unreadable (.).",
   ]);
