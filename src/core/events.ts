@@ -62,7 +62,9 @@ export type WarningCode =
   /** What is sent to the server and back is not kept any more, though it was to be. */
   | "recording_ended"
   /** The user wanted the conversation shortened, and too little could go. */
-  | "nothing_compacted";
+  | "nothing_compacted"
+  /** The server has left out the beginning of the prompt without a word. */
+  | "prompt_cut";
 
 export type AgentEvent =
   | { type: "run_started"; runId: string; sessionId?: string; mode: PermissionMode }

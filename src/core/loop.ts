@@ -229,8 +229,8 @@ class Run {
           return value;
         }
         if (value.type === "text_delta") this.#shown += value.text;
-        window.note(value);
         yield value;
+        yield* window.note(value);
       }
     } finally {
       await events.return(undefined as never);

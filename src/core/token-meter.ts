@@ -22,6 +22,10 @@ const FASTEST = 1_000_000;
 const NOTABLE_SHARE = 0.1;
 /** Windows smaller than this are believed only when a server names them. */
 const LEAST_GUESS = 4_096;
+/** A count of what was read anew alone is about what was added, never so many times as much. */
+const MOST_PARTIAL = 2;
+/** One such count may have another cause. */
+const CUTS_BELIEVED = 2;
 /** Weight of the newest rate. */
 const NEWEST = 0.5;
 
@@ -58,6 +62,12 @@ export class TokenMeter {
   #counted: CountedPrompt | undefined;
   #sent: Prompt | undefined;
   #windowTokens: number | undefined;
+  /** Counts in a row that only a cut prompt explains. */
+  #cuts = 0;
+  /** The server has counted only what it had to read anew. */
+  #countsParts = false;
+  /** The prompt that was counted last, believed or not. */
+  #noted: Prompt | undefined;
   #prefill: number | undefined;
   #decode: number | undefined;
 
@@ -77,9 +87,14 @@ export class TokenMeter {
     return this.#calibrated;
   }
 
-  /** The window as a server's refusal has shown it; absent: it refused nothing. */
+  /** The window as a server's refusal has shown it, or a prompt that it cut; absent: neither came. */
   get windowTokens(): number | undefined {
     return this.#windowTokens;
+  }
+
+  /** The server leaves out the beginning of prompts without a word. */
+  get cutsPrompts(): boolean {
+    return this.#cuts >= CUTS_BELIEVED;
   }
 
   get prefillTokensPerSecond(): number | undefined {
@@ -151,17 +166,27 @@ export class TokenMeter {
     // Without a number, what was refused is too long in any case; of a short prompt that says nothing.
     const guess = Math.floor(this.count(prompt).tokens * 0.9);
     const window = isCount(contextTokens) ? contextTokens : guess < LEAST_GUESS ? undefined : guess;
-    if (window === undefined) return;
-    this.#windowTokens = Math.min(window, this.#windowTokens ?? Number.POSITIVE_INFINITY);
+    if (window !== undefined) this.#noteWindow(window);
   }
 
   prefillSeconds(tokens: number): number | undefined {
     return this.#prefill === undefined ? undefined : tokens / this.#prefill;
   }
 
+  #noteWindow(tokens: number): void {
+    this.#windowTokens = Math.min(tokens, this.#windowTokens ?? Number.POSITIVE_INFINITY);
+  }
+
   #noteCount(prompt: Prompt, tokens: number): void {
     if (!isCount(tokens)) return;
     const thinking = thinkingBytes(prompt.messages);
+    const kept = this.#findCut(prompt, { tokens, thinking });
+    this.#noted = prompt;
+    this.#cuts = kept === undefined ? 0 : this.#cuts + 1;
+    if (kept !== undefined) {
+      if (this.cutsPrompts) this.#noteWindow(Math.max(kept, LEAST_GUESS));
+      return;
+    }
     if (this.#isPartial(prompt, { tokens, thinking })) return;
     const whole = toolsBytes(prompt.tools) + messagesBytes(prompt.messages);
     if (this.#calibrated && thinking > whole * NOTABLE_SHARE) {
@@ -180,6 +205,23 @@ export class TokenMeter {
       this.#calibrated = true;
     } else if (tokens > bytes / FEWEST_BYTES_PER_TOKEN + images * 10 * IMAGE_TOKENS) return;
     this.#counted = { ...prompt, tokens };
+  }
+
+  /**
+   * Some servers leave out the beginning of a prompt that does not fit and say nothing, as Ollama does: a prompt that grew has then hardly
+   * more tokens than before. Returns how many have fitted.
+   */
+  #findCut(prompt: Prompt, { tokens, thinking }: { tokens: number; thinking: number }): number | undefined {
+    const counted = this.#counted;
+    if (counted === undefined || !extendsPrompt(prompt, counted) || imageCount(prompt.messages) > 0)
+      return undefined;
+    const added = prompt.messages.slice(counted.messages.length);
+    const fewest = (messagesBytes(added) - thinkingBytes(added)) / MOST_BYTES_PER_TOKEN;
+    if (tokens >= counted.tokens + fewest - this.toTokens(thinking)) return undefined;
+    const before = this.#noted !== undefined && extendsPrompt(prompt, this.#noted) ? this.#noted : counted;
+    const newest = prompt.messages.slice(before.messages.length);
+    this.#countsParts ||= tokens <= this.toMessageTokens(newest) * MOST_PARTIAL;
+    return this.#countsParts ? undefined : Math.max(tokens, counted.tokens);
   }
 
   /** Some servers count only what they had to read anew. A prompt that grew has not fewer tokens, but for thinking left out since. */

@@ -133,10 +133,20 @@ export class ContextWindow {
     return { ...this.#base(), ...prompt, ...(maxTokens === undefined ? {} : { maxTokens }), ...changes };
   }
 
-  /** Learns from what comes back. */
-  note(event: AgentEvent): void {
+  /** Learns from what comes back, and tells what the user has to know of it. */
+  *note(event: AgentEvent): Generator<AgentEvent, void, undefined> {
     this.#timer.note(event);
-    if (event.type === "usage" && this.#sent !== undefined) this.#meter.note(this.#sent, event.usage);
+    if (event.type !== "usage" || this.#sent === undefined) return;
+    const before = this.#meter.windowTokens;
+    this.#meter.note(this.#sent, event.usage);
+    const { cutsPrompts, windowTokens } = this.#meter;
+    if (!cutsPrompts || windowTokens === undefined || windowTokens === before || this.#isExempt()) return;
+    const larger = toLargerWindow({ ...this.#parts.info, contextTokens: windowTokens });
+    yield {
+      type: "warning",
+      code: "prompt_cut",
+      message: `The server leaves out the beginning of long prompts and says nothing, so the model may have lost your task. From now on the conversation is kept within ${windowTokens} tokens. ${larger}`,
+    };
   }
 
   /** A reply that was cut although the model was not allowed all that one may have: it is asked again with more room. */

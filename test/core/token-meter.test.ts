@@ -61,6 +61,39 @@ describe("counting tokens", () => {
     },
   );
 
+  it("sees by two counts in a row that a server leaves out the beginning of prompts", () => {
+    const meter = new TokenMeter();
+    const turns = Array.from({ length: 12 }, (): Message[] => [
+      { role: "assistant", content: "a".repeat(1_500) },
+      { role: "user", content: "u".repeat(1_500) },
+    ]);
+    const at = (count: number): { messages: Message[]; tools: ToolSchema[] } => ({
+      messages: [system, user, ...turns.slice(0, count).flat()],
+      tools,
+    });
+    const seen = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((count) => {
+      const prompt = at(count);
+      meter.noteSent(prompt);
+      meter.note(prompt, { promptTokens: Math.min(4_000, messagesBytes(prompt.messages) / 4) });
+      return meter.windowTokens;
+    });
+    expect(seen).toEqual([...Array.from({ length: 6 }, () => undefined), undefined, 4_096, 4_096]);
+    expect(meter.cutsPrompts).toBe(true);
+    expect(meter.bytesPerToken).toBeLessThan(5);
+    expect(meter.count(at(8)).tokens).toBeGreaterThan(5_500);
+  });
+
+  it("does not take a server that counts what it read anew for one that cuts prompts", () => {
+    const meter = new TokenMeter();
+    const messages: Message[] = [system, user];
+    for (const promptTokens of [500, 150, 150, 700, 150, 900, 880]) {
+      meter.note({ messages: [...messages], tools }, { promptTokens });
+      messages.push(assistant, more);
+    }
+    expect(meter.cutsPrompts).toBe(false);
+    expect(meter.windowTokens).toBeUndefined();
+  });
+
   it("does not believe a count of what was read anew alone", () => {
     const meter = new TokenMeter();
     meter.note({ messages: [system, user], tools }, { promptTokens: 500 });

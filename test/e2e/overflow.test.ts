@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest";
 import {
+  callReply,
+  isSummaryRequest,
+  renderPrompt,
+  startScriptedServer,
   startWindowedServer,
+  textReply,
   WINDOWED_KINDS,
   type WindowedAnswer,
   type WindowedTurn,
@@ -74,5 +79,28 @@ describe("a reply that runs out of room because the window is nearly full", () =
     await using server = await startWindowedServer(think, { contextTokens: 8_192 });
     const run = await runAgent(["--permission", "auto", "--json", REQUEST], { place, url: server.url });
     expect(lastEvent(run)).toMatchObject({ reason: "done", text: "All parts were read." });
+  });
+});
+
+describe("a server that leaves out the beginning of long prompts and says nothing", () => {
+  it("is found out, told of, and kept from doing it again", async () => {
+    using place = createPlace();
+    createParts(place, FILES);
+    const lengths: number[] = [];
+    await using server = await startScriptedServer((request, chats) => {
+      const body = request.json as WindowedTurn["body"];
+      const whole = Math.ceil(Buffer.byteLength(renderPrompt(body)) / 4);
+      lengths.push(whole);
+      const usage = { prompt_tokens: Math.min(whole, 4_000), completion_tokens: 20 };
+      if (isSummaryRequest(body)) return textReply("Goal: read all. State: some are read.", { usage });
+      if (chats > FILES) return textReply("All parts were read.", { usage });
+      const call = { name: "read", arguments: { path: `parts/${chats}.txt` }, id: `call_${chats}` };
+      return callReply([call], { usage });
+    });
+    const run = await runAgent(["--permission", "auto", "--json", REQUEST], { place, url: server.url });
+    const told = run.events.filter((event) => event.type === "warning" && event.code === "prompt_cut");
+    expect(lastEvent(run)).toMatchObject({ reason: "done" });
+    expect(told).toHaveLength(1);
+    expect(lengths.filter((length) => length > 4_000)).toHaveLength(2);
   });
 });
