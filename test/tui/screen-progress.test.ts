@@ -68,3 +68,20 @@ describe("a long job on the screen", () => {
     expect(screen.terminal.text).toContain("4,000 cached · 0 new\n");
   });
 });
+
+describe("the status of a model with a long name", () => {
+  test.each([
+    [80, "/home/you/models/some-very-long-model-name-q4.gguf", "some-very-long-model-na… · 4.0k/33k (12%)"],
+    [120, "organisation/model-q4", "organisation/model-q4 · llama-server · 4.0k/33k (12%)"],
+  ])("keeps the window in %d columns", async (columns, model, shown) => {
+    const screen = await openScreen(() => [turn, done("ok")], {
+      columns,
+      prepare: (controller) => {
+        const status = controller.status.bind(controller);
+        controller.status = () => ({ ...status(), model, usedTokens: 4_000 });
+      },
+    });
+    expect(screen.terminal.text).toContain(shown);
+    expect(screen.terminal.text).toContain("normal mode · bubblewrap");
+  });
+});

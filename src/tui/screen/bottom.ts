@@ -111,34 +111,45 @@ function drawQueue(queue: readonly QueuedText[], style: Style): string[] {
 }
 
 /** What can be missed goes first where there is no room. */
-const DISPENSABLE = ["sessionId", "server", "cache", "sandbox"] as const;
+const DISPENSABLE = ["sessionId", "server", "model", "cache", "sandbox"] as const;
+/** Of a name that has to be short; the window matters more than its end. */
+const SHORT_NAME = 24;
+const LEAST_NAME = 6;
 
 function drawStatus(
   { status, cacheRatio }: BottomState,
   { width, style }: { width: number; style: Style },
 ): string {
-  const { model, mode } = status;
+  const { mode } = status;
   const shown = {
-    server: status.server,
+    model: toTerminalLine(status.model),
+    server: toTerminalLine(status.server),
     cache: cacheRatio === undefined ? "" : `${Math.floor(cacheRatio * 100)}% cached`,
-    sandbox: status.sandbox ?? "",
-    sessionId: status.sessionId ?? "",
+    sandbox: toTerminalLine(status.sandbox ?? ""),
+    sessionId: toTerminalLine(status.sessionId ?? ""),
   };
-  const join = (parts: readonly string[]) =>
-    parts
-      .map(toTerminalLine)
-      .filter((part) => part !== "")
-      .join(" · ");
-  const left = () => join([model, shown.server, formatWindow(status), shown.cache]);
+  const join = (parts: readonly string[]) => parts.filter((part) => part !== "").join(" · ");
+  const left = () => join([shown.model, shown.server, formatWindow(status), shown.cache]);
   const right = () => join([`${mode} mode`, shown.sandbox, shown.sessionId]);
   const room = width - STATUS_MARGIN;
   for (const name of DISPENSABLE) {
-    if (visibleWidth(left()) + STATUS_GAP + visibleWidth(right()) > room) shown[name] = "";
+    if (visibleWidth(left()) + STATUS_GAP + visibleWidth(right()) > room)
+      shown[name] = name === "model" ? shortenName(shown.model, SHORT_NAME) : "";
   }
   const end = right();
+  const over = visibleWidth(left()) + STATUS_GAP + visibleWidth(end) - room;
+  if (over > 0)
+    shown.model = shortenName(shown.model, Math.max(LEAST_NAME, visibleWidth(shown.model) - over));
   const start = truncateToWidth(left(), Math.max(1, room - STATUS_GAP - visibleWidth(end)), "…");
   const space = " ".repeat(Math.max(STATUS_GAP, room - visibleWidth(start) - visibleWidth(end)));
   return style.dim(`  ${start}${space}${end}`);
+}
+
+/** Of a path its last part. */
+function shortenName(name: string, width: number): string {
+  const last = name.split("/").findLast((part) => part !== "") ?? name;
+  // Its reset would end the style of what follows.
+  return truncateToWidth(last, width, "…").replaceAll("\u001b[0m", "");
 }
 
 function formatWindow({ contextTokens, usedTokens }: ScreenStatus): string {
