@@ -39,7 +39,7 @@ function open(path: string): number {
   } catch (error) {
     throw new AgentError(
       "storage_failed",
-      `The recording \`${path}\` cannot be made: ${errorMessage(error)}`,
+      `The recording \`${path}\` cannot be made: ${errorMessage(error)}. Make room for it, or leave \`--record\` out.`,
       {
         cause: error,
         data: { path, errno: errnoOf(error) },

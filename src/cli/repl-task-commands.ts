@@ -2,7 +2,7 @@
 import type { UndoOutcome } from "../core/checkpoint.ts";
 import type { AgentEvent } from "../core/events.ts";
 import { toPlanText } from "../core/plan-text.ts";
-import { toUndoQuestion } from "../tui/choice.ts";
+import { toUndoQuestion } from "../tui/undo-question.ts";
 import type { ScreenCommand, ScreenOutput } from "../tui/screen/controller.ts";
 import { formatPlan } from "../tui/progress.ts";
 import { toStyle } from "../tui/style.ts";

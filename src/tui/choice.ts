@@ -1,6 +1,4 @@
 /** A question with a few answers, asked by a command. */
-import type { UndoOutcome } from "../core/index.ts";
-import { formatCount } from "./format.ts";
 import { countBlanks, toPages, type Pages } from "./preview-pages.ts";
 import type { Style } from "./style.ts";
 import { toVisibleLine } from "./terminal-text.ts";
@@ -35,29 +33,4 @@ export function toChoicePages(lines: readonly string[], style: Style): Pages {
     safe.map((text) => ({ text, empty: text.trim() === "", paint: (piece: string) => piece })),
     style,
   );
-}
-
-/** What to do about files that somebody else has changed since: nothing at all, all but those, or those too. */
-export function toUndoQuestion({
-  conflicts,
-}: Pick<UndoOutcome, "conflicts">): ChoiceRequest<"stop" | "skip" | "force"> {
-  const [one] = conflicts;
-  const what =
-    conflicts.length === 1 && one !== undefined
-      ? "1 file was"
-      : `${formatCount(conflicts.length)} files were`;
-  return {
-    question: `${what} changed after the agent; undoing would lose that. Go on?`,
-    lines: conflicts,
-    choices: [
-      { key: "n", label: "no, undo nothing", value: "stop" },
-      { key: "k", label: "undo the rest, keep these files", value: "skip" },
-      {
-        key: "f",
-        label: "undo these too",
-        value: "force",
-        confirm: "Lose what was changed in these files since?",
-      },
-    ],
-  };
 }

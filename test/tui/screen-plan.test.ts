@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { Plan } from "../../src/core/index.ts";
-import { toUndoQuestion } from "../../src/tui/choice.ts";
+import { toUndoQuestion } from "../../src/tui/undo-question.ts";
 import { createScreen } from "../../src/tui/screen/index.ts";
 import { closeScreens, openScreen, POLL, type OpenScreen } from "./fixtures/open-screen.ts";
 import { step } from "./fixtures/plan.ts";
