@@ -154,6 +154,8 @@ async function makeFolder(root: Folder, { path, seen, target }: Restoration): Pr
     mkdirSync(pathIn(folder.path, name), 0o700);
     giveToOwner(folder, name);
     folder.confirm();
+    // When this is cut off, the next undo is to find what it knows.
+    chmodFolder(folder, name, target.mode | 0o700);
   });
 }
 
