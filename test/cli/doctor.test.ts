@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { DoctorCheck } from "../../src/cli/doctor/checks.ts";
@@ -324,6 +324,12 @@ describe("findings that doctor shows", () => {
     const { checks } = await checkServer(settings);
     expect(toNamed(checks)["abilities"]?.detail).toContain("tool calls: native");
     expect(toNamed(checks)["follows"]?.detail).toContain("no second chance");
+    const folder = join(place.home, "profiles");
+    for (const name of readdirSync(folder)) writeFileSync(join(folder, name), "{");
+    expect(toNamed((await checkServer(settings)).checks)["profiles"]).toMatchObject({
+      status: "note",
+      fix: `lmagent probe --base-url ${server.url}/v1 --model Qwen/Qwen3-8B --refresh`,
+    });
   });
 
   it("name the command that makes them when there are none", () => {

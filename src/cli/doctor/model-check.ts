@@ -113,7 +113,7 @@ function checkFindings(info: Found): readonly DoctorCheck[] {
   const name = "abilities";
   const { probe } = info.profile;
   if (isPracticeModel(info.id)) return [];
-  const fix = `lmagent probe --base-url ${quoteForShell(info.baseUrl)} --model ${quoteForShell(info.id)}`;
+  const fix = toProbeCommand(info);
   if (probe === undefined) {
     const later = isFreeToProbe(info) ? "; an idle session does it once" : "";
     return [{ name, status: "note", detail: `not tested yet${later}`, fix }];
@@ -140,10 +140,17 @@ function checkFindings(info: Found): readonly DoctorCheck[] {
   return [found, fault, ...changes];
 }
 
+function toProbeCommand({ baseUrl, id }: Pick<ModelInfo, "id" | "baseUrl">): string {
+  return `lmagent probe --base-url ${quoteForShell(baseUrl)} --model ${quoteForShell(id)}`;
+}
+
 /** What of `profiles:` or of kept findings cannot be used. */
-export function checkProfiles(profiles: Profiles): readonly DoctorCheck[] {
+export function checkProfiles(
+  profiles: Profiles,
+  info: Pick<ModelInfo, "id" | "baseUrl">,
+): readonly DoctorCheck[] {
   const name = "profiles";
   const warnings = profiles.takeWarnings();
   if (warnings.length === 0) return [];
-  return [{ name, status: "note", detail: warnings.join(" "), fix: "lmagent probe --refresh" }];
+  return [{ name, status: "note", detail: warnings.join(" "), fix: `${toProbeCommand(info)} --refresh` }];
 }

@@ -40,7 +40,7 @@ export async function checkServer(settings: Settings): Promise<ServerFound> {
     return { checks: [...checks, { name: "model", status: "ok", detail }], embedded: true };
   }
   const info = profiles?.apply(found.info) ?? found.info;
-  const warnings = profiles === undefined ? [] : checkProfiles(profiles);
+  const warnings = profiles === undefined ? [] : checkProfiles(profiles, info);
   const place = await readPlace(info, settings);
   return {
     checks: [...checks, ...checkModelInfo({ ...info, ...place }, settings), ...warnings],
