@@ -2,7 +2,7 @@ import type { JsonSchema } from "./tool.ts";
 
 /**
  * Accepts what small models plainly mean: "5" for 5, "true" for true, null for an absent optional field, one string for a list of
- * strings, and the same within lists. Anything else is left for the check to refuse.
+ * strings, "In progress" for a choice `in_progress`, and the same within lists. Anything else is left for the check to refuse.
  */
 export function coerceToSchema(schema: JsonSchema, input: unknown): unknown {
   if (input === undefined || input === null) return {};
@@ -23,6 +23,7 @@ function coerceValue(schema: JsonSchema, value: unknown): unknown {
   const type = schema["type"];
   if ((type === "integer" || type === "number") && typeof value === "string") return toNumber(value);
   if (type === "boolean" && typeof value === "string") return toBoolean(value);
+  if (typeof value === "string" && Array.isArray(schema["enum"])) return toChoice(value, schema["enum"]);
   if (type === "string" && (typeof value === "number" || typeof value === "boolean")) return String(value);
   if (type === "array") return coerceList(schema, typeof value === "string" ? toList(value) : value);
   if (type === "object" && typeof value === "string") return toObject(value);
@@ -33,6 +34,15 @@ function coerceList(schema: JsonSchema, value: unknown): unknown {
   const items = schema["items"];
   if (!Array.isArray(value) || typeof items !== "object" || items === null) return value;
   return value.map((item) => coerceValue(items as JsonSchema, item));
+}
+
+function toChoice(text: string, choices: readonly unknown[]): unknown {
+  if (choices.includes(text)) return text;
+  const plain = text
+    .trim()
+    .toLowerCase()
+    .replace(/[\s-]+/g, "_");
+  return choices.find((choice) => choice === plain) ?? text;
 }
 
 function toNumber(text: string): number | string {

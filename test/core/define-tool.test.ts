@@ -71,6 +71,21 @@ describe("a defined tool", () => {
     });
   });
 
+  it("takes a choice however it is spelled, and no other word for it", () => {
+    const chooser = defineTool({
+      name: "chooser",
+      description: "",
+      access: "control",
+      parameters: z.object({ state: z.enum(["in_progress", "done"]) }),
+      execute: async () => ({ ok: true, output: "" }),
+    });
+    expect(chooser.parse({ state: "In progress" })).toEqual({
+      ok: true,
+      arguments: { state: "in_progress" },
+    });
+    expect(chooser.parse({ state: "undone" }).ok).toBe(false);
+  });
+
   it("says which parameter is wrong, what was given and what is wanted", () => {
     expect(tool.parse({ limit: "many" })).toMatchObject({
       error: expect.stringContaining('`path` is missing; `limit` must be a whole number, not "many"'),
