@@ -81,7 +81,7 @@ describe("a plan that is proposed", () => {
     answers = [{ decision: "approve", plan: broken }];
     expect(await call(propose, THREE)).toMatchObject({
       ok: false,
-      error: expect.stringContaining("the edited plan cannot be used: line 2: steps 1 depend on each other"),
+      error: expect.stringContaining("the edited plan cannot be used: line 2: step 1 depends on itself"),
     });
     expect(holder.plan?.status).toBe("proposed");
   });
