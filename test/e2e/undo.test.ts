@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { callReply, startScriptedServer, textReply, type ScriptedReply } from "../../src/testing/index.ts";
@@ -88,5 +88,20 @@ describe("undo", () => {
     expect(stdout).toMatch(/old\.txt[^]*- ?the user's own/);
     expect(stdout).toMatch(/written\.txt[^]*\+ ?second/);
     expect(stdout).not.toContain("first");
+  });
+
+  it("shows what is still kept of a long session, and says that there was more", async () => {
+    using place = createPlace();
+    await using server = await startScriptedServer(REPLIES);
+    await work(place, server.url);
+    await using agent = await openTestAgent(place, { url: server.url });
+    const id = (await agent.sessions.list())[0]?.id ?? "";
+    const oldest = (await agent.sessions.read(id)).requests[0]?.checkpoint;
+    rmSync(join(place.workspace, ".lmagent", "checkpoints", `${oldest}.jsonl`));
+    const { stdout, stderr, code } = await runAgent(["sessions", "diff", id], { place });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/written\.txt[^]*- ?first[^]*\+ ?second/);
+    expect(stdout).not.toContain("made");
+    expect(stderr).toContain("What 1 of its requests have changed is not kept any more.");
   });
 });

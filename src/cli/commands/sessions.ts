@@ -7,6 +7,7 @@ import { createCheckpointStore, openWorkspace } from "../../workspace/index.ts";
 import { toChangeLines } from "../change-lines.ts";
 import type { TaskFlags } from "../main.ts";
 import { createSessionStore } from "../open-agent.ts";
+import { toCheckpoints } from "../tidy-checkpoints.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import { useColour } from "../terminal-approver.ts";
 
@@ -45,9 +46,13 @@ export async function diffSession(id: string, flags: TaskFlags): Promise<number>
   await using workspace = await openSettingsWorkspace(settings);
   const { requests } = await createSessionStore(workspace).read(id);
   await using checkpoints = createCheckpointStore({ root: workspace.root });
-  const changes = await checkpoints.diff(
-    requests.flatMap(({ checkpoint }) => (checkpoint === undefined ? [] : [checkpoint])),
-  );
+  const named = toCheckpoints(requests);
+  const kept = await checkpoints.kept(named);
+  const changes = await checkpoints.diff(kept);
+  if (kept.length < named.length)
+    process.stderr.write(
+      `What ${named.length - kept.length} of its requests have changed is not kept any more.\n`,
+    );
   const style = toStyle({ colour: useColour(process.stdout) });
   if (flags.json) process.stdout.write(`${toTerminalJson(changes, 2)}\n`);
   else process.stdout.write(`${toChangeLines(changes, style).join("\n")}\n`);

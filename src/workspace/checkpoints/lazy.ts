@@ -14,6 +14,8 @@ export interface CheckpointStoreOptions {
 }
 
 export interface FileCheckpoints extends CheckpointStore, AsyncDisposable {
+  /** Those of these checkpoints that are still there. */
+  kept(ids: readonly string[]): Promise<string[]>;
   /** Removes what no session needs any more, and the oldest beyond a size. Gives way to runs; to be called when there is time. */
   prune(options?: PruneOptions): Promise<PruneOutcome>;
 }
@@ -50,6 +52,10 @@ class LazyCheckpoints implements FileCheckpoints {
     // While the model reads the request there is time.
     if (this.#loading === undefined) setImmediate(() => void this.#prepare());
     return new LazyRecorder(id, async () => (await this.#load()).record({ id, session }));
+  }
+
+  async kept(ids: readonly string[]): Promise<string[]> {
+    return ids.length === 0 ? [] : (await this.#load()).kept(ids);
   }
 
   async diff(ids: readonly string[], { signal }: { signal?: AbortSignal } = {}) {

@@ -10,6 +10,7 @@ import {
   fstatSync,
   fsync,
   ftruncateSync,
+  lstatSync,
   openSync,
   readSync,
   writeSync,
@@ -109,6 +110,11 @@ async function syncFolder(folder: Folder): Promise<void> {
 function writeWhole(fd: number, text: string): void {
   const bytes = Buffer.from(text);
   for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
+}
+
+export function hasManifest(folder: Folder | undefined, id: string): boolean {
+  if (folder === undefined || !isCheckpointId(id)) return false;
+  return lstatSync(`${folder.path}/${id}${MANIFEST}`, { throwIfNoEntry: false }) !== undefined;
 }
 
 /** Throws `storage_failed` when there is none, or what is there makes no sense. */

@@ -3,6 +3,7 @@ import { AgentError } from "../../core/errors.ts";
 import { Archive, archiveFailure } from "./archive.ts";
 import type { CheckpointBounds } from "./bounds.ts";
 import { newCheckpointId } from "./checkpoint-id.ts";
+import { hasManifest } from "./manifest.ts";
 import { pruneArchive, type PruneOptions, type PruneOutcome } from "./prune.ts";
 import { RequestRecorder } from "./recorder.ts";
 import { diffCheckpoints, undoCheckpoints } from "./undo.ts";
@@ -33,6 +34,13 @@ export class Checkpoints {
   /** Reads what earlier processes have kept, so that the first command need not wait for it. */
   async prepare(): Promise<void> {
     await this.#archive.run(async () => this.#archive.load());
+  }
+
+  async kept(ids: readonly string[]): Promise<string[]> {
+    return this.#run({ done: "looked up" }, async () => {
+      const folder = this.#archive.existing();
+      return ids.filter((id) => hasManifest(folder, id));
+    });
   }
 
   async diff(ids: readonly string[], signal?: AbortSignal): Promise<FileChange[]> {
