@@ -13,7 +13,6 @@ import type { Message } from "../core/message.ts";
 import type { Model } from "../core/model.ts";
 import { stricterMode } from "../core/permission.ts";
 import type { Plan, PlanReviewer } from "../core/plan.ts";
-import { toSystemPrompt } from "../core/prompt.ts";
 import type { RunOptions, RunResult } from "../core/run-options.ts";
 import type { Session, SessionRequest, SessionStore } from "../core/session.ts";
 import type { TaskState } from "../core/task-state.ts";
@@ -21,7 +20,7 @@ import type { Todo } from "../core/todo.ts";
 import type { Tool } from "../core/tool.ts";
 import type { Workspace } from "../core/workspace.ts";
 import { createTools } from "../tools/index.ts";
-import { readContextFiles, toPromptParts } from "./context-files.ts";
+import { readSystemMessage } from "./context-files.ts";
 import { LiveSession, type TokenTotals } from "./live-session.ts";
 import type { ChosenModel } from "./model-choice.ts";
 import type { Ground } from "./open-agent.ts";
@@ -214,7 +213,8 @@ export class Agent implements AsyncDisposable {
   async contextUse(): Promise<ContextUse> {
     const { toContextUse } = await import("../core/context-use.ts");
     const info = await this.model.describe({});
-    const { messages, meter } = this.#live;
+    const { messages: sent, meter } = this.#live;
+    const messages = sent.length > 0 ? sent : [await readSystemMessage(this.workspace)];
     return toContextUse({ info, messages, tools: this.#tools, meter, compactAt: this.#settings.compactAt });
   }
 
@@ -352,8 +352,7 @@ export class Agent implements AsyncDisposable {
   async #openSession(): Promise<Session> {
     const session = (this.#session ??= await this.sessions.create());
     if (this.messages.length > 0) return session;
-    const files = await readContextFiles(this.workspace);
-    const message: Message = { role: "system", content: toSystemPrompt(toPromptParts(files)) };
+    const message = await readSystemMessage(this.workspace);
     this.#live.begin(message);
     // On disk together with the first request, which waits for both.
     session.append({ type: "message", message }).catch(() => {});

@@ -1,5 +1,6 @@
 import { AgentError } from "../core/errors.ts";
-import type { PromptParts } from "../core/prompt.ts";
+import type { Message } from "../core/message.ts";
+import { toSystemPrompt, type PromptParts } from "../core/prompt.ts";
 import type { Workspace } from "../core/workspace.ts";
 
 const SOUL_FILES = [".lmagent/.soul.md", ".soul.md"];
@@ -24,7 +25,12 @@ export async function readContextFiles(
   return { ...(souls[0] === undefined ? {} : { soul: souls[0] }), context };
 }
 
-export function toPromptParts({
+/** The first message of a session, made of these files. */
+export async function readSystemMessage(workspace: Workspace): Promise<Message> {
+  return { role: "system", content: toSystemPrompt(toPromptParts(await readContextFiles(workspace))) };
+}
+
+function toPromptParts({
   soul,
   context,
 }: {
