@@ -85,7 +85,13 @@ export type {
   PlanStep,
   PlanStepStatus,
 } from "./plan.ts";
-export { isPlanning, PLAN_PROPOSE, PLAN_UNATTENDED_ADVICE, planningPolicy, toPlanRequest } from "./plan-mode.ts";
+export {
+  isPlanning,
+  PLAN_PROPOSE,
+  PLAN_UNATTENDED_ADVICE,
+  planningPolicy,
+  toPlanRequest,
+} from "./plan-mode.ts";
 export { parseProposal, type ParsedPlan } from "./plan-proposal.ts";
 export { planFromText, rescuePlans, type PlanFromText } from "./plan-rescue.ts";
 export { currentStep } from "./plan-steps.ts";

@@ -137,10 +137,7 @@ function exchange(own: string, other: string): string {
 
 async function checkTwoAgents({ subject, sandbox, workspace, run }: SandboxBox): Promise<void> {
   const other = await subject.open(workspace);
-  const both = await Promise.all([
-    run(exchange("a", "b")),
-    runAndCollect(other, exchange("b", "a")),
-  ]);
+  const both = await Promise.all([run(exchange("a", "b")), runAndCollect(other, exchange("b", "a"))]);
   assert.deepEqual(
     both.map(({ stdout }) => stdout),
     ["b\n", "a\n"],
