@@ -31,6 +31,8 @@ export function createTaskCommands(agent: Agent, follow: Follow): ScreenCommand[
       complete: async (prefix) => [GIVE_UP].filter((word) => word.startsWith(prefix)),
       run: async (args, out) => {
         if (args !== GIVE_UP) return out.print(describePlan(agent));
+        const { plan, taskState } = agent;
+        if (plan === undefined && taskState === undefined) return out.print("There is nothing to give up.");
         await agent.giveUpPlan();
         out.print("Plan and task state are given up; nothing of them is waited for any more.");
       },
