@@ -1,6 +1,5 @@
 import { AgentError } from "../core/errors.ts";
 import type { LocalServer } from "./local-servers.ts";
-import { discoverLocalServers } from "./local-servers.ts";
 import type { ConnectionFailure, Transport } from "./transport.ts";
 
 const PROBE_MS = 400;
@@ -20,6 +19,7 @@ export async function toUnavailable(
   failure: ConnectionFailure,
   { url, transport, signal }: { url: string; transport: Transport; signal: AbortSignal | undefined },
 ): Promise<AgentError> {
+  const { discoverLocalServers } = await import("./local-servers.ts");
   const servers = await discoverLocalServers({ transport, signal, timeoutMs: PROBE_MS });
   const detail = PLAIN.includes(failure.kind) ? "" : ` (${failure.message})`;
   const advice = failure.kind === "no_tls" ? `; try \`${url.replace(/^https:/, "http:")}\`` : "";
