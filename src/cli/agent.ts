@@ -14,14 +14,14 @@ import type { Model } from "../core/model.ts";
 import { stricterMode } from "../core/permission.ts";
 import type { Plan, PlanReviewer } from "../core/plan.ts";
 import type { RunOptions, RunResult } from "../core/run-options.ts";
-import type { Session, SessionRequest, SessionStore } from "../core/session.ts";
+import type { Session, SessionRequest, SessionStore, TokenTotals } from "../core/session.ts";
 import type { TaskState } from "../core/task-state.ts";
 import type { Todo } from "../core/todo.ts";
 import type { Tool } from "../core/tool.ts";
 import type { Workspace } from "../core/workspace.ts";
 import { createTools } from "../tools/index.ts";
 import { readSystemMessage } from "./context-files.ts";
-import { LiveSession, type TokenTotals } from "./live-session.ts";
+import { LiveSession } from "./live-session.ts";
 import type { ChosenModel } from "./model-choice.ts";
 import type { Ground } from "./open-agent.ts";
 import { openToOthers } from "./open-to-others.ts";
@@ -125,7 +125,7 @@ export class Agent implements AsyncDisposable {
     return this.#live.requests;
   }
 
-  /** As the server has counted the requests of this process. */
+  /** As the server has counted the requests of this session. */
   get tokens(): Readonly<TokenTotals> {
     return this.#live.tokens;
   }

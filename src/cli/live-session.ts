@@ -3,7 +3,13 @@ import type { AgentEvent } from "../core/events.ts";
 import { applyCompaction } from "../core/compaction.ts";
 import { messageText, type Message } from "../core/message.ts";
 import type { Model, ModelInfo } from "../core/model.ts";
-import type { SessionEntry, SessionRequest, SessionServer, SessionState } from "../core/session.ts";
+import type {
+  SessionEntry,
+  SessionRequest,
+  SessionServer,
+  SessionState,
+  TokenTotals,
+} from "../core/session.ts";
 import { describeOpenWork, describeState, type AgentState } from "../core/state-note.ts";
 import { toTaskStateRecord } from "../core/task-state-record.ts";
 import type { TaskState } from "../core/task-state.ts";
@@ -19,15 +25,6 @@ import {
   type TodoList,
 } from "../tools/index.ts";
 import { MAIN_ROLE } from "./model-choice.ts";
-
-/** Tokens of all requests of a session in this process, by the server's own counts. */
-export interface TokenTotals {
-  prompt: number;
-  cached: number;
-  completion: number;
-  /** Requests whose cached tokens the server told. */
-  counted: number;
-}
 
 /** What todos, plan and task state may take of the window after a compaction, and in any case. */
 const NOTE_SHARE = 0.1;
@@ -55,7 +52,7 @@ export class LiveSession {
     > = {},
     { tokens }: { tokens?: Readonly<TokenTotals> } = {},
   ) {
-    this.tokens = { prompt: 0, cached: 0, completion: 0, counted: 0, ...tokens };
+    this.tokens = { prompt: 0, cached: 0, completion: 0, counted: 0, ...state.server?.tokens, ...tokens };
     this.#before = state.server;
     this.meter = new TokenMeter({ bytesPerToken: state.server?.bytesPerToken });
     this.#messages = [...(state.messages ?? [])];
@@ -122,6 +119,7 @@ export class LiveSession {
       baseUrl: this.#model.baseUrl,
       ...(slot === undefined ? {} : { slot }),
       ...(this.meter.calibrated ? { bytesPerToken: this.meter.bytesPerToken } : {}),
+      ...(this.tokens.counted > 0 ? { tokens: { ...this.tokens } } : {}),
     };
   }
 

@@ -5,7 +5,7 @@ import type { ScreenCommand, ScreenOutput } from "../tui/screen/controller.ts";
 import { formatCount } from "../tui/format.ts";
 import { formatTodos } from "../tui/session-view.ts";
 import { toTerminalLine } from "../tui/terminal-text.ts";
-import type { TokenTotals } from "./live-session.ts";
+import type { TokenTotals } from "../core/session.ts";
 import type { Agent } from "./agent.ts";
 import { toSessionLine } from "./commands/sessions.ts";
 import { readContextFiles } from "./context-files.ts";

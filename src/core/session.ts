@@ -48,6 +48,17 @@ export interface SessionServer {
   slot?: number;
   /** Learned from the server's counts. */
   bytesPerToken?: number;
+  /** Tokens of all requests so far, by these counts. */
+  tokens?: TokenTotals;
+}
+
+/** Of requests whose cached tokens the server told; `completion` of all. */
+export interface TokenTotals {
+  prompt: number;
+  cached: number;
+  completion: number;
+  /** How many such requests. */
+  counted: number;
 }
 
 export interface SessionRequest {

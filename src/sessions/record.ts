@@ -136,7 +136,14 @@ const entries: Readonly<Record<SessionRecord["type"], Shape>> = {
     tokensAfter: isNumber,
   }),
   undone: hasFields({ requests: isNumber, reason: optional(reason), mode: optional(mode) }),
-  server: hasFields({ baseUrl: isText, slot: optional(isNumber), bytesPerToken: optional(isNumber) }),
+  server: hasFields({
+    baseUrl: isText,
+    slot: optional(isNumber),
+    bytesPerToken: optional(isNumber),
+    tokens: optional(
+      hasFields({ prompt: isNumber, cached: isNumber, completion: isNumber, counted: isNumber }),
+    ),
+  }),
   mode: hasFields({ mode }),
   run_started: hasFields({ model: isText }),
   run_finished: hasFields({ reason }),

@@ -63,11 +63,12 @@ class Fold {
         this.#state.taskState = applyTaskStateRecord(this.#state.taskState, record);
         return undefined;
       case "server": {
-        const { baseUrl, slot, bytesPerToken } = record;
+        const { baseUrl, slot, bytesPerToken, tokens } = record;
         this.#state.server = {
           baseUrl,
           ...(slot === undefined ? {} : { slot }),
           ...(bytesPerToken === undefined ? {} : { bytesPerToken }),
+          ...(tokens === undefined ? {} : { tokens }),
         };
         return undefined;
       }

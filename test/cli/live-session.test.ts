@@ -30,3 +30,24 @@ it("an open conversation is what a resume makes of its log", async () => {
   expect(live.requests.map(({ checkpoint }) => checkpoint)).toEqual(["one", undefined]);
   expect(todos).toHaveLength(1);
 });
+
+it("a session that goes on counts on from what the server had told before", async () => {
+  const store = createMemorySessionStore({ workspace: "/w", now: () => 0, newId: () => "abc123" });
+  const session = await store.create();
+  const live = new LiveSession();
+  const model = {
+    id: "m",
+    server: "lmagent",
+    baseUrl: "http://localhost:1/v1",
+    profile: { name: "default" },
+  } as const;
+  const usage = { promptTokens: 100, cachedTokens: 60, completionTokens: 7 };
+  for (const event of [{ type: "model_ready", model } as const, { type: "usage", turn: 1, usage } as const])
+    live.note(event, { model: "m" });
+  live.meter.note({ messages: [user("x".repeat(400))], tools: [] }, usage);
+  const server = live.toServer();
+  if (server !== undefined) await session.append(server);
+  const next = new LiveSession(await store.read(session.id));
+  expect(next.tokens).toEqual({ prompt: 100, cached: 60, completion: 7, counted: 1 });
+  expect(next.meter.bytesPerToken).toBe(live.meter.bytesPerToken);
+});
