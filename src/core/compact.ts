@@ -11,7 +11,7 @@ import {
   type CompactionMethod,
 } from "./compaction.ts";
 import { mapTexts, unescapeControlTokens } from "./control-tokens.ts";
-import { applyElisions, chooseElisions, needsSaving, type Elision } from "./elide.ts";
+import { applyElisions, chooseElisions, needsSaving, withoutOldThinking, type Elision } from "./elide.ts";
 import type { AgentEvent } from "./events.ts";
 import { findBoundary, toFoldedParts, toReplacedParts } from "./fold.ts";
 import type { Message, ToolMessage } from "./message.ts";
@@ -53,17 +53,23 @@ export async function* compact(options: CompactOptions): AsyncGenerator<AgentEve
 class CompactionRun {
   readonly #options: CompactOptions;
   readonly #before: number;
+  /** The conversation without old thinking, where that takes room. */
+  readonly #thoughtless: readonly Message[];
   readonly #saved = new Map<number, string>();
 
   constructor(options: CompactOptions) {
     this.#options = options;
     const { meter, messages, request } = options;
     this.#before = meter.count({ messages, tools: request.tools }).tokens;
+    this.#thoughtless = meter.countsThinking ? withoutOldThinking(messages) : messages;
   }
 
   async *events(): AsyncGenerator<AgentEvent, Message[] | undefined> {
     const { messages, meter, budgets, focus, cause } = this.#options;
-    const elisions = chooseElisions(messages, meter.toBytes(this.#before - budgets.compactTo));
+    const elisions = chooseElisions(
+      messages,
+      meter.toBytes(this.#toTokens(this.#thoughtless) - budgets.compactTo),
+    );
     const elided = this.#toElided(elisions);
     const after = this.#toTokens(elided);
     const isWish = focus !== undefined || (cause === "request" && this.#before <= budgets.compactTo);
@@ -166,7 +172,7 @@ class CompactionRun {
   }
 
   #toElided(elisions: readonly Elision[]): Message[] {
-    return applyElisions(this.#options.messages, elisions, this.#saved);
+    return applyElisions(this.#thoughtless, elisions, this.#saved);
   }
 
   /** Counted from what the server has counted: only what differs is estimated. */

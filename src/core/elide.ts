@@ -53,6 +53,17 @@ export function chooseElisions(messages: readonly Message[], wantedBytes: number
   return chosen.sort((one, other) => one.record.at - other.record.at);
 }
 
+/** Thinking of turns before the newest one: its outcome stands in what was said and called. */
+export function withoutOldThinking(messages: readonly Message[]): Message[] {
+  const start = newestTurnStart(messages);
+  return messages.map((message, index) => {
+    if (index >= start || message.role !== "assistant" || message.reasoning_content === undefined)
+      return message;
+    const { reasoning_content: _thinking, ...rest } = message;
+    return rest;
+  });
+}
+
 /** `paths`: where originals were saved, by index of the result. */
 export function applyElisions(
   messages: readonly Message[],

@@ -82,6 +82,11 @@ export class TokenMeter {
     return this.#bytesPerToken;
   }
 
+  /** Whether thinking of earlier turns takes room: many chat templates leave it out. */
+  get countsThinking(): boolean {
+    return this.#countsThinking;
+  }
+
   /** Whether the server has counted anything yet. */
   get calibrated(): boolean {
     return this.#calibrated;

@@ -21,7 +21,7 @@ export function formatCompaction(event: AgentEventOf<"context_compacted">): stri
 
 function describeMethod({ method, parts }: AgentEventOf<"context_compacted">): string {
   const results = parts.filter((part) => "message" in part && part.message.role === "tool").length;
-  const elided = `${formatCounted(results, "old result")} left out`;
+  const elided = results === 0 ? "old thinking left out" : `${formatCounted(results, "old result")} left out`;
   if (method === "elided") return elided;
   const older =
     method === "summarised" ? "the model summarised older turns" : "older turns became a list by rule";

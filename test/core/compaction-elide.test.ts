@@ -1,6 +1,20 @@
 import { describe, expect, it } from "vitest";
+import { messagesBytes, thinkingBytes } from "../../src/core/message-size.ts";
 import type { Message } from "../../src/core/message.ts";
-import { all, LONG, nextId, outputs, read, SYSTEM, TASK, toText, tryCompact, turn } from "./_compact.ts";
+import { TokenMeter } from "../../src/core/token-meter.ts";
+import {
+  all,
+  LONG,
+  nextId,
+  outputs,
+  read,
+  SYSTEM,
+  TASK,
+  TOOLS,
+  toText,
+  tryCompact,
+  turn,
+} from "./_compact.ts";
 
 describe("eliding", () => {
   it("names the file and the lines of a read, and leaves the newest turn alone", async () => {
@@ -134,5 +148,52 @@ describe("eliding", () => {
     const { after, events } = await tryCompact([SYSTEM, TASK, ...read("a.ts")], { shares: all });
     expect(after).toBeUndefined();
     expect(events).toEqual([]);
+  });
+});
+
+describe("thinking of older turns", () => {
+  const thinking = "What should come next? ".repeat(150);
+  const thought = (message: Message): Message =>
+    message.role === "assistant" ? { ...message, reasoning_content: thinking } : message;
+  const small = (path: string): Message[] =>
+    turn("glob", { pattern: path }, { ok: true, output: path }).map(thought);
+
+  it("goes before any result, and the newest stays", async () => {
+    const messages = [
+      SYSTEM,
+      TASK,
+      ...small("a"),
+      ...small("b"),
+      ...read("c.ts").map(thought),
+      ...small("d"),
+    ];
+    const { after, compaction } = await tryCompact(messages, {
+      shares: { compactTo: 2_500, elideTo: 4_000 },
+    });
+    expect(compaction?.method).toBe("elided");
+    const left = (after ?? []).map((message) => "reasoning_content" in message);
+    expect(left.filter(Boolean)).toHaveLength(1);
+    expect(left.at(-2)).toBe(true);
+    expect((after ?? []).filter(({ role }) => role === "tool")).toEqual(
+      messages.filter(({ role }) => role === "tool"),
+    );
+  });
+
+  it("stays where the server leaves it out anyway", async () => {
+    const meter = new TokenMeter({ bytesPerToken: 3 });
+    const messages = [
+      SYSTEM,
+      TASK,
+      ...small("a"),
+      ...read("b.ts"),
+      ...read("b.ts"),
+      ...read("c.ts"),
+      ...small("d"),
+    ];
+    const promptTokens = Math.round((messagesBytes(messages) - thinkingBytes(messages)) / 3);
+    meter.note({ messages, tools: TOOLS }, { promptTokens });
+    expect(meter.countsThinking).toBe(false);
+    const { after } = await tryCompact(messages, { meter, shares: { compactTo: 600, elideTo: 4_000 } });
+    expect(after?.[2]).toBe(messages[2]);
   });
 });
