@@ -11,11 +11,13 @@ describe.runIf(await hasProgram("tmux"))("what the user throws in during a long 
   it("is in every request afterwards, whatever is left out to save room", async () => {
     using place = createPlace();
     createParts(place, FILES);
+    let step = 0;
     await using server = await startWindowedServer(
-      ({ step, isSummary, body }) => {
+      ({ isSummary, body }) => {
         if (isSummary) return { text: "Goal: read the parts. Next: the one after." };
         // In between, the model is tested by requests of its own.
         if (!JSON.stringify(body).includes("Read all parts.")) return { text: "4" };
+        step += 1;
         if (step > FILES) return { text: "All parts were read." };
         return {
           calls: [{ name: "read", arguments: { path: `parts/${step}.txt` }, id: `c${step}` }],
