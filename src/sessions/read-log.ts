@@ -60,28 +60,46 @@ export async function openLogFile(
 
 /** Lines from the start, at most `maxBytes` of the file. */
 export async function* readLines(file: FileHandle, maxBytes: number): AsyncGenerator<Line> {
+  for await (const lines of readChunks(file, maxBytes)) yield* lines;
+}
+
+/** The lines that end in each piece of the file; they hold only until the next piece is asked for. */
+async function* readChunks(file: FileHandle, maxBytes: number): AsyncGenerator<Generator<Line, void>> {
   const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, maxBytes));
-  let pieces: Buffer[] = [];
+  const rest = { pieces: [] as Buffer[], lineStart: 0, number: 1 };
   let offset = 0;
-  let number = 1;
-  let lineStart = 0;
   while (offset < maxBytes) {
     const { bytesRead } = await file.read(chunk, 0, Math.min(chunk.length, maxBytes - offset), offset);
     if (bytesRead === 0) break;
-    let from = 0;
-    for (let at = chunk.indexOf(10); at !== -1 && at < bytesRead; at = chunk.indexOf(10, from)) {
-      const rest = chunk.subarray(from, at);
-      const bytes = pieces.length === 0 ? rest : Buffer.concat([...pieces, rest]);
-      from = at + 1;
-      pieces = [];
-      lineStart = offset + from;
-      yield { bytes, number, end: lineStart, terminated: true };
-      number += 1;
-    }
-    pieces.push(Buffer.from(chunk.subarray(from, bytesRead)));
+    yield splitLines(chunk.subarray(0, bytesRead), offset, rest);
     offset += bytesRead;
   }
-  if (lineStart < offset) yield { bytes: Buffer.concat(pieces), number, end: offset, terminated: false };
+  if (rest.lineStart < offset) yield lastLine(rest, offset);
+}
+
+interface Rest {
+  /** Of a line whose end has not come. */
+  pieces: Buffer[];
+  lineStart: number;
+  number: number;
+}
+
+function* splitLines(chunk: Buffer, offset: number, rest: Rest): Generator<Line, void> {
+  let from = 0;
+  for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, from)) {
+    const piece = chunk.subarray(from, at);
+    const bytes = rest.pieces.length === 0 ? piece : Buffer.concat([...rest.pieces, piece]);
+    from = at + 1;
+    rest.pieces = [];
+    rest.lineStart = offset + from;
+    yield { bytes, number: rest.number, end: rest.lineStart, terminated: true };
+    rest.number += 1;
+  }
+  rest.pieces.push(Buffer.from(chunk.subarray(from)));
+}
+
+function* lastLine({ pieces, number }: Rest, end: number): Generator<Line, void> {
+  yield { bytes: Buffer.concat(pieces), number, end, terminated: false };
 }
 
 /** Reads all of it. Throws `session_corrupt` for what no crash of ours can leave behind; the file is not touched. */
@@ -92,7 +110,7 @@ export async function readLog(file: FileHandle, path: string, sessionId: string)
     throw toCorruptError(path, undefined, `it has ${size} bytes, and no session is larger than ${limit}`);
   }
   const reader = new LogReader(path, sessionId);
-  for await (const line of readLines(file, size)) reader.add(line);
+  for await (const lines of readChunks(file, size)) for (const line of lines) reader.add(line);
   return { ...reader.log, fileBytes: size };
 }
 
