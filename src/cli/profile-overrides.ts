@@ -5,6 +5,7 @@ import { AgentError } from "../core/errors.ts";
 import type { ModelInfo, ModelProfile, ProbeFindings } from "../core/model.ts";
 import { matchesWildcards } from "../core/wildcard.ts";
 import { COUNT, FINDING_RULES, FLAG, type FieldRule } from "../models/probe-findings.ts";
+import { isObject } from "../core/json-object.ts";
 
 /** What holds for every model whose name the pattern fits. */
 export interface ProfileOverride {
@@ -104,8 +105,7 @@ function parseOverride(pattern: string, value: unknown): ProfileOverride {
 }
 
 function toFields(value: unknown): Record<string, unknown> | undefined {
-  const isFields = typeof value === "object" && value !== null && !Array.isArray(value);
-  return isFields ? (value as Record<string, unknown>) : undefined;
+  return isObject(value) ? value : undefined;
 }
 
 const SHOWN_CHARS = 100;

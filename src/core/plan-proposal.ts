@@ -6,6 +6,7 @@ import { isDeeperThan } from "./digest.ts";
 import { parseStepLine, splitStepNumber } from "./plan-line.ts";
 import { isDone } from "./plan-steps.ts";
 import { PLAN_RISKS, type Plan, type PlanRisk, type PlanStep } from "./plan.ts";
+import { isObject } from "./json-object.ts";
 
 const MAX_STEPS = 40;
 const MAX_TEXT = 600;
@@ -164,11 +165,11 @@ function findCircle(steps: readonly PlanStep[]): number[] {
 function toParts(input: unknown): { title: string; steps: unknown } {
   const value = parseJson(input);
   if (Array.isArray(value)) return { title: "", steps: value };
-  const record = isRecord(value) ? value : {};
+  const record = isObject(value) ? value : {};
   const inner = parseJson(record["plan"]);
   const title = toText(record["title"] ?? record["name"] ?? record["goal"]);
   if (record["steps"] === undefined && Array.isArray(inner)) return { title, steps: inner };
-  if (record["steps"] === undefined && isRecord(inner)) {
+  if (record["steps"] === undefined && isObject(inner)) {
     const parts = toParts(inner);
     return { ...parts, title: parts.title || title };
   }
@@ -178,8 +179,8 @@ function toParts(input: unknown): { title: string; steps: unknown } {
 function toRawSteps(steps: unknown): RawStep[] {
   if (typeof steps === "string") return toRawSteps(steps.split("\n").filter((line) => line.trim() !== ""));
   // `{"1": …, "2": …}`
-  if (isRecord(steps))
-    return toRawSteps(Object.entries(steps).map(([id, step]) => (isRecord(step) ? { id, ...step } : step)));
+  if (isObject(steps))
+    return toRawSteps(Object.entries(steps).map(([id, step]) => (isObject(step) ? { id, ...step } : step)));
   if (!Array.isArray(steps)) return [];
   return steps.slice(0, MAX_STEPS + 1).map(toRawStep);
 }
@@ -194,7 +195,7 @@ const NAMES = {
 
 function toRawStep(value: unknown): RawStep {
   const step = typeof value === "string" && value.trimStart().startsWith("{") ? parseJson(value) : value;
-  if (!isRecord(step)) return parseTextStep(toText(step));
+  if (!isObject(step)) return parseTextStep(toText(step));
   const fields = new Map(Object.entries(step).map(([name, field]) => [name.toLowerCase(), field]));
   const read = (names: readonly string[]): unknown =>
     names.map((name) => fields.get(name)).find((field) => field !== undefined && field !== null);
@@ -228,7 +229,7 @@ function toRisk(text: string): PlanRisk | undefined {
 /** Numbers, texts, a list in one text; 0, "none" and the like are nothing. */
 function toLabels(value: unknown): string[] {
   if (Array.isArray(value)) return value.slice(0, MAX_STEPS).flatMap(toLabels);
-  if (isRecord(value)) return toLabels(NAMES.label.map((name) => value[name]).find((id) => id !== undefined));
+  if (isObject(value)) return toLabels(NAMES.label.map((name) => value[name]).find((id) => id !== undefined));
   return toText(value)
     .replace(/^\[|\]$/g, "")
     .split(/,|;|&|\band\b/)
@@ -251,8 +252,4 @@ function toText(value: unknown): string {
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   if (Array.isArray(value)) return value.map(toText).filter(Boolean).join("; ");
   return typeof value === "string" ? value.replace(/\s+/g, " ").trim() : "";
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,7 @@
 /** Reads a conversation back as the calls that were made and what came of them. */
 import { byteLength } from "./message-size.ts";
 import type { Message } from "./message.ts";
+import { parseObject } from "./json-object.ts";
 
 export interface CallRecord {
   id: string;
@@ -112,15 +113,4 @@ export function toOutcome({ result, content }: CallRecord): string {
   if (result?.["ok"] === true) return "ok";
   const error = result?.["error"];
   return `failed: ${toShortLine(typeof error === "string" ? error.replace(LEFT_OUT, "") : content, 80)}`;
-}
-
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
 }

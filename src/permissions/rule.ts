@@ -2,6 +2,7 @@
 import { AgentError } from "../core/errors.ts";
 import { parseShellLine, type ShellWord } from "../core/shell-line.ts";
 import { FILES, fitsTool, isTool, KNOWN_TOOLS, mayFitTool } from "./rule-tools.ts";
+import { isObject } from "../core/json-object.ts";
 
 /** Who wrote a rule. The strictest rule that fits wins, whichever layer it is from; `workspace` rules can only ask and deny. */
 export type RuleLayer = "admin" | "user" | "workspace" | "remembered";
@@ -46,8 +47,8 @@ const FIELDS: ReadonlySet<string> = new Set(
 /** Throws `AgentError` `config_invalid` that names the file, the rule and the field. */
 export function parseRules(value: unknown, source: RuleSource): Rule[] {
   if (value === null || value === undefined) return [];
-  const list = isRecord(value) ? value["rules"] : undefined;
-  const strange = isRecord(value) ? Object.keys(value).filter((key) => key !== "rules") : [];
+  const list = isObject(value) ? value["rules"] : undefined;
+  const strange = isObject(value) ? Object.keys(value).filter((key) => key !== "rules") : [];
   if (!Array.isArray(list) || strange.length > 0)
     throw invalidRules(source, `must hold \`rules:\` with a list and nothing else${named(strange)}`);
   if (list.length > MAX_RULES) throw invalidRules(source, `holds more than ${MAX_RULES} rules`);
@@ -59,7 +60,7 @@ interface RuleAt extends RuleSource {
 }
 
 function parseRule(value: unknown, at: RuleAt): Rule {
-  if (!isRecord(value)) throw invalidRule(at, "is no `name: value` lines");
+  if (!isObject(value)) throw invalidRule(at, "is no `name: value` lines");
   const strange = Object.keys(value).filter((key) => !FIELDS.has(key));
   if (strange.length > 0) throw invalidRule(at, `has a field that there is not${named(strange)}`);
   const name = textOf(value["tool"], { at, field: "tool", required: true })!;
@@ -165,10 +166,6 @@ function listOf(value: unknown, where: FieldAt): string[] {
   if (!Array.isArray(value) || value.length > MAX_EXAMPLES)
     throw invalidRule(where.at, `needs a list of at most ${MAX_EXAMPLES} texts in \`${where.field}\``);
   return value.map((item: unknown) => textOf(item, { ...where, required: true })!);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function shown(value: unknown): string {

@@ -1,4 +1,5 @@
 import { AgentError } from "../core/errors.ts";
+import { isObject } from "../core/json-object.ts";
 
 export const TRUST_KINDS = ["tool", "mcp", "env", "skill", "config"] as const;
 export type TrustKind = (typeof TRUST_KINDS)[number];
@@ -23,14 +24,14 @@ export interface TrustEntry {
  */
 export function parseTrustEntries(stored: unknown, file: string): TrustEntry[] {
   if (stored === undefined) return [];
-  const { version, entries } = (isRecord(stored) ? stored : {}) as { version?: unknown; entries?: unknown };
+  const { version, entries } = (isObject(stored) ? stored : {}) as { version?: unknown; entries?: unknown };
   if (version !== 1 || !Array.isArray(entries))
     throw unusableTrust(file, "it is no list of agreements of version 1");
   return entries.map((entry, index) => parseEntry(entry, `${file}: entry ${index + 1}`));
 }
 
 function parseEntry(value: unknown, where: string): TrustEntry {
-  if (!isRecord(value)) throw unusableTrust(where, "it is no object");
+  if (!isObject(value)) throw unusableTrust(where, "it is no object");
   const { workspace, kind, name, sha256, decidedAt, sandboxed, declaration } = value;
   if (typeof workspace !== "string" || workspace === "") throw unusableTrust(where, "`workspace` is no path");
   if (!TRUST_KINDS.includes(kind as TrustKind))
@@ -50,10 +51,6 @@ function parseEntry(value: unknown, where: string): TrustEntry {
     sandboxed,
     ...(declaration === undefined ? {} : { declaration }),
   };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** `where`: the file, or an entry of it. */

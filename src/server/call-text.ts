@@ -1,4 +1,6 @@
 /** Reads the inside of one `<tool_call>` block, once it is complete. */
+import { isObject, parseObject } from "../core/json-object.ts";
+
 export interface ParsedCall {
   name: string;
   /** JSON text of an object. */
@@ -39,17 +41,4 @@ function toValue(text: string, type: unknown): unknown {
   } catch {
     return text;
   }
-}
-
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

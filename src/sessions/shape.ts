@@ -2,6 +2,7 @@
  * Checks of parsed JSON that make nothing: a log of many thousand records is checked in a few milliseconds, and what is used afterwards is
  * the very value that was read.
  */
+import { isObject } from "../core/json-object.ts";
 
 /** `undefined` when the value fits, else the path of the first field that does not: `message.content`, or empty for the value itself. */
 export type Shape = (value: unknown) => string | undefined;
@@ -78,10 +79,6 @@ export function tableOf(shape: Shape): Shape {
     for (const [name, each] of Object.entries(value)) if (shape(each) !== undefined) return name;
     return undefined;
   };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function join(name: string, path: string): string {
