@@ -11,16 +11,7 @@ const LEAST_SHARE = 0.2;
 
 export type CompactNowOptions = Pick<
   RunOptions,
-  | "model"
-  | "tools"
-  | "messages"
-  | "meter"
-  | "compactAt"
-  | "outputs"
-  | "stateNote"
-  | "temperature"
-  | "slot"
-  | "signal"
+  "model" | "tools" | "messages" | "meter" | "compactAt" | "outputs" | "stateNote" | "temperature" | "signal"
 >;
 
 /**
@@ -32,7 +23,7 @@ export async function* compactNow(
   options: CompactNowOptions,
   { focus = "" }: { focus?: string } = {},
 ): AsyncGenerator<AgentEvent, readonly Message[]> {
-  const { model, messages, outputs, stateNote, slot } = options;
+  const { model, messages, outputs, stateNote } = options;
   const { meter = new TokenMeter(), signal = new AbortController().signal } = options;
   const info = await model.describe({ signal });
   if (info.profile.recentRequests !== undefined) {
@@ -54,7 +45,6 @@ export async function* compactNow(
     request: {
       tools,
       ...(temperature === undefined ? {} : { temperature }),
-      ...(slot === undefined ? {} : { slot }),
     },
     meter,
     budgets,

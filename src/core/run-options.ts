@@ -38,8 +38,6 @@ export interface RunOptions {
   inbox?: Inbox;
   limits?: Partial<RunLimits>;
   temperature?: number;
-  /** KV slot of the server to stay on. */
-  slot?: number;
   /** Where originals go that a compaction leaves out; absent: they are only in the session log. */
   outputs?: OutputLog;
   /** Compact at so many tokens of prompt, or earlier where the window is smaller (`SUMMARIZATION_THRESHOLD`). */

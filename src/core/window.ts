@@ -188,12 +188,10 @@ export class ContextWindow {
   }
 
   #base(): Omit<ModelRequest, "messages"> {
-    const { slot } = this.#options;
     const temperature = this.#parts.info.profile.temperature ?? this.#options.temperature;
     return {
       tools: this.#parts.tools,
       ...(temperature === undefined ? {} : { temperature }),
-      ...(slot === undefined ? {} : { slot }),
     };
   }
 
