@@ -19,7 +19,6 @@ import type { TaskState } from "../core/task-state.ts";
 import type { Todo } from "../core/todo.ts";
 import type { Tool } from "../core/tool.ts";
 import type { Workspace } from "../core/workspace.ts";
-import { createTools } from "../tools/index.ts";
 import { readSystemMessage } from "./context-files.ts";
 import { LiveSession } from "./live-session.ts";
 import type { ChosenModel } from "./model-choice.ts";
@@ -27,6 +26,7 @@ import type { Ground } from "./open-agent.ts";
 import { openToOthers } from "./open-to-others.ts";
 import { RequestCheckpoints } from "./request-checkpoints.ts";
 import type { SessionSafeguards } from "./safeguards.ts";
+import { createSessionTools, renewSessionTools, type SessionToolOptions } from "./session-tools.ts";
 import type { Settings } from "./settings.ts";
 import { tidyCheckpoints, toCheckpoints } from "./tidy-checkpoints.ts";
 import { toLabel } from "./workspace-sandbox.ts";
@@ -58,7 +58,7 @@ export class Agent implements AsyncDisposable {
   readonly #settings: Settings;
   readonly #chosen: ChosenModel;
   readonly #approver: Approver;
-  readonly #reviewer: PlanReviewer;
+  readonly #toolOptions: SessionToolOptions;
   #session: Session | undefined;
   #live = new LiveSession();
   #sessionSafeguards: SessionSafeguards | undefined;
@@ -75,10 +75,10 @@ export class Agent implements AsyncDisposable {
     this.#settings = settings;
     this.#chosen = chosen;
     this.#approver = approver;
-    this.#reviewer = reviewer;
+    this.#toolOptions = { ground, settings, reviewer };
     this.#mode = settings.mode;
     this.#asked = { mode: settings.mode, given: settings.modeGiven };
-    this.#tools = this.#createTools();
+    this.#tools = createSessionTools(this.#live, this.#toolOptions);
     const { safeguards, customTools } = ground;
     for (const message of [...safeguards.warnings, ...customTools.problems])
       this.warn("settings_ignored", message);
@@ -366,9 +366,7 @@ export class Agent implements AsyncDisposable {
   }
 
   async #renewTools(): Promise<void> {
-    const { plan: holder } = this.#live;
-    const planMode = holder.plan === undefined ? undefined : await import("./plan-mode.ts");
-    this.#tools = this.#createTools(planMode?.createPlanTools({ holder, reviewer: this.#reviewer }));
+    this.#tools = await renewSessionTools(this.#live, this.#toolOptions);
   }
 
   async #close(): Promise<void> {
@@ -386,18 +384,5 @@ export class Agent implements AsyncDisposable {
   /** Comes out with the next event. */
   warn(code: WarningCode, message: string): void {
     this.#notices.push({ type: "warning", code, message });
-  }
-
-  #createTools(planTools: readonly Tool[] = []): readonly Tool[] {
-    const { todos, taskState } = this.#live;
-    const tools = createTools({
-      workspace: this.workspace,
-      sandbox: this.#ground.sandbox.sandbox,
-      ...(this.#settings.todos ? { todos, taskState } : {}),
-      planTools,
-      now: () => new Date(),
-      allowUnsandboxed: this.#settings.allowUnsandboxed,
-    });
-    return [...tools, ...this.#ground.customTools.tools];
   }
 }
