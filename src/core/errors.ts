@@ -31,8 +31,10 @@ export const ERROR_CODES = [
   "storage_failed",
   /** No sandbox that may be used works here. `data.backend`. */
   "sandbox_unavailable",
-  /** The embedded model runtime could not be started. `data.path`. */
+  /** A model could not be loaded or used by our runtime. `data.reason` says why: see `EngineFailureCode`. */
   "engine_failed",
+  /** A model could not be fetched: unknown, no access, cut off, damaged, no space. `data.reference`, `data.url`. */
+  "download_failed",
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -25,14 +25,12 @@ export interface CallGrammarOptions {
   /** `required` and a name make the reply a call and nothing else. */
   choice: "auto" | "required" | { name: string };
   parallel: boolean;
-  /** The prompt ends inside an open thinking block. */
-  startsThinking: boolean;
 }
 
 /** `undefined` when nothing is to be constrained: no tools, or an optional call in a form without a grammar. */
 export function toCallGrammar(
   tools: readonly ToolSchema[],
-  { format, choice, parallel, startsThinking }: CallGrammarOptions,
+  { format, choice, parallel }: CallGrammarOptions,
 ): CallGrammar | undefined {
   const offered =
     typeof choice === "object" ? tools.filter((tool) => tool.function.name === choice.name) : tools;
@@ -46,7 +44,6 @@ export function toCallGrammar(
     open: CALL_OPEN,
     close: CALL_CLOSE,
     single: !parallel || typeof choice === "object",
-    quiet: { open: THINK_OPEN, close: THINK_CLOSE, startsInside: startsThinking },
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { createJsonScanner } from "./json-scanner.ts";
 import type { JsonScanner } from "./json-scanner.ts";
-import type { CallGrammar } from "./protocol.ts";
+import type { CallGrammar, ReplyGrammar } from "./protocol.ts";
 import { findFirst, partialLength } from "./stop-scanner.ts";
 
 export type WatchStep =
@@ -17,9 +17,10 @@ export interface CallWatch {
   push(text: string): WatchStep;
 }
 
-export function createCallWatch(grammar: CallGrammar): CallWatch {
+export function createCallWatch(grammar: CallGrammar, thinking?: ReplyGrammar["thinking"]): CallWatch {
   let call: { scanner: JsonScanner; rest: string | undefined } | undefined;
-  let quiet = grammar.quiet.startsInside;
+  let quiet = thinking?.startsInside ?? false;
+  const words = thinking === undefined ? [grammar.open] : [grammar.open, thinking.open];
   let tail = "";
 
   const openCall = (): void => {
@@ -41,12 +42,10 @@ export function createCallWatch(grammar: CallGrammar): CallWatch {
   const outside = (text: string): WatchStep => {
     tail += text;
     for (;;) {
-      const word = quiet ? grammar.quiet.close : grammar.open;
-      const next = findFirst(tail, quiet ? [word] : [word, grammar.quiet.open]);
+      const wanted = quiet && thinking !== undefined ? [thinking.close] : words;
+      const next = findFirst(tail, wanted);
       if (next === undefined) {
-        tail = tail.slice(
-          tail.length - Math.max(partialLength(tail, word), partialLength(tail, grammar.quiet.open)),
-        );
+        tail = tail.slice(tail.length - Math.max(...wanted.map((word) => partialLength(tail, word))));
         return { type: "none" };
       }
       tail = tail.slice(next.at + next.word.length);

@@ -40,7 +40,8 @@ async function runGenerate(id: number, request: GenerateRequest): Promise<void> 
 
 async function generateOnSlot(id: number, request: GenerateRequest, signal: AbortSignal): Promise<void> {
   const { model, pool, sliceTokens } = await requireLoaded();
-  const tokens = model.tokenizePrompt(request.prompt);
+  const tokens =
+    typeof request.prompt === "string" ? model.tokenizePrompt(request.prompt) : [...request.prompt];
   const failure = checkRequest(model, request, tokens.length);
   if (failure !== undefined) {
     send({ type: "failed", id, failure });
@@ -63,6 +64,14 @@ async function tellSlots(id: number): Promise<void> {
   try {
     const { pool } = await requireLoaded();
     send({ type: "slots", id, slots: pool.states() });
+  } catch (thrown) {
+    send({ type: "failed", id, failure: toFailure(thrown) });
+  }
+}
+
+async function answer(id: number, work: (model: LlamaModel) => FromChild): Promise<void> {
+  try {
+    send(work((await requireLoaded()).model));
   } catch (thrown) {
     send({ type: "failed", id, failure: toFailure(thrown) });
   }
@@ -109,6 +118,27 @@ function receive(message: ToChild): void {
       break;
     case "slots":
       void tellSlots(message.id);
+      break;
+    case "tokenize":
+      void answer(message.id, (model) => ({
+        type: "tokens",
+        id: message.id,
+        tokens: message.begin ? model.tokenizePrompt(message.text) : model.tokenizePiece(message.text),
+      }));
+      break;
+    case "detokenize":
+      void answer(message.id, (model) => ({
+        type: "detokenized",
+        id: message.id,
+        text: model.detokenize(message.tokens, []),
+      }));
+      break;
+    case "embed":
+      send({
+        type: "failed",
+        id: message.id,
+        failure: { code: "unsupported", message: "This model makes no embeddings." },
+      });
       break;
     case "cancel":
       running.get(message.id)?.abort();

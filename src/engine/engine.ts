@@ -6,6 +6,8 @@ import { AgentError } from "../core/errors.ts";
 import { createMailbox } from "./mailbox.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type {
+  EmbedRequest,
+  Embeddings,
   EngineFailure,
   FromChild,
   GenerateEvent,
@@ -21,7 +23,7 @@ const BACKOFF_LIMIT_MS = 10_000;
 /** A child that lived this long before it died is started again at once. */
 const STABLE_MS = 60_000;
 
-interface EngineOptions {
+interface ForkedEngineOptions {
   /** Absolute path of the built `child.js`. */
   childEntry: string;
   load: LoadOptions;
@@ -29,8 +31,14 @@ interface EngineOptions {
   log: (line: string) => void;
 }
 
-/** One model in one child process. The child starts with the first use, or with `start`. */
+/** Where a model runs: in a child process of ours, in a `llama-server` of this machine, in one in a container. */
+export type Backend = "embedded" | "host" | "docker";
+
+/** One model that runs somewhere. It is loaded with the first use, or with `start`. */
 export interface Engine {
+  readonly backend: Backend;
+  /** Process id of whatever computes, where it is a process of this machine; it changes when that is started again. */
+  readonly pid: number | undefined;
   /** Starts loading without waiting for it. */
   start(): void;
   /** Throws `AgentError` `engine_failed` when the model cannot be loaded. */
@@ -45,10 +53,20 @@ export interface Engine {
     request: GenerateRequest,
     options: { signal: AbortSignal },
   ): AsyncGenerator<GenerateEvent, void, void>;
+  /** `special`: control tokens in the text count as such; `begin`: with the model's begin token in front where it wants one. */
+  tokenize(
+    text: string,
+    options: { special: boolean; begin: boolean; signal?: AbortSignal },
+  ): Promise<readonly number[]>;
+  detokenize(tokens: readonly number[], options: { signal?: AbortSignal }): Promise<string>;
+  /** Throws like `generate`; `engine_failed` with reason `unsupported` on a model that is no embedding model. */
+  embed(request: EmbedRequest, options: { signal: AbortSignal }): Promise<Embeddings>;
+  /** Ends it and gives its memory back; what runs on it fails with reason `unloaded`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export function createEngine(options: EngineOptions): Engine {
+/** llama.cpp in a child process. */
+export function createForkedEngine(options: ForkedEngineOptions): Engine {
   return new ForkedEngine(options);
 }
 
@@ -62,7 +80,8 @@ interface Child {
 }
 
 class ForkedEngine implements Engine {
-  readonly #options: EngineOptions;
+  readonly backend = "embedded";
+  readonly #options: ForkedEngineOptions;
   #child: Child | undefined;
   #starting: Promise<Child> | undefined;
   #deaths = 0;
@@ -70,7 +89,7 @@ class ForkedEngine implements Engine {
   #nextId = 1;
   #disposed = false;
 
-  constructor(options: EngineOptions) {
+  constructor(options: ForkedEngineOptions) {
     this.#options = options;
   }
 
@@ -82,21 +101,31 @@ class ForkedEngine implements Engine {
     return (await this.#ensure()).facts;
   }
 
+  get pid(): number | undefined {
+    return this.#child?.process.pid;
+  }
+
   async slots(): Promise<readonly SlotState[]> {
-    const child = await this.#ensure();
-    const id = this.#nextId++;
-    const mailbox = createMailbox<Reply>();
-    child.requests.set(id, mailbox);
-    try {
-      send(child.process, { type: "slots", id });
-      for await (const reply of mailbox.messages()) {
-        if (reply.type === "slots") return reply.slots;
-        if (reply.type === "failed") throw toError(reply.failure);
-      }
-      return [];
-    } finally {
-      child.requests.delete(id);
-    }
+    const reply = await this.#ask((id) => ({ type: "slots", id }));
+    return reply.type === "slots" ? reply.slots : [];
+  }
+
+  async tokenize(
+    text: string,
+    { special, begin, signal }: { special: boolean; begin: boolean; signal?: AbortSignal },
+  ): Promise<readonly number[]> {
+    const reply = await this.#ask((id) => ({ type: "tokenize", id, text, special, begin }), signal);
+    return reply.type === "tokens" ? reply.tokens : [];
+  }
+
+  async detokenize(tokens: readonly number[], { signal }: { signal?: AbortSignal }): Promise<string> {
+    const reply = await this.#ask((id) => ({ type: "detokenize", id, tokens }), signal);
+    return reply.type === "detokenized" ? reply.text : "";
+  }
+
+  async embed(request: EmbedRequest, { signal }: { signal: AbortSignal }): Promise<Embeddings> {
+    const reply = await this.#ask((id) => ({ type: "embed", id, request }), signal);
+    return reply.type === "embedded" ? reply.embeddings : { vectors: [], promptTokens: 0 };
   }
 
   async *generate(
@@ -139,6 +168,28 @@ class ForkedEngine implements Engine {
     // Nothing in the child needs saving, and native code may be busy for long.
     child.process.kill("SIGKILL");
     await exited;
+  }
+
+  /** One question with one answer. */
+  async #ask(toMessage: (id: number) => ToChild, signal?: AbortSignal): Promise<Reply> {
+    signal?.throwIfAborted();
+    const child = await this.#ensure();
+    const id = this.#nextId++;
+    const mailbox = createMailbox<Reply>();
+    const cancel = (): void => mailbox.fail(signal?.reason);
+    signal?.addEventListener("abort", cancel, { once: true });
+    child.requests.set(id, mailbox);
+    try {
+      send(child.process, toMessage(id));
+      for await (const reply of mailbox.messages()) {
+        if (reply.type === "failed") throw toError(reply.failure);
+        return reply;
+      }
+      throw toError({ code: "crashed", message: "The engine process said nothing." });
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+      child.requests.delete(id);
+    }
   }
 
   async #ensure(): Promise<Child> {

@@ -100,7 +100,10 @@ async function* sample(
       return count >= limit;
     },
   };
-  let stretch: Stretch = { tokens: tokens.slice(-1), gbnf: request.grammar?.fromStart };
+  let stretch: Stretch = {
+    tokens: tokens.slice(-1),
+    gbnf: request.grammar?.answer ?? request.grammar?.calls?.fromStart,
+  };
   for (;;) {
     const result: Stretch | StopReason = yield* sampleStretch(stretch, context);
     if (typeof result === "object") {
@@ -150,8 +153,9 @@ function createWriter({ model, request }: GenerateOptions): {
 } {
   const decoder = createTextDecoder((tokens, before) => model.detokenize(tokens, before));
   const stops = createStopScanner(request.stop);
-  const watch: CallWatch | undefined = request.grammar && createCallWatch(request.grammar);
-  const single = request.grammar?.single ?? false;
+  const { calls, thinking } = request.grammar ?? {};
+  const watch: CallWatch | undefined = calls && createCallWatch(calls, thinking);
+  const single = calls?.single ?? false;
 
   const afterStep = (
     step: WatchStep,
@@ -160,7 +164,7 @@ function createWriter({ model, request }: GenerateOptions): {
   ): { piece: string; next?: Stretch; closed?: boolean } => {
     if (step.type === "closed") return { piece, next: { tokens: [token], gbnf: undefined }, closed: true };
     if (step.type === "none") return { piece };
-    const gbnf = request.grammar?.afterOpen;
+    const gbnf = calls?.afterOpen;
     if (step.excess === 0) return { piece, next: { tokens: [token], gbnf } };
     // The token reaches beyond the tag: put the part up to the tag in its place and let the grammar write the rest.
     const kept = piece.slice(0, piece.length - step.excess);

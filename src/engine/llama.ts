@@ -185,7 +185,7 @@ function toSlot(
     evaluate: (tokens) => sequence.evaluateWithoutGeneratingNewTokens(tokens as never),
     sample: (tokens, { sampling, gbnf }) =>
       sequence.evaluate(tokens as never, {
-        ...sampling,
+        ...toLibrarySampling(sampling),
         ...(gbnf === undefined
           ? {}
           : {
@@ -193,4 +193,14 @@ function toSlot(
             }),
       }),
   };
+}
+
+function toLibrarySampling({
+  temperature,
+  topP,
+  topK,
+  minP,
+  seed,
+}: Sampling): Pick<Sampling, "temperature" | "topP" | "topK" | "minP" | "seed"> {
+  return { temperature, topP, topK, minP, ...(seed === undefined ? {} : { seed }) };
 }

@@ -63,8 +63,8 @@ export async function planLoad({ modelPath, threads }: LoadSettings): Promise<Lo
   };
 }
 
-/** Size in bytes. The first four bytes of every GGUF file spell its name. */
-async function checkModelFile(path: string): Promise<number> {
+/** Size in bytes. Throws `AgentError` `engine_failed` for what is no model file. The first four bytes of every GGUF file spell its name. */
+export async function checkModelFile(path: string): Promise<number> {
   try {
     const { size } = await stat(path);
     if ((await readMagic(path)) === "GGUF") return size;

@@ -1,26 +1,37 @@
 /** One chat completion: request to prompt and grammar, generated text to parts of a reply. */
 import { THINK_CLOSE, THINK_OPEN, toCallGrammar } from "../engine/call-format.ts";
-import type { GenerateEvent, GenerateRequest, Sampling, StopReason, Timings } from "../engine/protocol.ts";
+import type {
+  GenerateEvent,
+  GenerateRequest,
+  Sampling,
+  StopReason,
+  Timings,
+  TokenLogprob,
+} from "../engine/protocol.ts";
+import type { LoadedModel } from "../engine/model-manager.ts";
 import type { ChatRequest } from "./chat-request.ts";
 import { createReplyParser } from "./reply-parser.ts";
 import type { ReplyParser, ReplyPart } from "./reply-parser.ts";
-import type { ModelDescription, ServedModel } from "./served-model.ts";
+import { describeModel } from "./served-model.ts";
+import type { ModelDescription } from "./served-model.ts";
 
 export type FinishReason = "stop" | "length" | "tool_calls";
 
 /** In order: `accepted`, `progress`*, `part`*, one `finished`. */
 export type ChatEvent =
   | Extract<GenerateEvent, { type: "accepted" | "progress" }>
-  | { type: "part"; part: ReplyPart }
-  | { type: "finished"; reason: FinishReason; timings: Timings };
+  /** Log-probabilities of the tokens that made this part, where they were asked for. */
+  | { type: "part"; part: ReplyPart; logprobs?: readonly TokenLogprob[] }
+  /** `stopString`: which of the stop strings ended it. */
+  | { type: "finished"; reason: FinishReason; timings: Timings; stopString?: string };
 
 /** Throws what the engine and the template throw; stops promptly on abort. */
 export async function* runChat(
   request: ChatRequest,
-  model: ServedModel,
+  model: LoadedModel,
   { signal }: { signal: AbortSignal },
 ): AsyncGenerator<ChatEvent, void, void> {
-  const { generate, parser } = prepareChat(request, await model.describe());
+  const { generate, parser } = prepareChat(request, await describeModel(model));
   let calls = 0;
   const count = (parts: ReplyPart[]): ChatEvent[] =>
     parts.map((part) => {
@@ -31,7 +42,9 @@ export async function* runChat(
     if (event.type === "text") yield* count(parser.push(event.text));
     else if (event.type === "done") {
       yield* count(parser.flush());
-      yield { type: "finished", reason: toFinishReason(event.reason, calls), timings: event.timings };
+      const { timings, stopString } = event;
+      const reason = toFinishReason(event.reason, calls);
+      yield { type: "finished", reason, timings, ...(stopString === undefined ? {} : { stopString }) };
     } else yield event;
   }
 }
@@ -45,11 +58,7 @@ function prepareChat(
   request: ChatRequest,
   { template, callFormat }: ModelDescription,
 ): { generate: GenerateRequest; parser: ReplyParser } {
-  const { messages, tools, tool_choice: toolChoice, chat_template_kwargs: variables } = request;
-  const choice =
-    typeof toolChoice === "object" && toolChoice !== null
-      ? { name: toolChoice.function.name }
-      : (toolChoice ?? "auto");
+  const { messages, tools, toolChoice: choice, templateVariables: variables } = request;
   const callsAllowed = tools.length > 0 && choice !== "none";
   const forced = callsAllowed && choice !== "auto";
   const rendered = template.render({ messages, tools, ...(variables ? { variables } : {}) });
@@ -57,38 +66,25 @@ function prepareChat(
   // A call that must come at once leaves no room for thinking.
   const prompt = thinks && forced ? `${rendered.trimEnd()}\n${THINK_CLOSE}\n\n` : rendered;
   const startsThinking = thinks && !forced;
-  const grammar =
-    callsAllowed &&
-    toCallGrammar(tools, {
-      format: callFormat,
-      choice,
-      parallel: request.parallel_tool_calls ?? true,
-      startsThinking,
-    });
-  const maxTokens = request.max_completion_tokens ?? request.max_tokens;
+  const calls = callsAllowed
+    ? toCallGrammar(tools, { format: callFormat, choice, parallel: request.parallelCalls })
+    : undefined;
+  const thinking = { open: THINK_OPEN, close: THINK_CLOSE, startsInside: startsThinking };
   return {
     generate: {
       prompt,
-      sampling: toSampling(request),
-      stop: typeof request.stop === "string" ? [request.stop] : (request.stop ?? []),
-      ...(typeof maxTokens === "number" && maxTokens > 0 ? { maxTokens } : {}),
-      ...(grammar ? { grammar } : {}),
-      ...(typeof request.id_slot === "number" && request.id_slot >= 0 ? { slot: request.id_slot } : {}),
+      sampling: { ...DEFAULT_SAMPLING, ...request.sampling },
+      stop: request.stop,
+      ...(request.maxTokens === undefined ? {} : { maxTokens: request.maxTokens }),
+      ...(calls === undefined ? {} : { grammar: { calls, thinking } }),
+      ...(request.slot === undefined ? {} : { slot: request.slot }),
     },
     parser: createReplyParser({ calls: callsAllowed, startsThinking, typeOf: toTypeLookup(request) }),
   };
 }
 
 /** llama.cpp's server's defaults. */
-function toSampling({ temperature, top_p: topP, top_k: topK, min_p: minP, seed }: ChatRequest): Sampling {
-  return {
-    temperature: temperature ?? 0.8,
-    topP: topP ?? 0.95,
-    topK: topK ?? 40,
-    minP: minP ?? 0.05,
-    ...(typeof seed === "number" && seed >= 0 ? { seed } : {}),
-  };
-}
+export const DEFAULT_SAMPLING: Sampling = { temperature: 0.8, topP: 0.95, topK: 40, minP: 0.05 };
 
 function toTypeLookup({ tools }: ChatRequest): (tool: string, parameter: string) => unknown {
   return (tool, parameter) => {

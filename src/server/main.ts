@@ -5,12 +5,13 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { AgentError, errorMessage } from "../core/errors.ts";
 import type { ServerReport, ServerSettings } from "../engine/acquire.ts";
-import { createEngine } from "../engine/engine.ts";
-import { planLoad, toModelId } from "../engine/model-file.ts";
+import { createFixedCatalog, toFileEntry } from "../engine/catalog.ts";
+import { createForkedEngine } from "../engine/engine.ts";
+import { createModelManager } from "../engine/model-manager.ts";
 import { createRunFile, removeRunFile, runFilePath, writeRunFile } from "../engine/run-file.ts";
 import { createApp } from "./app.ts";
 import { createLeases } from "./leases.ts";
-import { createServedModel } from "./served-model.ts";
+import type { Services } from "./services.ts";
 
 /** Whoever started us takes its lease at once; this is for one that died in between. */
 const START_GRACE_MS = 10_000;
@@ -32,9 +33,20 @@ function report(message: ServerReport): Promise<void> {
 
 async function start(settings: ServerSettings): Promise<void> {
   const { modelPath, version, graceMs } = settings;
-  const plan = await planLoad(settings);
-  const engine = createEngine({ childEntry: settings.engineChild, load: plan, log });
-  engine.start();
+  const entry = await toFileEntry(modelPath);
+  const models = createModelManager({
+    catalog: createFixedCatalog([entry]),
+    createEngine: (load) =>
+      createForkedEngine({
+        childEntry: settings.engineChild,
+        load: { ...load, threads: settings.threads ?? load.threads },
+        log,
+      }),
+    log,
+  });
+  void models
+    .load(entry.key, { ttlMs: null }, { signal: new AbortController().signal })
+    .catch(() => undefined);
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS });
   await listen(server);
   const path = runFilePath(settings.home, settings);
@@ -45,7 +57,7 @@ async function start(settings: ServerSettings): Promise<void> {
     log(`server ${process.pid}: stops, ${why}`);
     await removeRunFile(path, process.pid).catch(() => undefined);
     server.close();
-    await engine[Symbol.asyncDispose]();
+    await models[Symbol.asyncDispose]();
     process.exit(0);
   };
   const onIdle = (): void => void stop("nobody uses it any more");
@@ -54,8 +66,14 @@ async function start(settings: ServerSettings): Promise<void> {
     process.once(signal, () => void stop(signal));
 
   const run = createRunFile(settings, (server.address() as AddressInfo).port);
-  const models = [createServedModel(toModelId(modelPath), { engine, plan })];
-  const app = createApp({ models, apiKey: run.apiKey, version, leases, now: () => new Date() });
+  const services: Services = {
+    models,
+    version,
+    now: () => new Date(),
+    log,
+    settings: { jit: true, reasoningField: "content" },
+  };
+  const app = createApp({ services, apiKey: run.apiKey, leases });
   const serve = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   server.on("request", (incoming, outgoing) => void serve(incoming, outgoing));
   await writeRunFile(path, run);

@@ -1,25 +1,12 @@
+/** What is known of a loaded model: its window, its template, how it writes calls. */
 import { setTimeout as delay } from "node:timers/promises";
 import { detectCallFormat } from "../engine/call-format.ts";
 import type { CallFormat } from "../engine/call-format.ts";
 import { createChatTemplate } from "../engine/chat-template.ts";
 import type { ChatTemplate } from "../engine/chat-template.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { LoadOptions, ModelFacts, SlotState } from "../engine/protocol.ts";
-
-/** A model that the server offers under `id`. */
-export interface ServedModel {
-  readonly id: string;
-  readonly engine: Engine;
-  /** Waits for the model to be loaded. */
-  describe(): Promise<ModelDescription>;
-  /**
-   * What is known without waiting long: clients ask this first and take a slow answer for none. Until the model is loaded, the
-   * window is the planned one.
-   */
-  outline(): Promise<ModelOutline>;
-  /** The slots as they are, or as they will be while the model still loads. */
-  slots(): Promise<readonly SlotState[]>;
-}
+import type { LoadedModel } from "../engine/model-manager.ts";
+import type { ModelFacts, SlotState } from "../engine/protocol.ts";
 
 export interface ModelDescription {
   facts: ModelFacts;
@@ -32,42 +19,40 @@ export type ModelOutline = Partial<ModelFacts> & { contextTokens: number; slots:
 /** A tiny model always gets the window that was planned; a large one may get less, which is worth a short wait. */
 const PATIENCE_MS = 1_000;
 
-export interface ServedModelOptions {
-  engine: Engine;
-  plan: LoadOptions;
+const described = new WeakMap<Engine, ModelDescription>();
+
+/** Waits for the model to be loaded; throws what its load throws. */
+export async function describeModel({ engine }: LoadedModel): Promise<ModelDescription> {
+  // Asked anew each time, because the engine may have died and be loading again.
+  const facts = await engine.facts();
+  const known = described.get(engine);
+  if (known !== undefined && known.facts.chatTemplate === facts.chatTemplate) return known;
+  const { chatTemplate: source, bosToken, eosToken } = facts;
+  const template = createChatTemplate({ source, bosToken, eosToken });
+  const description = { facts, template, callFormat: detectCallFormat(template.source) };
+  described.set(engine, description);
+  return description;
 }
 
-export function createServedModel(id: string, { engine, plan }: ServedModelOptions): ServedModel {
-  let known: ModelDescription | undefined;
-  const outline = async (): Promise<ModelOutline> => {
-    const planned = { contextTokens: plan.contextTokens, slots: plan.slots, loaded: false };
-    const patience = new AbortController();
-    const timeout = delay(plan.gpu === false ? 0 : PATIENCE_MS, planned, { signal: patience.signal });
-    timeout.catch(() => undefined);
-    const loaded = engine.facts().then(
-      (facts) => ({ ...facts, loaded: true }),
-      () => planned,
-    );
-    return Promise.race([loaded, timeout]).finally(() => patience.abort());
-  };
-  return {
-    id,
-    engine,
-    outline,
-    slots: async () => {
-      const { loaded, slots } = await outline();
-      if (loaded) return engine.slots();
-      return Array.from({ length: slots }, (_, index) => ({ index, busy: false, tokens: 0 }));
-    },
-    describe: async () => {
-      // Asked anew each time, because the engine may have died and be loading again.
-      const facts = await engine.facts();
-      if (known?.facts.chatTemplate !== facts.chatTemplate || known === undefined) {
-        const { chatTemplate: source, bosToken, eosToken } = facts;
-        const template = createChatTemplate({ source, bosToken, eosToken });
-        known = { facts, template, callFormat: detectCallFormat(template.source) };
-      }
-      return known;
-    },
-  };
+/**
+ * What is known without waiting long: clients ask this first and take a slow answer for none. Until the model is loaded, the window
+ * is the planned one.
+ */
+export async function outlineModel({ engine, plan }: LoadedModel): Promise<ModelOutline> {
+  const planned = { contextTokens: plan.contextTokens, slots: plan.slots, loaded: false };
+  const patience = new AbortController();
+  const timeout = delay(plan.gpu === false ? 0 : PATIENCE_MS, planned, { signal: patience.signal });
+  timeout.catch(() => undefined);
+  const loaded = engine.facts().then(
+    (facts) => ({ ...facts, loaded: true }),
+    () => planned,
+  );
+  return Promise.race([loaded, timeout]).finally(() => patience.abort());
+}
+
+/** The slots as they are, or as they will be while the model still loads. */
+export async function readSlots(model: LoadedModel): Promise<readonly SlotState[]> {
+  const { loaded, slots } = await outlineModel(model);
+  if (loaded) return model.engine.slots();
+  return Array.from({ length: slots }, (_, index) => ({ index, busy: false, tokens: 0 }));
 }

@@ -5,9 +5,11 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import { getRequestListener } from "@hono/node-server";
-import { createEngine } from "../../src/engine/engine.ts";
+import { createFixedCatalog, toFileEntry } from "../../src/engine/catalog.ts";
+import { createModelManager } from "../../src/engine/model-manager.ts";
+import { createForkedEngine } from "../../src/engine/engine.ts";
 import { planLoad } from "../../src/engine/model-file.ts";
-import { createApp, createServedModel } from "../../src/server/index.ts";
+import { createApp } from "../../src/server/index.ts";
 import {
   callReply,
   isSummaryRequest,
@@ -57,14 +59,24 @@ export async function startForwardPass(
   const modelPath = join(folder, "small.gguf");
   await writeFile(modelPath, toSmallModel(await readFile(join(ROOT, "practice-model/practice.gguf"))));
   const load = { ...(await planLoad({ modelPath, threads: 1 })), contextTokens, slots: 1 };
-  const engine = createEngine({ childEntry: join(ROOT, "dist/bin/engine-child.js"), load, log: () => {} });
-  const app = createApp({
-    models: [createServedModel("small", { engine, plan: load })],
-    apiKey: KEY,
-    version: "0.0.0",
-    leases: { add: () => false, close: () => {} },
-    now: () => new Date(),
+  const engine = createForkedEngine({
+    childEntry: join(ROOT, "dist/bin/engine-child.js"),
+    load,
+    log: () => {},
   });
+  const models = createModelManager({
+    catalog: createFixedCatalog([await toFileEntry(modelPath)]),
+    createEngine: () => engine,
+    log: () => {},
+  });
+  const services = {
+    models,
+    version: "0.0.0",
+    now: () => new Date(),
+    log: () => {},
+    settings: { jit: true, reasoningField: "content" as const },
+  };
+  const app = createApp({ services, apiKey: KEY });
   const serve = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   const server = await listen(createServer((incoming, outgoing) => void serve(incoming, outgoing)));
   const readings: Reading[] = [];
@@ -115,7 +127,7 @@ export async function startForwardPass(
         one.close();
         one.closeAllConnections();
       }
-      await engine[Symbol.asyncDispose]();
+      await models[Symbol.asyncDispose]();
     },
   };
 }

@@ -62,8 +62,8 @@ const grammar: CallGrammar = {
   open: "<tool_call>",
   close: "</tool_call>",
   single: false,
-  quiet: { open: "<think>", close: "</think>", startsInside: false },
 };
+const thinking = { open: "<think>", close: "</think>", startsInside: false };
 
 interface RunOptions extends Partial<GenerateRequest> {
   tokens?: Token[];
@@ -131,7 +131,7 @@ describe("a generation", () => {
 
   test("hands over to the grammar at the tag, and back behind the call", async () => {
     const script = createScript([["Hi", "<tool_call>"], ["call>{", '"a":1}', "</tool_call>"], [" and"]]);
-    const { text } = await run(script, { grammar });
+    const { text } = await run(script, { grammar: { calls: grammar, thinking } });
     expect(text).toBe('Hi<tool_call>call>{"a":1}</tool_call> and');
     expect(script.stretches.map(({ gbnf }) => gbnf)).toEqual([undefined, "AFTER", undefined]);
     expect(script.stretches.map(({ tokens }) => tokens)).toEqual([
@@ -143,14 +143,14 @@ describe("a generation", () => {
 
   test("cuts a token that reaches beyond the tag, so that the grammar rules from its first character", async () => {
     const script = createScript([["Hi", " <tool_", "call>{"], []]);
-    const { text } = await run(script, { grammar });
+    const { text } = await run(script, { grammar: { calls: grammar, thinking } });
     expect(text).toBe("Hi <tool_call>");
     expect(script.stretches[1]).toEqual({ tokens: [1000 + "call>".length], gbnf: "AFTER" });
   });
 
   test("ends with the first call when only one is wanted", async () => {
     const script = createScript([["<tool_call>"], ["call>{", '"a":1}', "</tool_call>"], [" more"]]);
-    const { text, done } = await run(script, { grammar: { ...grammar, single: true } });
+    const { text, done } = await run(script, { grammar: { calls: { ...grammar, single: true }, thinking } });
     expect([text.endsWith("</tool_call>"), done.reason, script.stretches.length]).toEqual([
       true,
       "call_complete",
@@ -160,7 +160,7 @@ describe("a generation", () => {
 
   test("starts under the grammar when a call is mandatory", async () => {
     const script = createScript([["<tool_call>"]]);
-    await run(script, { grammar: { ...grammar, fromStart: "START" } });
+    await run(script, { grammar: { calls: { ...grammar, fromStart: "START" }, thinking } });
     expect(script.stretches[0]?.gbnf).toBe("START");
   });
 

@@ -96,11 +96,14 @@ describe("the call watch", () => {
     open: "<tool_call>",
     close: "</tool_call>",
     single: false,
-    quiet: { open: "<think>", close: "</think>", startsInside: false },
   };
+  const thinking = { open: "<think>", close: "</think>", startsInside: false };
 
-  function steps(pieces: readonly string[], options: Partial<CallGrammar> = {}): string[] {
-    const watch = createCallWatch({ ...grammar, ...options });
+  function steps(
+    pieces: readonly string[],
+    { startsInside = false, ...options }: Partial<CallGrammar> & { startsInside?: boolean } = {},
+  ): string[] {
+    const watch = createCallWatch({ ...grammar, ...options }, { ...thinking, startsInside });
     return pieces.map((piece) => watch.push(piece).type).filter((type) => type !== "none");
   }
 
@@ -115,9 +118,7 @@ describe("the call watch", () => {
   });
 
   test("ignores calls in thinking that the prompt had opened", () => {
-    expect(
-      steps(["<tool_call>", "</think>", "<tool_call>"], { quiet: { ...grammar.quiet, startsInside: true } }),
-    ).toEqual(["opened"]);
+    expect(steps(["<tool_call>", "</think>", "<tool_call>"], { startsInside: true })).toEqual(["opened"]);
   });
 
   test("starts inside the call when the call is mandatory", () => {

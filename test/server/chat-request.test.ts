@@ -1,12 +1,11 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isApiError, parseChatRequest } from "../../src/server/chat-request.ts";
+import { ApiFailure } from "../../src/server/errors.ts";
+import { parseChatBody } from "../../src/server/openai/chat-body.ts";
 import type { ChatRequest } from "../../src/server/chat-request.ts";
 
 function parse(body: Record<string, unknown>): ChatRequest {
-  const request = parseChatRequest(JSON.stringify({ messages: [{ role: "user", content: "x" }], ...body }));
-  if (isApiError(request)) throw new Error(request.body.error.message);
-  return request;
+  return parseChatBody(JSON.stringify({ messages: [{ role: "user", content: "x" }], ...body })).request;
 }
 
 describe("the body of a chat request", () => {
@@ -54,9 +53,16 @@ describe("the body of a chat request", () => {
   });
 
   test("may have null and unknown fields, and -1 for no limit", () => {
-    expect(
-      parse({ max_tokens: -1, stop: null, tools: null, seed: null, cache_prompt: true, user: "me" }),
-    ).toMatchObject({ max_tokens: -1, tools: [] });
+    const request = parse({
+      max_tokens: -1,
+      stop: null,
+      tools: null,
+      seed: null,
+      cache_prompt: true,
+      user: "me",
+    });
+    expect(request).toMatchObject({ tools: [], stop: [], sampling: {} });
+    expect(request).not.toHaveProperty("maxTokens");
   });
 
   test("is never answered with anything but a request or an error", () => {
@@ -78,8 +84,11 @@ describe("the body of a chat request", () => {
           fc.string(),
         ),
         (text) => {
-          const request = parseChatRequest(text);
-          expect(isApiError(request) ? request.status : request.messages.length).toBeGreaterThan(0);
+          try {
+            expect(parseChatBody(text).request.messages.length).toBeGreaterThan(0);
+          } catch (thrown) {
+            expect(thrown).toBeInstanceOf(ApiFailure);
+          }
         },
       ),
       { numRuns: 300 },

@@ -414,7 +414,7 @@ describe("the other routes", () => {
     const { status } = await chat(
       engine,
       { messages: [CREATE] },
-      { headers: { ...authorized(), "content-length": String(17 * 1024 * 1024) } },
+      { headers: { ...authorized(), "content-length": String(65 * 1024 * 1024) } },
     );
     expect(status).toBe(413);
   });

@@ -3,7 +3,7 @@ import { createServer, get } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { createSseWriter } from "../../src/server/sse.ts";
+import { createStreamWriter } from "../../src/server/sse.ts";
 
 let server: Server;
 
@@ -37,13 +37,13 @@ const countTimers = (): number =>
 describe("a stream of events", () => {
   test("leaves no listener behind when it waited for a slow client", async () => {
     const { outgoing, incoming } = await openResponse();
-    const stream = createSseWriter(outgoing);
+    const stream = createStreamWriter(outgoing, "sse");
     const before = outgoing.listenerCount("close");
     let drains = 0;
     outgoing.on("drain", () => (drains += 1));
     (await incoming).resume();
     const text = "x".repeat(200_000);
-    for (let count = 0; count < 20; count += 1) await stream.data({ text });
+    for (let count = 0; count < 20; count += 1) await stream.write({ data: { text } });
     expect(drains).toBeGreaterThan(5);
     expect(outgoing.listenerCount("close")).toBe(before);
     expect(outgoing.listenerCount("drain")).toBe(1);
@@ -52,10 +52,10 @@ describe("a stream of events", () => {
 
   test("stops waiting for a client that is gone", async () => {
     const { outgoing, incoming, leave } = await openResponse();
-    const stream = createSseWriter(outgoing);
+    const stream = createStreamWriter(outgoing, "sse");
     (await incoming).on("error", () => undefined).pause();
     const written = (async () => {
-      for (let count = 0; count < 100; count += 1) await stream.data({ text: "x".repeat(200_000) });
+      for (let count = 0; count < 100; count += 1) await stream.write({ data: "x".repeat(200_000) });
     })();
     leave();
     await written;
@@ -67,7 +67,7 @@ describe("a stream of events", () => {
     leave();
     await once(outgoing, "close");
     const before = countTimers();
-    createSseWriter(outgoing);
+    createStreamWriter(outgoing, "sse");
     expect(countTimers()).toBe(before);
   });
 });

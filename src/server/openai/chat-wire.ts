@@ -1,9 +1,10 @@
 /** A chat completion in OpenAI's shapes, with the additions of llama.cpp's server (`timings`, `prompt_progress`). */
 import { randomBytes } from "node:crypto";
-import { unreachable } from "../core/events.ts";
-import type { Timings } from "../engine/protocol.ts";
-import type { ChatEvent, FinishReason } from "./chat.ts";
-import type { ReplyPart } from "./reply-parser.ts";
+import { unreachable } from "../../core/events.ts";
+import type { Timings } from "../../engine/protocol.ts";
+import type { ChatEvent, FinishReason } from "../chat.ts";
+import type { Reply } from "../reply.ts";
+import type { ReplyPart } from "../reply-parser.ts";
 
 export interface CompletionHead {
   id: string;
@@ -85,44 +86,30 @@ function toDelta(part: ReplyPart, callId: () => string): unknown {
   }
 }
 
-/** Collects the whole reply for a request without `stream`. */
-export function createCompletion(
+/** The whole reply, for a request without `stream`. */
+export function toCompletion(
   head: CompletionHead,
-  { callId }: Pick<ChunkOptions, "callId">,
-): { add: (event: ChatEvent) => void; body: () => unknown } {
-  let content = "";
-  let reasoning = "";
-  const calls: { id: string; type: "function"; function: { name: string; arguments: string } }[] = [];
-  let end: Extract<ChatEvent, { type: "finished" }> | undefined;
-  const addPart = (part: ReplyPart): void => {
-    if (part.type === "content") content += part.text;
-    else if (part.type === "reasoning") reasoning += part.text;
-    else if (part.type === "call_started")
-      calls.push({ id: callId(), type: "function", function: { name: part.name, arguments: "" } });
-    else (calls[part.index] as (typeof calls)[number]).function.arguments += part.text;
-  };
+  { content, reasoning, calls, reason, timings }: Reply,
+  callId: () => string,
+): unknown {
+  const toolCalls = calls.map((call) => ({ id: callId(), type: "function", function: call }));
   return {
-    add: (event) => {
-      if (event.type === "part") addPart(event.part);
-      if (event.type === "finished") end = event;
-    },
-    body: () => ({
-      ...head,
-      object: "chat.completion",
-      choices: [
-        {
-          index: 0,
-          message: {
-            role: "assistant",
-            content: content === "" && calls.length > 0 ? null : content,
-            ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
-            ...(calls.length === 0 ? {} : { tool_calls: calls }),
-          },
-          finish_reason: end?.reason ?? "stop",
+    ...head,
+    object: "chat.completion",
+    choices: [
+      {
+        index: 0,
+        message: {
+          role: "assistant",
+          content: content === "" && calls.length > 0 ? null : content,
+          ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
+          ...(calls.length === 0 ? {} : { tool_calls: toolCalls }),
         },
-      ],
-      ...(end === undefined ? {} : { usage: toUsage(end.timings), timings: toTimings(end.timings) }),
-    }),
+        finish_reason: reason,
+      },
+    ],
+    usage: toUsage(timings),
+    timings: toTimings(timings),
   };
 }
 

@@ -1,0 +1,76 @@
+/** The models that could be loaded: what they are called and where they lie. */
+import { stat } from "node:fs/promises";
+import { basename } from "node:path";
+import { checkModelFile, toModelId } from "./model-file.ts";
+import type { ModelPurpose } from "./protocol.ts";
+
+/** Whose folder a model lies in; `package`: the practice model; `file`: a path that the user gave. */
+export type ModelSource = "lmagent" | "lmstudio" | "ollama" | "huggingface" | "package" | "file";
+
+export interface ModelEntry {
+  /** What clients call it; no other model of the catalog has the same. */
+  key: string;
+  /** Other names that find it: `publisher/repo`, the file's name, Ollama's `name:tag`. */
+  aliases: readonly string[];
+  /** Absolute path of the file, of a split model the first part. */
+  path: string;
+  /** All parts, and the projector. */
+  files: readonly string[];
+  sizeBytes: number;
+  source: ModelSource;
+  /** Empty where nobody can tell. */
+  publisher: string;
+  displayName: string;
+  purpose: ModelPurpose;
+  /** Of the file's header, as far as it could be read. */
+  architecture?: string;
+  quantization?: string;
+  bitsPerWeight?: number;
+  parameters?: number;
+  maxContextTokens?: number;
+  /** It has a projector beside it, so an engine that can may show it images. */
+  projectorPath?: string;
+  /** Its chat template knows tools. */
+  toolUse: boolean;
+  modifiedAt: Date;
+}
+
+export interface Catalog {
+  /** All of them, by key. Cheap enough for every request of a list. */
+  list(): Promise<readonly ModelEntry[]>;
+  /** By key, alias or path of a `.gguf` file, in this order; letters in any case. */
+  find(name: string): Promise<ModelEntry | undefined>;
+}
+
+/**
+ * A file that the user gave, of which nothing more is known than what its name says. Throws `AgentError` `engine_failed` when it can be
+ * no model.
+ */
+export async function toFileEntry(path: string): Promise<ModelEntry> {
+  await checkModelFile(path);
+  const { size, mtime } = await stat(path);
+  return {
+    key: toModelId(path),
+    aliases: [basename(path)],
+    path,
+    files: [path],
+    sizeBytes: size,
+    source: "file",
+    publisher: "",
+    displayName: toModelId(path),
+    purpose: "chat",
+    toolUse: true,
+    modifiedAt: mtime,
+  };
+}
+
+/** A catalog that never changes. */
+export function createFixedCatalog(entries: readonly ModelEntry[]): Catalog {
+  const isCalled = (entry: ModelEntry, name: string): boolean =>
+    [entry.key, ...entry.aliases].some((one) => one.toLowerCase() === name.toLowerCase());
+  return {
+    list: async () => entries,
+    find: async (name) =>
+      entries.find(({ key }) => key === name) ?? entries.find((entry) => isCalled(entry, name)),
+  };
+}

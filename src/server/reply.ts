@@ -1,0 +1,46 @@
+/** Collects the events of one chat completion into the whole reply, for answers that are not streamed. */
+import type { Timings, TokenLogprob } from "../engine/protocol.ts";
+import type { ChatEvent, FinishReason } from "./chat.ts";
+
+export interface Reply {
+  content: string;
+  reasoning: string;
+  /** `arguments`: JSON text. */
+  calls: { name: string; arguments: string }[];
+  logprobs: TokenLogprob[];
+  reason: FinishReason;
+  timings: Timings;
+  stopString?: string;
+}
+
+/** Throws what the events throw. */
+export async function collectReply(events: AsyncIterable<ChatEvent>): Promise<Reply> {
+  const reply: Reply = {
+    content: "",
+    reasoning: "",
+    calls: [],
+    logprobs: [],
+    reason: "stop",
+    timings: { promptTokens: 0, cachedTokens: 0, promptMs: 0, completionTokens: 0, completionMs: 0 },
+  };
+  for await (const event of events) {
+    if (event.type === "part") addPart(reply, event);
+    else if (event.type === "finished") {
+      reply.reason = event.reason;
+      reply.timings = event.timings;
+      if (event.stopString !== undefined) reply.stopString = event.stopString;
+    }
+  }
+  return reply;
+}
+
+function addPart(reply: Reply, { part, logprobs = [] }: Extract<ChatEvent, { type: "part" }>): void {
+  reply.logprobs.push(...logprobs);
+  if (part.type === "content") reply.content += part.text;
+  else if (part.type === "reasoning") reply.reasoning += part.text;
+  else if (part.type === "call_started") reply.calls.push({ name: part.name, arguments: "" });
+  else {
+    const call = reply.calls[part.index];
+    if (call !== undefined) call.arguments += part.text;
+  }
+}
