@@ -37,3 +37,7 @@ export type { SandboxSubject, TestRunner } from "./sandbox.ts";
 export { describeSessionStore } from "./session-store.ts";
 export { createScriptedModel, scriptedCall } from "./scripted-model.ts";
 export type { ScriptedModel, ScriptedModelOptions } from "./scripted-model.ts";
+export { toTensorBytes, writeGguf } from "./gguf-writer.ts";
+export type { GgufContent, GgufTensor, GgufTensorType, GgufValue } from "./gguf-writer.ts";
+export { writeTinyModel } from "./tiny-model.ts";
+export type { TinyModelOptions } from "./tiny-model.ts";
