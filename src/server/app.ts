@@ -1,9 +1,17 @@
 /** The routes, a family of them a line, behind the checks that hold for all. */
 import { Hono } from "hono";
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { fromThrown, toApiError } from "./errors.ts";
-import { checkHost, checkKey } from "./guard.ts";
+import {
+  checkHost,
+  checkKey,
+  checkOrigin,
+  createSingleKey,
+  toCorsHeaders,
+  toPreflightHeaders,
+} from "./guard.ts";
+import type { AccessRules, KeyRing } from "./guard.ts";
 import type { Leases } from "./leases.ts";
 import { addChat } from "./openai/chat-route.ts";
 import { addModels } from "./openai/models-route.ts";
@@ -12,12 +20,18 @@ import type { App, Env } from "./routes.ts";
 import { addService } from "./service/service-routes.ts";
 import type { Services } from "./services.ts";
 
-export interface AppOptions {
+export interface AppOptions extends AccessRules {
   services: Services;
-  apiKey: string;
+  /** The only key. */
+  apiKey?: string;
+  /** Keys that may change; instead of `apiKey`. Without either nobody needs one. */
+  keys?: KeyRing;
   /** Absent: this server runs until it is stopped. */
   leases?: Leases;
 }
+
+/** Anybody may ask these: they say no more than that there is a server. */
+const OPEN_PATHS = new Set(["/health", "/v1/health", "/lmstudio-greeting", "/"]);
 
 export function createApp(options: AppOptions): App {
   const { services, leases } = options;
@@ -29,17 +43,30 @@ export function createApp(options: AppOptions): App {
       toApiError(404, `There is no route \`${c.req.method} ${c.req.path}\`.`, { code: "route_not_found" }),
     ),
   );
-  app.use(async (c, next) => {
-    const refused =
-      checkHost(c.req.header("host")) ??
-      (c.req.path === "/health" ? undefined : checkKey(readKey(c), options.apiKey));
-    return refused === undefined ? next() : respond(c, refused);
-  });
+  app.use(createGuard(options));
   if (leases !== undefined) addLease(app, leases);
   addService(app, services);
   addModels(app, services);
   addChat(app, services);
   return app;
+}
+
+function createGuard(options: AppOptions): MiddlewareHandler<Env> {
+  const { apiKey, keys } = options;
+  const ring = keys ?? (apiKey === undefined ? undefined : createSingleKey(apiKey));
+  return async (c, next) => {
+    const [host, origin] = [c.req.header("host"), c.req.header("origin")];
+    const refused = checkHost(host, options) ?? checkOrigin(origin, host, options);
+    if (refused !== undefined) return respond(c, refused);
+    // On the response itself, because streams are written past the framework.
+    for (const [name, value] of Object.entries(toCorsHeaders(origin, options)))
+      c.env.outgoing.setHeader(name, value);
+    // A preflight carries no key.
+    if (c.req.method === "OPTIONS" && c.req.header("access-control-request-method") !== undefined)
+      return c.body(null, 204, toPreflightHeaders(c.req.header("access-control-request-headers")));
+    const unknown = ring === undefined || OPEN_PATHS.has(c.req.path) ? undefined : checkKey(readKey(c), ring);
+    return unknown === undefined ? next() : respond(c, unknown);
+  };
 }
 
 function addLease(app: App, leases: Leases): void {
