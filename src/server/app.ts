@@ -1,6 +1,6 @@
 /** The routes, a family of them a line, behind the checks that hold for all. */
 import { Hono } from "hono";
-import type { Context, MiddlewareHandler } from "hono";
+import type { MiddlewareHandler } from "hono";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { fromThrown, toApiError } from "./errors.ts";
 import {
@@ -8,6 +8,7 @@ import {
   checkKey,
   checkOrigin,
   createSingleKey,
+  readKey,
   toCorsHeaders,
   toPreflightHeaders,
 } from "./guard.ts";
@@ -75,8 +76,4 @@ function addLease(app: App, leases: Leases): void {
     return respond(c, toApiError(503, "This server is about to end; start another one.", { code: "ending" }));
   });
   refuseOtherMethods(app, ["/lease"], "GET");
-}
-
-function readKey(c: Context<Env>): { authorization: string | undefined; apiKey: string | undefined } {
-  return { authorization: c.req.header("authorization"), apiKey: c.req.header("x-api-key") };
 }

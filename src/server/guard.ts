@@ -1,6 +1,7 @@
 /** Who may ask this server: the checks that hold for every route. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { isIP } from "node:net";
+import type { Context } from "hono";
 import { toApiError } from "./errors.ts";
 import type { ApiError } from "./errors.ts";
 
@@ -30,7 +31,7 @@ function digest(key: string): Buffer {
 
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "::1"]);
 
-function isLoopback(bind: string): boolean {
+export function isLoopback(bind: string): boolean {
   return LOOPBACK.has(bind) || bind.startsWith("127.");
 }
 
@@ -99,11 +100,18 @@ export function toPreflightHeaders(requested: string | undefined): Record<string
   };
 }
 
+/** Where a key may stand in the request's headers. */
+interface GivenKey {
+  authorization: string | undefined;
+  apiKey: string | undefined;
+}
+
+export function readKey(c: Context): GivenKey {
+  return { authorization: c.req.header("authorization"), apiKey: c.req.header("x-api-key") };
+}
+
 /** `Authorization: Bearer KEY`, or `X-Api-Key: KEY` as llama.cpp's server and Anthropic's clients send it. */
-export function checkKey(
-  headers: { authorization: string | undefined; apiKey: string | undefined },
-  keys: KeyRing,
-): ApiError | undefined {
+export function checkKey(headers: GivenKey, keys: KeyRing): ApiError | undefined {
   const given = /^Bearer +(.+)$/i.exec(headers.authorization ?? "")?.[1] ?? headers.apiKey;
   if (given !== undefined && keys.accepts(given.trim())) return undefined;
   const message =
