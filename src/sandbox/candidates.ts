@@ -47,7 +47,7 @@ export async function tryDocker({
   network,
   docker = {},
 }: TryOptions): Promise<Tried | Unusable> {
-  const { findDockerSocket } = await import("./docker/socket.ts");
+  const { findDockerSocket } = await import("../docker/socket.ts");
   const socketPath = findDockerSocket({ ...docker, dockerHost: docker.host });
   if (socketPath === undefined) return { reason: "no Docker engine runs here: there is no socket of one" };
   const { createDockerSandbox, probeDocker, SANDBOX_IMAGE } = await import("./docker/index.ts");

@@ -7,7 +7,7 @@
 import { chmodSync, chownSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { listNames, readStart, readText } from "./proc-files.ts";
+import { listNames, readStart, readText } from "../processes/proc-files.ts";
 import type { Verdict } from "./watch-tree.ts";
 
 interface ControlGroup {

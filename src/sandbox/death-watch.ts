@@ -1,5 +1,5 @@
 import type { ChildProcess } from "node:child_process";
-import { spawnWatcher } from "./spawn-watcher.ts";
+import { spawnWatcher } from "../processes/spawn-watcher.ts";
 
 /**
  * Waits for its input to end, which happens when the agent ends, however it ends. Then, for a while because something may

@@ -3,7 +3,7 @@
  * processes being made. Elsewhere every list is empty and every size zero.
  */
 import { existsSync } from "node:fs";
-import { listNames, readText } from "./proc-files.ts";
+import { listNames, readText } from "../processes/proc-files.ts";
 
 /** `pid` and the processes below it: all of them, or a few more than `most`, since a storm grows as quickly as it is read. */
 export function readTree(pid: number, most = Infinity): number[] {

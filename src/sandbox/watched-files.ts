@@ -4,7 +4,7 @@
  */
 import { lstatSync, statSync, type Stats } from "node:fs";
 import { OBEYED_FILES } from "./pins.ts";
-import { listNames } from "./proc-files.ts";
+import { listNames } from "../processes/proc-files.ts";
 
 /** `AGENTS.md` is ordinary documentation too, which commands such as `git checkout` replace: it is watched and not pinned. */
 const TOLD_ONE_BY_ONE: readonly string[] = [...OBEYED_FILES, "AGENTS.md"];

@@ -5,7 +5,7 @@ import { AgentError } from "../../src/core/errors.ts";
 import { createDemultiplexer } from "../../src/sandbox/docker/demultiplexer.ts";
 import { createMarkerScanner } from "../../src/sandbox/docker/end-marker.ts";
 import { findDockerSocket } from "../../src/sandbox/docker/index.ts";
-import { mayBeAlive, parseOwnerLabel, readOwner, toOwnerLabel } from "../../src/sandbox/docker/owner.ts";
+import { mayBeAlive, parseOwnerLabel, readOwner, toOwnerLabel } from "../../src/docker/owner.ts";
 import { createQueue } from "../../src/sandbox/docker/queue.ts";
 import { quote, toRunnerLine } from "../../src/sandbox/docker/scripts.ts";
 import { serveSocket } from "./_docker-proxy.ts";

@@ -5,7 +5,7 @@ import Dockerode, { type ContainerInspectInfo } from "dockerode";
 import { describe, expect, it } from "vitest";
 import { AgentError } from "../../src/core/errors.ts";
 import { createDockerSandbox, sweepDockerLeftovers } from "../../src/sandbox/docker/index.ts";
-import { readOwner, toOwnerLabel } from "../../src/sandbox/docker/owner.ts";
+import { readOwner, toOwnerLabel } from "../../src/docker/owner.ts";
 import { OWNER_LABEL, SPECIFICATION_LABEL, toContainerName } from "../../src/sandbox/docker/specification.ts";
 import { findTestDocker, listContainersOver } from "./_docker.ts";
 import { makeWorkspace, openBox, runIn } from "./_docker-box.ts";

@@ -4,8 +4,8 @@ import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { AgentError, errorMessage } from "../../core/errors.ts";
-import { connectEngine, toEngineError } from "./engine.ts";
-import { createLineReader } from "./line-reader.ts";
+import { connectEngine } from "./engine.ts";
+import { createLineReader } from "../../docker/line-reader.ts";
 import { SANDBOX_IMAGE } from "./image.ts";
 
 const DOCKERFILE = "docker/sandbox/Dockerfile";
@@ -39,7 +39,7 @@ export async function buildSandboxImage(options: BuildImageOptions): Promise<voi
     }),
   );
   const failure = await followBuild(stream as Readable, { onProgress, signal });
-  if (failure !== undefined) throw toEngineError(socketPath, `could not build \`${image}\`: ${failure}`);
+  if (failure !== undefined) throw engine.fail(`could not build \`${image}\`: ${failure}`);
 }
 
 /** Beside `src` or `dist`, whichever this runs from. */

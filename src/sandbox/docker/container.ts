@@ -2,10 +2,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Container, ContainerCreateOptions } from "dockerode";
 import { AgentError } from "../../core/errors.ts";
 import { SANDBOX_LIMITS } from "../../core/sandbox.ts";
-import { statusOf, toEngineError, WORK_MS, type Engine } from "./engine.ts";
-import { watchContainer, type ContainerEvents } from "./events.ts";
+import { statusOf, WORK_MS, type DockerEngine } from "../../docker/engine.ts";
+import { watchContainer, type ContainerEvents } from "../../docker/events.ts";
 import { attachLifeline, type Lifeline } from "./lifeline.ts";
-import { mayBeAlive, parseOwnerLabel, readOwner } from "./owner.ts";
+import { mayBeAlive, parseOwnerLabel, readOwner } from "../../docker/owner.ts";
 import {
   OWNER_LABEL,
   toContainerName,
@@ -13,7 +13,7 @@ import {
   toMemory,
   type ContainerSpecification,
 } from "./specification.ts";
-import { removeContainer } from "./sweep.ts";
+import { removeContainer } from "../../docker/sweep.ts";
 
 /** How long the first process may take to end all others. */
 const KILL_MS = 2_000;
@@ -25,7 +25,7 @@ const MAX_SLOTS = 32;
 export interface SandboxContainer {
   readonly id: string;
   readonly handle: Container;
-  readonly engine: Engine;
+  readonly engine: DockerEngine;
   /** Of the specification it was made from. */
   readonly hash: string;
   readonly events: ContainerEvents;
@@ -46,7 +46,7 @@ export interface OpenOptions {
 }
 
 /** Makes and starts a container. One is never taken over from another agent, nor used again. Throws `AgentError` `sandbox_unavailable`. */
-export async function openContainer(engine: Engine, options: OpenOptions): Promise<SandboxContainer> {
+export async function openContainer(engine: DockerEngine, options: OpenOptions): Promise<SandboxContainer> {
   const handle = await createContainer(engine, options);
   try {
     const [lifeline, events] = await Promise.all([
@@ -62,7 +62,7 @@ export async function openContainer(engine: Engine, options: OpenOptions): Promi
 }
 
 async function createContainer(
-  engine: Engine,
+  engine: DockerEngine,
   { specification, workspace, slot }: OpenOptions,
 ): Promise<Container> {
   const slots = slot === undefined ? Array.from({ length: MAX_SLOTS }, (_, index) => String(index)) : [slot];
@@ -73,15 +73,12 @@ async function createContainer(
       ((await removeForsaken(engine, name)) ? await tryCreate(engine, specification, name) : undefined);
     if (made !== undefined) return made;
   }
-  throw toEngineError(
-    engine.socketPath,
-    `already has ${slots.length} containers for this workspace; end other agents`,
-  );
+  throw engine.fail(`already has ${slots.length} containers for this workspace; end other agents`);
 }
 
 /** `undefined` when the name is taken. */
 async function tryCreate(
-  engine: Engine,
+  engine: DockerEngine,
   specification: ContainerSpecification,
   name: string,
 ): Promise<Container | undefined> {
@@ -96,11 +93,11 @@ async function tryCreate(
     if (statusOf(thrown) === 409) return undefined;
     throw thrown;
   }
-  throw toEngineError(engine.socketPath, "did not answer as one");
+  throw engine.fail("did not answer as one");
 }
 
 /** Removes a container whose owner has ended. Returns whether the name may be free now. */
-async function removeForsaken(engine: Engine, name: string): Promise<boolean> {
+async function removeForsaken(engine: DockerEngine, name: string): Promise<boolean> {
   try {
     const found = await engine.ask({ to: "describe a container" }, () =>
       engine.docker.getContainer(name).inspect(),
@@ -116,7 +113,7 @@ async function removeForsaken(engine: Engine, name: string): Promise<boolean> {
 }
 
 interface ContainerParts {
-  engine: Engine;
+  engine: DockerEngine;
   handle: Container;
   lifeline: Lifeline;
   events: ContainerEvents;

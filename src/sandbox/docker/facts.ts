@@ -2,7 +2,7 @@
 import { arch as ownArch } from "node:os";
 import { AgentError } from "../../core/errors.ts";
 import type { SeccompArch } from "../seccomp/index.ts";
-import { toEngineError, type Engine } from "./engine.ts";
+import type { DockerEngine } from "../../docker/engine.ts";
 
 /** Which limits the engine's kernel lets it set. */
 export interface DockerLimits {
@@ -35,7 +35,7 @@ const ARCHITECTURES: Readonly<Record<string, SeccompArch>> = {
 const CGROUP_NAMESPACES_SINCE = 1.41;
 
 /** Throws `AgentError` `sandbox_unavailable` for an engine that does not answer as one or cannot be used. */
-export async function readDockerFacts(engine: Engine): Promise<DockerFacts> {
+export async function readDockerFacts(engine: DockerEngine): Promise<DockerFacts> {
   const [info, version] = await Promise.all([
     engine.ask({ to: "describe itself" }, () => engine.docker.info()),
     engine.ask({ to: "tell its version" }, () => engine.docker.version()),
@@ -49,16 +49,14 @@ function toFields(answer: unknown): Fields {
   return typeof answer === "object" && answer !== null ? (answer as Fields) : {};
 }
 
-function toFacts({ socketPath }: Engine, info: Fields, version: Fields): DockerFacts {
+function toFacts(engine: DockerEngine, info: Fields, version: Fields): DockerFacts {
   const system = info["OSType"];
   if (typeof version["ApiVersion"] !== "string" || typeof system !== "string")
-    throw toEngineError(socketPath, "did not answer as one");
-  if (system !== "linux")
-    throw toEngineError(socketPath, `runs \`${system}\` containers; switch it to Linux containers`);
+    throw engine.fail("did not answer as one");
+  if (system !== "linux") throw engine.fail(`runs \`${system}\` containers; switch it to Linux containers`);
   const security = toTexts(info["SecurityOptions"]);
   if (has(security, "userns")) {
-    throw toEngineError(
-      socketPath,
+    throw engine.fail(
       "gives containers other user numbers (`userns-remap`), so files of the workspace would not be writable; turn that off or use another backend",
     );
   }

@@ -1,5 +1,5 @@
 import { AgentError } from "../../core/errors.ts";
-import { statusOf, type Engine } from "./engine.ts";
+import { statusOf, type DockerEngine } from "../../docker/engine.ts";
 
 /** The image of this version. Its number is raised whenever `docker/sandbox/Dockerfile` changes. */
 export const SANDBOX_IMAGE = "lmagent-sandbox:1";
@@ -22,7 +22,7 @@ export interface SandboxImage {
 const NAME = /^[\w][\w.\-/:@]{0,300}$/;
 
 /** Throws `AgentError` `sandbox_unavailable` when there is no such image, `config_invalid` when it cannot have such a name. */
-export async function readImage(engine: Engine, name: string): Promise<SandboxImage> {
+export async function readImage(engine: DockerEngine, name: string): Promise<SandboxImage> {
   if (!NAME.test(name) || name.includes("..")) {
     throw new AgentError(
       "config_invalid",

@@ -4,5 +4,5 @@ export type { DockerLimits } from "./facts.ts";
 export { SANDBOX_IMAGE } from "./image.ts";
 export { probeDocker, type DockerProbe, type DockerProbeOptions } from "./probe.ts";
 export { createDockerSandbox, type DockerSandboxOptions } from "./sandbox.ts";
-export { findDockerSocket, type SocketOptions } from "./socket.ts";
-export { sweepDockerLeftovers } from "./sweep.ts";
+export { findDockerSocket, type SocketOptions } from "../../docker/socket.ts";
+export { sweepDockerLeftovers } from "./engine.ts";

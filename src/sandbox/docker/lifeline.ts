@@ -2,7 +2,7 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Container } from "dockerode";
-import type { Engine } from "./engine.ts";
+import type { DockerEngine } from "../../docker/engine.ts";
 
 export interface Lifeline {
   /** Resolves when the first process says something, or has ended. Never rejects. */
@@ -12,7 +12,7 @@ export interface Lifeline {
 }
 
 /** Call it before the container is started. It does not keep this process alive. Throws `AgentError` `sandbox_unavailable`. */
-export async function attachLifeline(engine: Engine, handle: Container): Promise<Lifeline> {
+export async function attachLifeline(engine: DockerEngine, handle: Container): Promise<Lifeline> {
   const stream = (await engine.ask({ to: "attach to a container" }, () =>
     handle.attach({ stream: true, stdin: true, stdout: true, hijack: true }),
   )) as Duplex;

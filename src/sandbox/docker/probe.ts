@@ -4,7 +4,7 @@ import { AgentError, errorMessage } from "../../core/errors.ts";
 import { connectEngine } from "./engine.ts";
 import { readDockerFacts, toLimitWarnings, type DockerLimits } from "./facts.ts";
 import { readImage, SANDBOX_IMAGE } from "./image.ts";
-import { isSocket } from "./socket.ts";
+import { isSocket } from "../../docker/socket.ts";
 
 export interface DockerProbeOptions {
   /** `undefined` when `findDockerSocket` has found none. */

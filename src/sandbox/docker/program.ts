@@ -4,7 +4,7 @@ import type { Readable } from "node:stream";
 import type { Exec } from "dockerode";
 import type { SandboxContainer } from "./container.ts";
 import { createDemultiplexer, type OutputStream } from "./demultiplexer.ts";
-import { toEngineError, WORK_MS } from "./engine.ts";
+import { WORK_MS } from "../../docker/engine.ts";
 import type { ExecEnd, ExecRequest, Executor } from "./executor.ts";
 import { ONE_PROGRAM, CLEANER } from "./scripts.ts";
 
@@ -47,7 +47,7 @@ export async function startProgram(
   stream.on("error", () => {});
   if (hasInput && !(stream instanceof Socket)) {
     stream.destroy();
-    throw toEngineError(engine.socketPath, "cannot connect to the input of a program");
+    throw engine.fail("cannot connect to the input of a program");
   }
   const closed = readOutput(stream, onOutput);
   return {

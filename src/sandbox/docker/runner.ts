@@ -2,14 +2,14 @@
  * A shell that stays in the container and runs one command after the other, told to over its input. A process of its own for each
  * command would cost many times as much.
  */
-import { readStart } from "../proc-files.ts";
+import { readStart } from "../../processes/proc-files.ts";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import type { SandboxContainer } from "./container.ts";
 import { createDemultiplexer, type OutputStream } from "./demultiplexer.ts";
 import { createMarkerScanner, type MarkerScanner } from "./end-marker.ts";
-import { toEngineError, WORK_MS } from "./engine.ts";
+import { WORK_MS } from "../../docker/engine.ts";
 import type { ExecEnd, ExecRequest, Executor } from "./executor.ts";
 import { BEGUN, ENDED, NO_FOLDER, READY, toGreeting, toRunnerLine } from "./scripts.ts";
 
@@ -99,15 +99,15 @@ class Runner implements Executor {
   /** Teaches the shell its work, has it clear away what an earlier one may have left, and waits until that is done. */
   async greet(): Promise<void> {
     const secret = randomBytes(16).toString("hex");
-    const { socketPath } = this.#container.engine;
-    const failed = (): Error => toEngineError(socketPath, "could not start a shell in the container");
+    const { engine } = this.#container;
+    const failed = (): Error => engine.fail("could not start a shell in the container");
     await new Promise<void>((resolve, reject) => {
       const onLine = (line: string): void => {
         const [word, left, pid] = line.split(" ");
         if (word !== READY) return;
         this.#ownPid = pid ?? "";
         if (left === "0") resolve();
-        else reject(toEngineError(socketPath, "has a container that cannot be cleaned"));
+        else reject(engine.fail("has a container that cannot be cleaned"));
       };
       this.#begin({
         secret,
@@ -163,10 +163,8 @@ class Runner implements Executor {
     this.#lookTimer = setInterval(() => this.#isSame() || this.close(), LOOK_MS);
     if (this.#gone) return job.onGone();
     this.#takeTimer = setTimeout(() => {
-      const { socketPath } = this.#container.engine;
-      job.onFailure(
-        toEngineError(socketPath, `did not pass a command on within ${job.deadlineMs / 1_000} s`),
-      );
+      const { engine } = this.#container;
+      job.onFailure(engine.fail(`did not pass a command on within ${job.deadlineMs / 1_000} s`));
       this.close();
     }, job.deadlineMs);
   }

@@ -8,7 +8,7 @@ import { MAX_PROCESSES } from "../run-limits.ts";
 import { toDockerSeccompProfile } from "../seccomp/index.ts";
 import type { DockerFacts } from "./facts.ts";
 import type { SandboxImage } from "./image.ts";
-import { toOwnerLabel, type Owner } from "./owner.ts";
+import { toOwnerLabel, type Owner } from "../../docker/owner.ts";
 import { FIRST_PROCESS } from "./scripts.ts";
 
 export const OWNER_LABEL = "lmagent.owner";

@@ -4,15 +4,21 @@ import type { SandboxNetwork } from "../../core/sandbox.ts";
 import { readPins } from "../pins.ts";
 import type { WorkspaceRoot } from "../workspace-root.ts";
 import { openContainer, type OpenOptions, type SandboxContainer } from "./container.ts";
-import { connectEngine, type Engine } from "./engine.ts";
+import type { DockerEngine } from "../../docker/engine.ts";
+import { sweepLeftovers } from "../../docker/sweep.ts";
+import { connectEngine } from "./engine.ts";
 import type { Executor } from "./executor.ts";
 import { readDockerFacts, type DockerFacts } from "./facts.ts";
 import { readImage, type SandboxImage } from "./image.ts";
 import { checkMounts } from "./mounts.ts";
 import { createProgramExecutor } from "./program.ts";
 import { openRunner } from "./runner.ts";
-import { toSpecification, type ContainerPlan, type ContainerSpecification } from "./specification.ts";
-import { sweepLeftovers } from "./sweep.ts";
+import {
+  OWNER_LABEL,
+  toSpecification,
+  type ContainerPlan,
+  type ContainerSpecification,
+} from "./specification.ts";
 
 export interface WorkplaceOptions {
   root: WorkspaceRoot;
@@ -28,7 +34,7 @@ export interface Place {
 }
 
 interface EngineState {
-  engine: Engine;
+  engine: DockerEngine;
   image: SandboxImage;
   facts: DockerFacts;
 }
@@ -142,7 +148,7 @@ async function openEngine({ socketPath, image }: WorkplaceOptions): Promise<Engi
   const [facts, found] = await Promise.all([
     readDockerFacts(engine),
     readImage(engine, image),
-    sweepLeftovers(engine),
+    sweepLeftovers(engine, OWNER_LABEL),
   ]);
   return { engine, facts, image: found };
 }

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { Engine } from "./engine.ts";
+import type { DockerEngine } from "./engine.ts";
 import { createLineReader } from "./line-reader.ts";
 
 /** `memory`: the kernel ended a process because of the memory limit. `command_ended`: a process that was started in it has ended. */
@@ -17,7 +17,7 @@ export interface ContainerEvents {
 }
 
 /** What the engine reports of one container from now on. */
-export async function watchContainer(engine: Engine, id: string): Promise<ContainerEvents> {
+export async function watchContainer(engine: DockerEngine, id: string): Promise<ContainerEvents> {
   const filters = { container: [id], event: ["oom", "die", "exec_die"] };
   const stream = (await engine.ask({ to: "report events" }, () =>
     engine.docker.getEvents({ filters }),

@@ -1,24 +1,19 @@
 import type { Container } from "dockerode";
-import { connectEngine, statusOf, type Engine } from "./engine.ts";
+import { statusOf, type DockerEngine } from "./engine.ts";
 import { mayBeAlive, parseOwnerLabel, readOwner } from "./owner.ts";
-import { OWNER_LABEL } from "./specification.ts";
 
 /**
- * Removes the containers of agents that have ended without doing so themselves. Containers that are not ours or whose owner may be
- * alive are left alone. Returns how many were removed; what cannot be removed is left to the next agent. Throws `AgentError` `sandbox_unavailable`.
+ * Removes the containers of processes that have ended without doing so themselves. `label` is the one that names the owner; containers
+ * without it or whose owner may be alive are left alone. Returns how many were removed; what cannot be removed is left to the next one.
  */
-export async function sweepDockerLeftovers(socketPath: string): Promise<number> {
-  return sweepLeftovers(await connectEngine(socketPath));
-}
-
-export async function sweepLeftovers(engine: Engine): Promise<number> {
-  const filters = { label: [OWNER_LABEL] };
+export async function sweepLeftovers(engine: DockerEngine, label: string): Promise<number> {
+  const filters = { label: [label] };
   const found = await engine.ask({ to: "list its containers" }, () =>
     engine.docker.listContainers({ all: true, filters }),
   );
   const here = readOwner();
   const left = (Array.isArray(found) ? found : []).filter(({ Labels }) => {
-    const owner = parseOwnerLabel(Labels?.[OWNER_LABEL]);
+    const owner = parseOwnerLabel(Labels?.[label]);
     return owner !== undefined && !mayBeAlive(owner, here);
   });
   const removed = await Promise.allSettled(left.map(({ Id }) => removeContainer(engine, Id)));
@@ -26,7 +21,7 @@ export async function sweepLeftovers(engine: Engine): Promise<number> {
 }
 
 /** Ends everything in it, and waits until it is gone. */
-export async function removeContainer(engine: Engine, id: string): Promise<void> {
+export async function removeContainer(engine: DockerEngine, id: string): Promise<void> {
   const handle = engine.docker.getContainer(id);
   try {
     await engine.ask({ to: "remove a container" }, () => handle.remove({ force: true, v: true }));

@@ -1,7 +1,7 @@
 /** Who a container belongs to, so that those of agents that were killed can be told from those in use. */
 import { readlinkSync } from "node:fs";
 import { hostname } from "node:os";
-import { readStart, readText } from "../proc-files.ts";
+import { readStart, readText } from "../processes/proc-files.ts";
 
 export interface Owner {
   /** The start of the machine, where it can be told; else its name. */

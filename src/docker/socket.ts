@@ -1,4 +1,4 @@
-import { AgentError } from "../../core/errors.ts";
+import { AgentError } from "../core/errors.ts";
 import { statSync } from "node:fs";
 
 export interface SocketOptions {
@@ -12,7 +12,7 @@ export interface SocketOptions {
 
 /**
  * The path of the engine's socket, or `undefined` when there is none. Throws `AgentError` `config_invalid` for a `dockerHost` that is
- * no local socket: commands mount the workspace, which only an engine on this machine can do.
+ * no local socket: containers mount folders of this machine, which only an engine on it can do.
  */
 export function findDockerSocket({ dockerHost, home, runtimeDir }: SocketOptions): string | undefined {
   if (dockerHost !== undefined && dockerHost !== "") return toSocketPath(dockerHost);
