@@ -1,10 +1,13 @@
 /** Messages and tools to the prompt text that a model was trained on, by the Jinja template in its file. */
+import { randomBytes } from "node:crypto";
 import { Template } from "@huggingface/jinja";
 import { breakControlTokens, mapTexts } from "../core/control-tokens.ts";
 import { AgentError, errorMessage } from "../core/errors.ts";
 import { messageText } from "../core/message.ts";
 import type { Message } from "../core/message.ts";
 import type { ToolSchema } from "../core/model.ts";
+import { createTemplateQuirks, joinUserTurns, placeSystem, shortenCallIds } from "./template-quirks.ts";
+import type { TemplateQuirks } from "./template-quirks.ts";
 
 /** For base models, which have no template of their own. */
 const CHATML =
@@ -23,10 +26,16 @@ interface RenderRequest {
   tools: readonly ToolSchema[];
   /** `chat_template_kwargs` of the request, such as `enable_thinking`. */
   variables?: Readonly<Record<string, unknown>>;
+  /** Stands in the prompt where an image goes, in the order of the messages; absent: images leave no trace. */
+  mediaMarker?: string;
 }
 
 export interface ChatTemplate {
   readonly source: string;
+  /** Ids of calls must be nine letters or digits; others in messages are shortened. */
+  readonly shortCallIds: boolean;
+  /** A text in which no control token of this template counts as one. */
+  toWords(text: string): string;
   /** Throws `AgentError` `model_rejected` with the template's own words when it refuses the conversation. */
   render(request: RenderRequest): string;
 }
@@ -62,27 +71,58 @@ export function createChatTemplate({
       (rest, token) => rest.replaceAll(token, `${token[0]}\\${token.slice(1)}`),
       breakControlTokens(text),
     );
-  let wantsObjects: boolean | undefined;
+  const quirks = createTemplateQuirks(source, (messages) => renderMessages(messages, { tools: [] }));
+  // No text can hold it, because nobody knows it.
+  const image = `image-${randomBytes(12).toString("hex")}`;
   return {
     source,
-    render: ({ messages, tools, variables }) => {
-      wantsObjects ??= probeObjects(renderMessages);
-      const plain = messages.map((message) => toTemplateMessage(message, wantsObjects === true));
-      try {
+    shortCallIds: quirks.shortCallIds,
+    toWords,
+    render: ({ messages, tools, variables, mediaMarker }) => {
+      const marker = mediaMarker ?? "";
+      const toText = (text: string): string => toWords(breakMarker(text, marker));
+      const options = {
         // Only the template itself may write control tokens: in texts they are words like any others.
-        return renderMessages(mapTexts(plain, toWords), {
-          tools: mapTexts(tools, toWords),
-          ...(variables === undefined ? {} : { variables }),
-        });
-      } catch (cause) {
-        throw new AgentError(
-          "model_rejected",
-          `The model's chat template refuses this conversation: ${errorMessage(cause)}`,
-          { cause },
+        tools: mapTexts(tools, toText),
+        ...(variables === undefined ? {} : { variables }),
+      };
+      const renderAs = (all: readonly Message[]): string => {
+        const plain = all.map((message) =>
+          toTemplateMessage(message, {
+            objects: quirks.objectArguments,
+            image: mediaMarker === undefined ? "" : image,
+          }),
         );
-      }
+        return renderMessages(mapTexts(plain, toText), options).replaceAll(image, marker);
+      };
+      return renderFitting(messages, { quirks, renderAs });
     },
   };
+}
+
+/** A prompt has as many images as markers, so none of them may come from a text. */
+function breakMarker(text: string, marker: string): string {
+  return marker === "" ? text : text.replaceAll(marker, `${marker.slice(0, 1)}\\${marker.slice(1)}`);
+}
+
+/** Changes the messages only as far as the template needs it. */
+function renderFitting(
+  messages: readonly Message[],
+  { quirks, renderAs }: { quirks: TemplateQuirks; renderAs: (messages: readonly Message[]) => string },
+): string {
+  const placed = placeSystem(messages, quirks);
+  const sent = quirks.shortCallIds ? shortenCallIds(placed) : placed;
+  try {
+    return renderAs(sent);
+  } catch (cause) {
+    const joined = joinUserTurns(sent);
+    if (joined !== sent) return renderFitting(joined, { quirks, renderAs });
+    throw new AgentError(
+      "model_rejected",
+      `The model's chat template refuses this conversation: ${errorMessage(cause)}`,
+      { cause },
+    );
+  }
 }
 
 function parseTemplate(source: string): Template {
@@ -94,39 +134,25 @@ function parseTemplate(source: string): Template {
   }
 }
 
-/** Most templates run arguments through `tojson` and so want an object; a few paste them as text. */
-function probeObjects(
-  render: (messages: readonly unknown[], options: { tools: readonly ToolSchema[] }) => string,
-): boolean {
-  const call = {
-    id: "call00000",
-    type: "function",
-    function: { name: "probe", arguments: { probe_key: "probe_value" } },
-  };
-  const messages = [
-    { role: "user", content: "x" },
-    { role: "assistant", content: "", tool_calls: [call] },
-    { role: "tool", tool_call_id: "call00000", content: "x" },
-  ];
-  try {
-    return render(messages, { tools: [] }).includes("probe_key");
-  } catch {
-    return true;
-  }
-}
-
-/** Text content only; images are refused before they come here. */
-function toTemplateMessage(message: Message, wantsObjects: boolean): Record<string, unknown> {
-  const content = messageText(message);
+function toTemplateMessage(
+  message: Message,
+  { objects, image }: { objects: boolean; image: string },
+): Record<string, unknown> {
+  const content = toTemplateText(message, image);
   if (message.role !== "assistant" || message.tool_calls === undefined) return { ...message, content };
   const calls = message.tool_calls.map((call) => ({
     ...call,
     function: {
       ...call.function,
-      arguments: wantsObjects ? parseArguments(call.function.arguments) : call.function.arguments,
+      arguments: objects ? parseArguments(call.function.arguments) : call.function.arguments,
     },
   }));
   return { ...message, content, tool_calls: calls };
+}
+
+function toTemplateText(message: Message, image: string): string {
+  if (!Array.isArray(message.content)) return messageText(message);
+  return message.content.map((part) => (part.type === "text" ? part.text : image)).join("");
 }
 
 function parseArguments(text: string): unknown {

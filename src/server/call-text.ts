@@ -1,5 +1,6 @@
 /** Reads the inside of one `<tool_call>` block, once it is complete. */
 import { isObject, parseObject } from "../core/json-object.ts";
+import { createJsonScanner } from "../engine/json-scanner.ts";
 
 export interface ParsedCall {
   name: string;
@@ -32,6 +33,19 @@ export function parseXmlCall(
     toValue(value as string, typeOf(name, key as string)),
   ]);
   return { name, arguments: JSON.stringify(Object.fromEntries(entries)) };
+}
+
+/**
+ * Whether the inside of a block is a call whose end is still to come: a value may contain the closing tag, and what was cut off is no
+ * call. `complete`: nothing more may come, and a missing last tag is a slip.
+ */
+export function isOpenCall(text: string, { complete }: { complete: boolean }): boolean {
+  const inside = text.trimStart();
+  if (inside.startsWith("{")) return createJsonScanner().push(inside) === undefined;
+  if (!inside.startsWith("<function=")) return false;
+  const open = inside.lastIndexOf("<parameter=");
+  if (open >= 0 && !inside.includes("</parameter>", open)) return true;
+  return !complete && !inside.includes("</function>", Math.max(open, 0));
 }
 
 function toValue(text: string, type: unknown): unknown {

@@ -10,6 +10,8 @@ export type ReplyFormat =
   | { type: "text" }
   /** Any JSON object. */
   | { type: "json" }
+  /** What llama.cpp's grammar language says. */
+  | { type: "gbnf"; grammar: string }
   /** `strict`: a keyword that cannot be kept is refused by name; otherwise it is checked afterwards or relaxed, and the log says so. */
   | { type: "schema"; schema: JsonSchema; strict: boolean };
 

@@ -2,7 +2,8 @@
 import { AgentError, errorMessage } from "../core/errors.ts";
 
 export interface ApiError {
-  status: 400 | 401 | 403 | 404 | 405 | 413 | 429 | 500 | 503;
+  /** 529 is Anthropic's word for a full queue. */
+  status: 400 | 401 | 403 | 404 | 405 | 413 | 429 | 500 | 503 | 529;
   message: string;
   /** OpenAI's kinds: `invalid_request_error`, `server_error` … */
   type: string;
@@ -41,7 +42,16 @@ export class ApiFailure extends Error {
 }
 
 /** Tells OpenAI's clients that trying again cannot help. */
-const PERMANENT = { "x-should-retry": "false" };
+export const PERMANENT = { "x-should-retry": "false" };
+
+/** Agents look for OpenAI's words to know that they have to make the conversation shorter. */
+function toOverflowMessage({ data, message }: AgentError): string {
+  const { promptTokens, contextTokens } = data;
+  if (typeof contextTokens !== "number" || message.startsWith("This model's maximum context length is"))
+    return message;
+  const had = typeof promptTokens === "number" ? ` However, the request has ${promptTokens} tokens.` : "";
+  return `This model's maximum context length is ${contextTokens} tokens.${had} Make it shorter, or load the model with a larger context.`;
+}
 
 /** Anything thrown while a request was served. */
 export function fromThrown(thrown: unknown): ApiError {
@@ -49,7 +59,7 @@ export function fromThrown(thrown: unknown): ApiError {
   const message = errorMessage(thrown);
   if (AgentError.is(thrown, "context_overflow")) {
     const { promptTokens, contextTokens } = thrown.data;
-    return toApiError(400, message, {
+    return toApiError(400, toOverflowMessage(thrown), {
       code: "context_length_exceeded",
       param: "messages",
       extra: { n_prompt_tokens: promptTokens, n_ctx: contextTokens },
@@ -57,6 +67,7 @@ export function fromThrown(thrown: unknown): ApiError {
   }
   if (AgentError.is(thrown, "model_rejected"))
     return toApiError(400, message, { param: "messages", code: "template_error" });
+  if (AgentError.is(thrown, "server_failed")) return toApiError(400, message, { code: "server_failed" });
   const data = AgentError.is(thrown, "engine_failed") ? thrown.data : {};
   switch (data["reason"]) {
     case "model_not_found":

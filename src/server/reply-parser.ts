@@ -3,22 +3,30 @@
  * looks like a call but cannot be read as one stays in the content, where the client can still make sense of it.
  */
 import { unreachable } from "../core/events.ts";
-import { CALL_CLOSE, CALL_OPEN, THINK_CLOSE, THINK_OPEN } from "../engine/call-format.ts";
+import { CALL_CLOSE, CALL_OPEN } from "../engine/call-format.ts";
 import { createJsonScanner } from "../engine/json-scanner.ts";
 import { findFirst, partialLength } from "../engine/stop-scanner.ts";
-import { parseJsonCall, parseXmlCall } from "./call-text.ts";
+import { isOpenCall, parseJsonCall, parseXmlCall } from "./call-text.ts";
 import type { ParsedCall } from "./call-text.ts";
+import type { CallRescue } from "./call-rescue.ts";
+import { createCallId } from "./ids.ts";
+import { detectThinking } from "./thinking-tags.ts";
+import type { ThinkingTags } from "./thinking-tags.ts";
 
 export type ReplyPart =
   | { type: "content"; text: string }
   | { type: "reasoning"; text: string }
-  | { type: "call_started"; index: number; name: string }
+  | { type: "call_started"; index: number; id: string; name: string }
   | { type: "call_arguments"; index: number; text: string };
 
 export interface ReplyParser {
   push(text: string): ReplyPart[];
-  /** What is left at the end. */
-  flush(): ReplyPart[];
+  /** What is left at the end. `complete`: the model came to its own end; default true. */
+  flush(options?: { complete: boolean }): ReplyPart[];
+  /** Characters of the text of which is not known yet what they are. */
+  readonly held: number;
+  /** After the end: a call has begun whose arguments have no end. */
+  readonly unfinished: boolean;
 }
 
 export interface ReplyParserOptions {
@@ -27,6 +35,13 @@ export interface ReplyParserOptions {
   startsThinking: boolean;
   /** Declared types of a tool's parameters, to read calls whose values have no types of their own. */
   typeOf: (tool: string, parameter: string) => unknown;
+  /** Default `<think>` and `</think>`. */
+  thinking?: ThinkingTags;
+  /** Thinking is content, tags and all. */
+  inlineThinking?: boolean;
+  /** Looks for calls in other forms; absent: nobody does. */
+  rescue?: CallRescue;
+  newCallId?: () => string;
 }
 
 export function createReplyParser(options: ReplyParserOptions): ReplyParser {
@@ -40,6 +55,9 @@ type State = "content" | "reasoning" | "call" | "arguments" | "call_end";
 
 class StreamingReplyParser implements ReplyParser {
   readonly #options: ReplyParserOptions;
+  readonly #thinking: ThinkingTags;
+  /** Tags that mean something outside thinking and calls. */
+  readonly #tags: readonly string[];
   #state: State;
   #held = "";
   /** White space that is dropped when a call follows. */
@@ -48,15 +66,31 @@ class StreamingReplyParser implements ReplyParser {
   #atStart = false;
   #scanner = createJsonScanner();
   #calls = 0;
+  /** How much of a call that is held was looked through for its end. */
+  #searched = 0;
+  #reasoning = "";
+  #hasContent = false;
 
   constructor(options: ReplyParserOptions) {
     this.#options = options;
+    this.#thinking = options.thinking ?? detectThinking("");
+    const { open, frames } = this.#thinking;
+    this.#tags = [open, ...frames, ...(options.calls ? [CALL_OPEN] : [])];
     this.#state = options.startsThinking ? "reasoning" : "content";
+  }
+
+  get held(): number {
+    return this.#held.length + this.#space.length + (this.#options.rescue?.held ?? 0);
+  }
+
+  get unfinished(): boolean {
+    return this.#state === "arguments";
   }
 
   push(text: string): ReplyPart[] {
     this.#held += text;
     const parts: ReplyPart[] = [];
+    if (this.#options.startsThinking && this.#reasoning === "") parts.push(...this.#openInline());
     for (let before = -1; before !== this.#held.length;) {
       before = this.#held.length;
       const state = this.#state;
@@ -66,16 +100,30 @@ class StreamingReplyParser implements ReplyParser {
     return parts;
   }
 
-  flush(): ReplyPart[] {
+  flush({ complete } = { complete: true }): ReplyPart[] {
+    const parts = this.#flushHeld(complete);
+    const { rescue } = this.#options;
+    if (rescue === undefined) return parts;
+    const { text, calls } = rescue.flush({ complete });
+    parts.push(...this.#asPart(text));
+    const silent = complete && this.#calls === 0 && calls.length === 0 && !this.#hasContent;
+    const found = silent ? rescue.fromThinking(this.#reasoning) : calls;
+    return [...parts, ...found.flatMap((call) => this.#startWhole(call))];
+  }
+
+  #flushHeld(complete: boolean): ReplyPart[] {
     const rest = this.#held;
     this.#held = "";
     switch (this.#state) {
       case "content":
         return this.#content(rest, { last: true });
       case "reasoning":
-        return rest === "" ? [] : [{ type: "reasoning", text: rest }];
+        return this.#reason(rest);
       case "call":
-        return this.#wholeCall(rest) ?? this.#content(CALL_OPEN + rest, { last: true });
+        return (
+          (isOpenCall(rest, { complete }) ? undefined : this.#wholeCall(rest)) ??
+          this.#content(CALL_OPEN + rest, { last: true })
+        );
       case "arguments":
       case "call_end":
         return [];
@@ -102,31 +150,51 @@ class StreamingReplyParser implements ReplyParser {
   }
 
   #inContent(): ReplyPart[] {
-    const tags = this.#options.calls ? [THINK_OPEN, CALL_OPEN] : [THINK_OPEN];
-    const next = findFirst(this.#held, tags);
-    if (next === undefined) return this.#content(this.#takeSafe(tags), { last: false });
+    const next = findFirst(this.#held, this.#tags);
+    if (next === undefined) return this.#content(this.#takeSafe(this.#tags), { last: false });
     const before = this.#held.slice(0, next.at);
     this.#held = this.#held.slice(next.at + next.word.length);
     const parts = this.#content(before, { last: false });
+    if (next.word !== CALL_OPEN && next.word !== this.#thinking.open) return parts;
+    if (next.word === CALL_OPEN) {
+      this.#startCall();
+      return parts;
+    }
     this.#space = "";
-    if (next.word === CALL_OPEN) this.#startCall();
-    else this.#state = "reasoning";
-    return parts;
+    this.#state = "reasoning";
+    return [...parts, ...this.#openInline()];
   }
 
   #inReasoning(): ReplyPart[] {
-    const at = this.#held.indexOf(THINK_CLOSE);
-    const text = at < 0 ? this.#takeSafe([THINK_CLOSE]) : this.#held.slice(0, at);
-    if (at >= 0) {
-      this.#held = this.#held.slice(at + THINK_CLOSE.length);
-      this.#atStart = true;
-      this.#state = "content";
-    }
-    return text === "" ? [] : [{ type: "reasoning", text }];
+    const { close } = this.#thinking;
+    const at = this.#held.indexOf(close);
+    const text = at < 0 ? this.#takeSafe([close]) : this.#held.slice(0, at);
+    const parts = this.#reason(text);
+    if (at < 0) return parts;
+    this.#held = this.#held.slice(at + close.length);
+    this.#state = "content";
+    if (this.#options.inlineThinking === true) return [...parts, ...this.#asContent(close)];
+    this.#atStart = true;
+    return parts;
+  }
+
+  #openInline(): ReplyPart[] {
+    return this.#options.inlineThinking === true ? this.#reason(this.#thinking.open) : [];
+  }
+
+  #reason(text: string): ReplyPart[] {
+    if (text === "") return [];
+    this.#reasoning += text;
+    const { inlineThinking, rescue } = this.#options;
+    if (inlineThinking !== true) return [{ type: "reasoning", text }];
+    // What is held came before it.
+    const before = rescue === undefined || rescue.held === 0 ? "" : rescue.release();
+    return [...this.#asPart(before), { type: "content", text }];
   }
 
   #startCall(): void {
     this.#state = "call";
+    this.#searched = 0;
     this.#scanner = createJsonScanner();
   }
 
@@ -135,15 +203,23 @@ class StreamingReplyParser implements ReplyParser {
     if (head !== null) {
       this.#held = this.#held.slice(head[0].length);
       this.#state = "arguments";
-      return [{ type: "call_started", index: this.#calls++, name: JSON.parse(head[1] as string) as string }];
+      return this.#start(JSON.parse(head[1] as string) as string);
     }
-    const at = this.#held.indexOf(CALL_CLOSE);
-    if (at < 0) return [];
-    const text = this.#held.slice(0, at);
-    const call = this.#wholeCall(text);
-    this.#state = "content";
-    this.#held = this.#held.slice(at + CALL_CLOSE.length);
-    return call ?? this.#content(CALL_OPEN + text + CALL_CLOSE, { last: false });
+    for (let at = this.#findClose(); at >= 0; at = this.#findClose()) {
+      const text = this.#held.slice(0, at);
+      this.#searched = at + CALL_CLOSE.length;
+      // The tag may stand in a value.
+      if (isOpenCall(text, { complete: true })) continue;
+      this.#held = this.#held.slice(this.#searched);
+      this.#state = "content";
+      return this.#wholeCall(text) ?? this.#content(CALL_OPEN + text + CALL_CLOSE, { last: false });
+    }
+    this.#searched = Math.max(this.#searched, this.#held.length - CALL_CLOSE.length);
+    return [];
+  }
+
+  #findClose(): number {
+    return this.#held.indexOf(CALL_CLOSE, this.#searched);
   }
 
   #inArguments(): ReplyPart[] {
@@ -164,12 +240,19 @@ class StreamingReplyParser implements ReplyParser {
 
   #wholeCall(text: string): ReplyPart[] | undefined {
     const call: ParsedCall | undefined = parseJsonCall(text) ?? parseXmlCall(text, this.#options.typeOf);
-    if (call === undefined) return undefined;
-    const index = this.#calls++;
-    return [
-      { type: "call_started", index, name: call.name },
-      { type: "call_arguments", index, text: call.arguments },
-    ];
+    return call === undefined ? undefined : this.#startWhole(call);
+  }
+
+  #startWhole({ name, arguments: text }: ParsedCall): ReplyPart[] {
+    const started = this.#start(name);
+    return [...started, { type: "call_arguments", index: this.#calls - 1, text }];
+  }
+
+  #start(name: string): ReplyPart[] {
+    const parts = this.#calls === 0 ? this.#asPart(this.#options.rescue?.release() ?? "") : [];
+    this.#space = "";
+    const id = this.#options.newCallId?.() ?? createCallId({ short: false });
+    return [...parts, { type: "call_started", index: this.#calls++, id, name }];
   }
 
   /** Everything that cannot become one of these tags. */
@@ -187,6 +270,18 @@ class StreamingReplyParser implements ReplyParser {
     if (last && whole.trim() === "" && this.#calls > 0) return [];
     const kept = last ? whole : whole.trimEnd();
     this.#space = whole.slice(kept.length);
-    return kept === "" ? [] : [{ type: "content", text: kept }];
+    return this.#asContent(kept);
+  }
+
+  #asContent(text: string): ReplyPart[] {
+    if (text === "") return [];
+    const { rescue } = this.#options;
+    return this.#asPart(rescue === undefined ? text : rescue.push(text));
+  }
+
+  #asPart(text: string): ReplyPart[] {
+    if (text === "") return [];
+    this.#hasContent = true;
+    return [{ type: "content", text }];
   }
 }

@@ -1,15 +1,18 @@
 /** Collects the events of one chat completion into the whole reply, for answers that are not streamed. */
 import type { Timings, TokenLogprob } from "../engine/protocol.ts";
+import { NO_USAGE } from "./usage.ts";
+import type { Usage } from "./usage.ts";
 import type { ChatEvent, FinishReason } from "./chat.ts";
 
 export interface Reply {
   content: string;
   reasoning: string;
   /** `arguments`: JSON text. */
-  calls: { name: string; arguments: string }[];
+  calls: { id: string; name: string; arguments: string }[];
   logprobs: TokenLogprob[];
   reason: FinishReason;
   timings: Timings;
+  usage: Usage;
   stopString?: string;
 }
 
@@ -22,12 +25,14 @@ export async function collectReply(events: AsyncIterable<ChatEvent>): Promise<Re
     logprobs: [],
     reason: "stop",
     timings: { promptTokens: 0, cachedTokens: 0, promptMs: 0, completionTokens: 0, completionMs: 0 },
+    usage: NO_USAGE,
   };
   for await (const event of events) {
     if (event.type === "part") addPart(reply, event);
     else if (event.type === "finished") {
       reply.reason = event.reason;
       reply.timings = event.timings;
+      reply.usage = event.usage;
       if (event.stopString !== undefined) reply.stopString = event.stopString;
     }
   }
@@ -38,7 +43,7 @@ function addPart(reply: Reply, { part, logprobs = [] }: Extract<ChatEvent, { typ
   reply.logprobs.push(...logprobs);
   if (part.type === "content") reply.content += part.text;
   else if (part.type === "reasoning") reply.reasoning += part.text;
-  else if (part.type === "call_started") reply.calls.push({ name: part.name, arguments: "" });
+  else if (part.type === "call_started") reply.calls.push({ id: part.id, name: part.name, arguments: "" });
   else {
     const call = reply.calls[part.index];
     if (call !== undefined) call.arguments += part.text;

@@ -7,11 +7,14 @@ import type { ChatTemplate } from "../engine/chat-template.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { LoadedModel } from "../engine/model-manager.ts";
 import type { ModelFacts, SlotState } from "../engine/protocol.ts";
+import { detectThinking } from "./thinking-tags.ts";
+import type { ThinkingTags } from "./thinking-tags.ts";
 
 export interface ModelDescription {
   facts: ModelFacts;
   template: ChatTemplate;
   callFormat: CallFormat;
+  thinking: ThinkingTags;
 }
 
 export type ModelOutline = Partial<ModelFacts> & { contextTokens: number; slots: number; loaded: boolean };
@@ -21,17 +24,35 @@ const PATIENCE_MS = 1_000;
 
 const described = new WeakMap<Engine, ModelDescription>();
 
-/** Waits for the model to be loaded; throws what its load throws. */
-export async function describeModel({ engine }: LoadedModel): Promise<ModelDescription> {
+/** Waits for the model to be loaded; throws what its load throws, and the signal's reason. */
+export async function describeModel(
+  { engine }: LoadedModel,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<ModelDescription> {
   // Asked anew each time, because the engine may have died and be loading again.
-  const facts = await engine.facts();
+  const facts = await untilAborted(engine.facts(), signal);
   const known = described.get(engine);
   if (known !== undefined && known.facts.chatTemplate === facts.chatTemplate) return known;
   const { chatTemplate: source, bosToken, eosToken } = facts;
   const template = createChatTemplate({ source, bosToken, eosToken });
-  const description = { facts, template, callFormat: detectCallFormat(template.source) };
+  const description = {
+    facts,
+    template,
+    callFormat: detectCallFormat(template.source),
+    thinking: detectThinking(template.source),
+  };
   described.set(engine, description);
   return description;
+}
+
+function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
 }
 
 /**

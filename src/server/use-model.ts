@@ -1,6 +1,6 @@
 /** A model for the time of one request. */
 import type { LoadedModel, UseOptions } from "../engine/model-manager.ts";
-import { ApiFailure, toApiError } from "./errors.ts";
+import { ApiFailure, PERMANENT, toApiError } from "./errors.ts";
 import type { Services } from "./services.ts";
 
 /**
@@ -19,8 +19,18 @@ export async function withModel<Result>(
   }
   const use = await models.use(name, options);
   try {
+    checkPurpose(use.model, options);
     return await work(use.model);
   } finally {
     use.release();
   }
+}
+
+function checkPurpose({ id, entry }: LoadedModel, { purpose }: UseOptions): void {
+  if (entry.purpose === purpose) return;
+  const message =
+    entry.purpose === "embedding"
+      ? `\`${id}\` is an embedding model: it makes vectors, at \`/v1/embeddings\`, and writes no text.`
+      : `\`${id}\` writes text and makes no vectors. Choose an embedding model.`;
+  throw new ApiFailure(toApiError(400, message, { code: "unsupported", param: "model", headers: PERMANENT }));
 }

@@ -76,7 +76,7 @@ describe("a reply", () => {
   test("streams arguments while they come", () => {
     const parser = createReplyParser({ calls: true, startsThinking: false, typeOf: () => undefined });
     expect(parser.push('<tool_call>{"name": "write", "arguments": {"path')).toEqual([
-      { type: "call_started", index: 0, name: "write" },
+      { type: "call_started", index: 0, id: expect.stringMatching(/^call_[a-zA-Z0-9]{24}$/), name: "write" },
       { type: "call_arguments", index: 0, text: '{"path' },
     ]);
     expect(parser.push('": "a"')).toEqual([{ type: "call_arguments", index: 0, text: '": "a"' }]);

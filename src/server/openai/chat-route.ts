@@ -13,7 +13,7 @@ import { sendStream } from "../stream.ts";
 import { withModel } from "../use-model.ts";
 import { parseChatBody } from "./chat-body.ts";
 import type { ChatBody } from "./chat-body.ts";
-import { createChunker, createHead, randomId, toCompletion } from "./chat-wire.ts";
+import { createChunker, createHead, toCompletion } from "./chat-wire.ts";
 
 const PATH = "/v1/chat/completions";
 
@@ -36,13 +36,11 @@ interface ChatContext {
   services: Services;
 }
 
-const newCallId = (): string => `call_${randomId(24)}`;
-
 async function answerWhole({ request }: ChatBody, { model, exchange, services }: ChatContext): Promise<void> {
   const { outgoing, signal } = exchange;
   const head = createHead(model.id, services.now());
   const reply = await collectReply(runChat(request, model, { signal }));
-  sendJson(outgoing, 200, toCompletion(head, reply, newCallId));
+  sendJson(outgoing, 200, toCompletion(head, reply));
 }
 
 async function answerStream(body: ChatBody, { model, exchange, services }: ChatContext): Promise<void> {
@@ -50,7 +48,6 @@ async function answerStream(body: ChatBody, { model, exchange, services }: ChatC
   const toChunks = createChunker(createHead(model.id, services.now()), {
     includeUsage: body.includeUsage,
     includeProgress: body.includeProgress,
-    callId: newCallId,
   });
   await sendStream(outgoing, toFrames(runChat(body.request, model, { signal }), toChunks), {
     format: "sse",

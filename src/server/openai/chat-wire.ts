@@ -1,8 +1,8 @@
 /** A chat completion in OpenAI's shapes, with the additions of llama.cpp's server (`timings`, `prompt_progress`). */
-import { randomBytes } from "node:crypto";
 import { unreachable } from "../../core/events.ts";
 import type { Timings } from "../../engine/protocol.ts";
 import type { ChatEvent, FinishReason } from "../chat.ts";
+import { randomId } from "../ids.ts";
 import type { Reply } from "../reply.ts";
 import type { ReplyPart } from "../reply-parser.ts";
 
@@ -16,26 +16,15 @@ export function createHead(model: string, now: Date): CompletionHead {
   return { id: `chatcmpl-${randomId(24)}`, created: Math.floor(now.getTime() / 1000), model };
 }
 
-/** Letters and digits only: some chat templates accept nothing else. */
-export function randomId(length: number): string {
-  let id = "";
-  while (id.length < length)
-    id += randomBytes(length)
-      .toString("base64")
-      .replaceAll(/[^a-zA-Z0-9]/g, "");
-  return id.slice(0, length);
-}
-
 export interface ChunkOptions {
   includeUsage: boolean;
   includeProgress: boolean;
-  callId: () => string;
 }
 
 /** Chunks of the stream for one event; the role goes out before the first part. */
 export function createChunker(
   head: CompletionHead,
-  { includeUsage, includeProgress, callId }: ChunkOptions,
+  { includeUsage, includeProgress }: ChunkOptions,
 ): (event: ChatEvent) => unknown[] {
   const chunk = (delta: unknown, finish: FinishReason | null = null, extra: object = {}): unknown => ({
     ...head,
@@ -58,7 +47,7 @@ export function createChunker(
           : [];
       }
       case "part":
-        return [chunk(toDelta(event.part, callId))];
+        return [chunk(toDelta(event.part))];
       case "finished":
         return finished(event.reason, event.timings);
       default:
@@ -67,7 +56,7 @@ export function createChunker(
   };
 }
 
-function toDelta(part: ReplyPart, callId: () => string): unknown {
+function toDelta(part: ReplyPart): unknown {
   switch (part.type) {
     case "content":
       return { content: part.text };
@@ -76,7 +65,7 @@ function toDelta(part: ReplyPart, callId: () => string): unknown {
     case "call_started":
       return {
         tool_calls: [
-          { index: part.index, id: callId(), type: "function", function: { name: part.name, arguments: "" } },
+          { index: part.index, id: part.id, type: "function", function: { name: part.name, arguments: "" } },
         ],
       };
     case "call_arguments":
@@ -90,9 +79,8 @@ function toDelta(part: ReplyPart, callId: () => string): unknown {
 export function toCompletion(
   head: CompletionHead,
   { content, reasoning, calls, reason, timings }: Reply,
-  callId: () => string,
 ): unknown {
-  const toolCalls = calls.map((call) => ({ id: callId(), type: "function", function: call }));
+  const toolCalls = calls.map(({ id, ...call }) => ({ id, type: "function", function: call }));
   return {
     ...head,
     object: "chat.completion",
