@@ -15,12 +15,13 @@ export interface TaskFlags extends SettingFlags {
   verbose?: boolean;
 }
 
-/** Commands of the design that this version does not have: better said than taken for a task. */
-const PLANNED = new Set(
-  "web serve-ui server daemon models load unload ps download agent bridge train mcp acp".split(" "),
-);
+/** The first words of the commands in `server-program.ts`. */
+const SERVER_WORDS = "server daemon models load unload ps download get ls log import".split(" ");
 
-function createProgram(finish: (code: number) => void): Command {
+/** Commands of the design that this version does not have: better said than taken for a task. */
+const PLANNED = new Set("web serve-ui agent bridge train mcp acp".split(" "));
+
+async function createProgram(finish: (code: number) => void): Promise<Command> {
   const program = withSettings(new Command("lmagent"))
     .description("An AI agent that runs on your own machine and your own model.")
     .argument("[task]", "what to do, in quotes; without it the interactive screen opens")
@@ -58,6 +59,10 @@ function createProgram(finish: (code: number) => void): Command {
   if (all || words.has("trust")) addTrustCommands(program, finish);
   if (all || words.has("doctor")) addDoctorCommand(program, finish);
   if (all || words.has("probe")) addProbeCommand(program, finish);
+  if (all || SERVER_WORDS.some((word) => words.has(word))) {
+    const { addServerCommands } = await import("./server-program.ts");
+    addServerCommands(program, finish);
+  }
   return program;
 }
 
@@ -246,15 +251,14 @@ function leaveWithReader(): void {
   });
 }
 
+function withChildren(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withChildren)];
+}
+
 async function main(): Promise<number> {
   let code = 0;
-  const program = createProgram((exitCode) => (code = exitCode));
-  for (const command of [
-    program,
-    ...program.commands,
-    ...program.commands.flatMap((child) => child.commands),
-  ])
-    command.exitOverride();
+  const program = await createProgram((exitCode) => (code = exitCode));
+  for (const command of withChildren(program)) command.exitOverride();
   await program.parseAsync();
   return code;
 }

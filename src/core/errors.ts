@@ -33,6 +33,8 @@ export const ERROR_CODES = [
   "sandbox_unavailable",
   /** A model could not be loaded or used by our runtime. `data.reason` says why: see `EngineFailureCode`. */
   "engine_failed",
+  /** The model server or its daemon cannot be started, reached or told something. `data.port`, `data.bind`. */
+  "server_failed",
   /** A model could not be fetched: unknown, no access, cut off, damaged, no space. `data.reference`, `data.url`. */
   "download_failed",
 ] as const;

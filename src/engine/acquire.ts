@@ -5,6 +5,7 @@ import { open, rm, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { AgentError } from "../core/errors.ts";
+import type { ErrorCode } from "../core/errors.ts";
 import { openLease } from "./lease.ts";
 import type { Lease } from "./lease.ts";
 import type { LoadSettings } from "./model-file.ts";
@@ -41,7 +42,7 @@ export interface ServerSettings extends LoadSettings {
 /** What the server process says once, over its IPC channel. */
 export type ServerReport =
   | { type: "listening"; run: RunFile }
-  | { type: "failed"; message: string; code: "engine_failed" | "storage_failed" };
+  | { type: "failed"; message: string; code: string };
 
 export interface AcquiredEngine {
   /** With `/v1`. */
@@ -173,7 +174,7 @@ function waitForReport(
       settled(() =>
         report.type === "listening"
           ? resolve(report.run)
-          : reject(new AgentError(report.code, report.message)),
+          : reject(new AgentError(report.code as ErrorCode, report.message)),
       ),
     );
     // It may have come while the process was made, and then there is no event.

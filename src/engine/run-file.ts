@@ -63,11 +63,16 @@ function isRunFile(content: Partial<RunFile> | null): content is RunFile {
   );
 }
 
-/** Whole or not at all. Throws `AgentError` `storage_failed`. */
+/** Throws `AgentError` `storage_failed`. */
 export async function writeRunFile(path: string, content: RunFile): Promise<void> {
+  await writeWhole(path, JSON.stringify(content));
+}
+
+/** Whole or not at all, readable for the owner alone. Throws `AgentError` `storage_failed`. */
+export async function writeWhole(path: string, text: string): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    await writeFile(temporary, JSON.stringify(content), { mode: 0o600 });
+    await writeFile(temporary, text, { mode: 0o600 });
     await rename(temporary, path);
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => undefined);

@@ -1,0 +1,95 @@
+/** Commands to the daemon, on its private port: what `lmagent server`, `daemon`, `load`, `unload` and `ps` speak. */
+import * as z from "zod/mini";
+import type { LoadConfig } from "../../engine/model-manager.ts";
+import { parseBody } from "../body.ts";
+import { ApiFailure, toApiError } from "../errors.ts";
+import { addGet, addPost } from "../routes.ts";
+import type { App } from "../routes.ts";
+import { sendJson } from "../send.ts";
+import type { Services } from "../services.ts";
+import type { PublicServer } from "./public-server.ts";
+import type { DaemonStatus } from "./settings.ts";
+import { reportModels } from "./stats.ts";
+
+export interface ControlOptions {
+  services: Services;
+  server: PublicServer;
+  status: () => DaemonStatus;
+  /** Stay when the public server is stopped. */
+  keep: () => void;
+  /** Called after the answer is out. */
+  end: (why: string) => void;
+}
+
+const httpSettings = z.object({
+  port: z.int().check(z.minimum(0), z.maximum(65_535)),
+  bind: z.string(),
+  cors: z.union([z.boolean(), z.array(z.string())]),
+  keyHashes: z.array(z.string().check(z.regex(/^[0-9a-f]{64}$/))),
+  allowUnauthenticated: z.boolean(),
+});
+
+const positive = z.int().check(z.minimum(1));
+
+const loadBody = z.object({
+  model: z.string(),
+  config: z.object({
+    contextTokens: z.optional(positive),
+    slots: z.optional(positive),
+    gpuLayers: z.optional(z.int().check(z.minimum(0))),
+    flashAttention: z.optional(z.boolean()),
+    ttlMs: z.optional(z.nullable(z.int().check(z.minimum(0)))),
+    id: z.optional(z.string()),
+    speculation: z.optional(
+      z.union([
+        z.object({ type: z.literal("lookup"), maxTokens: z.optional(positive) }),
+        z.object({ type: z.literal("draft"), modelPath: z.string(), maxTokens: z.optional(positive) }),
+      ]),
+    ),
+  }),
+});
+
+const unloadBody = z.object({ id: z.optional(z.string()) });
+
+export function addControl(app: App, { services, server, status, keep, end }: ControlOptions): void {
+  const { models } = services;
+  addGet(app, "/control/status", async () => status());
+  addGet(app, "/control/models", async () => ({
+    models: await reportModels(models.loaded(), services.now()),
+  }));
+  addPost(app, "/control/server/start", async ({ body, outgoing }) => {
+    sendJson(outgoing, 200, await server.start(parseBody(body, httpSettings)));
+  });
+  addPost(app, "/control/server/stop", async ({ outgoing }) => {
+    const stopped = await server.stop();
+    sendJson(outgoing, 200, { stopped });
+    if (stopped && status().untilServerStops) end("its server was stopped");
+  });
+  addPost(app, "/control/keep", async ({ outgoing }) => {
+    keep();
+    sendJson(outgoing, 200, status());
+  });
+  addPost(app, "/control/down", async ({ outgoing }) => {
+    sendJson(outgoing, 200, { pid: process.pid });
+    end("it was told to");
+  });
+  addPost(app, "/control/load", async ({ body, outgoing, signal }) => {
+    const { model, config } = parseBody(body, loadBody);
+    const loaded = await models.load(model, config as LoadConfig, { signal });
+    const [report] = await reportModels([loaded], services.now());
+    sendJson(outgoing, 200, report);
+  });
+  addPost(app, "/control/unload", async ({ body, outgoing }) => {
+    const { id } = parseBody(body, unloadBody);
+    const ids = id === undefined ? models.loaded().map((model) => model.id) : [id];
+    const unloaded = await Promise.all(ids.map((one) => models.unload(one)));
+    if (id !== undefined && unloaded[0] === false) throw notLoaded(services, id);
+    sendJson(outgoing, 200, { ids });
+  });
+}
+
+function notLoaded({ models }: Services, id: string): ApiFailure {
+  const known = models.loaded().map((model) => `\`${model.id}\``);
+  const message = `No model \`${id}\` is loaded. ${known.length === 0 ? "None is." : `Loaded: ${known.join(", ")}.`}`;
+  return new ApiFailure(toApiError(404, message, { code: "model_not_found", param: "id" }));
+}

@@ -1,0 +1,110 @@
+/**
+ * The daemon: holds loaded models, takes commands on a private port, and serves clients on a public one while it is told to. Runs in a
+ * process of its own, or inside `lmagent server start --foreground`.
+ */
+import { Hono } from "hono";
+import { errorMessage } from "../../core/errors.ts";
+import { prepareHome } from "../../engine/run-file.ts";
+import { fromThrown, toApiError } from "../errors.ts";
+import { listen } from "../http-listener.ts";
+import type { Listener } from "../http-listener.ts";
+import { respond } from "../routes.ts";
+import type { App, Env } from "../routes.ts";
+import { checkKey, createSingleKey } from "../guard.ts";
+import { addControl } from "./control-routes.ts";
+import { createPublicServer } from "./public-server.ts";
+import { createDaemonRun, removeDaemonRun, writeDaemonRun } from "./run-file.ts";
+import { createServerLog, serverLogPath } from "./server-log.ts";
+import type { LogEntry } from "./server-log.ts";
+import { createDaemonServices } from "./services.ts";
+import type { DaemonRun, DaemonSettings, DaemonStatus } from "./settings.ts";
+
+export interface Daemon {
+  readonly run: DaemonRun;
+  status(): DaemonStatus;
+  /** Ends everything it started. */
+  end(why: string): Promise<void>;
+  /** Settles when it has ended, for whatever reason. */
+  readonly ended: Promise<void>;
+}
+
+export interface DaemonOptions {
+  /** Also gets every entry of the log. */
+  onLog?: (entry: LogEntry) => void;
+}
+
+/** Throws `AgentError` `server_failed`, `config_invalid` or `storage_failed`; nothing is left running then. */
+export async function startDaemon(settings: DaemonSettings, options: DaemonOptions = {}): Promise<Daemon> {
+  const { home, version } = settings;
+  let { untilServerStops } = settings;
+  await prepareHome(home);
+  const now = (): Date => new Date();
+  const log = createServerLog(serverLogPath(home), {
+    now,
+    ...(options.onLog === undefined ? {} : { onEntry: options.onLog }),
+  });
+  const { services, dispose } = await createDaemonServices(settings, log);
+  const server = createPublicServer(home, services, log);
+  let run: DaemonRun | undefined;
+  const status = (): DaemonStatus => {
+    const open = server.status();
+    return {
+      pid: process.pid,
+      version,
+      startedAt: run?.startedAt ?? "",
+      untilServerStops,
+      ...(open === undefined ? {} : { server: open }),
+    };
+  };
+
+  let settle = (): void => {};
+  const ended = new Promise<void>((resolve) => {
+    settle = resolve;
+  });
+  let ending: Promise<void> | undefined;
+  let control: Listener | undefined;
+  const tearDown = async (why: string): Promise<void> => {
+    log.write({ source: "server", message: `ends: ${why}` });
+    // The run file goes first, so that nobody finds a daemon that is about to end.
+    await removeDaemonRun(home, process.pid).catch(() => undefined);
+    await server.stop();
+    await dispose().catch((thrown: unknown) =>
+      log.write({ source: "server", level: "error", message: errorMessage(thrown) }),
+    );
+    await control?.close();
+    settle();
+  };
+  const end = (why: string): Promise<void> => (ending ??= tearDown(why));
+
+  try {
+    const app = createControlApp(() => run?.key ?? "");
+    const keep = (): void => {
+      untilServerStops = false;
+    };
+    addControl(app, { services, server, status, keep, end: (why) => void end(why) });
+    control = await listen(app, { host: "127.0.0.1", port: 0 });
+    run = createDaemonRun(version, { port: control.port, now: now() });
+    if (settings.http !== undefined) await server.start(settings.http);
+    await writeDaemonRun(home, run);
+    log.write({ source: "server", message: `daemon ${process.pid} of version ${version} runs` });
+    return { run, status, end, ended };
+  } catch (thrown) {
+    await end(errorMessage(thrown));
+    throw thrown;
+  }
+}
+
+/** Nothing here answers without the key, not even what it is. */
+function createControlApp(key: () => string): App {
+  const app: App = new Hono<Env>();
+  app.onError((thrown, c) => respond(c, fromThrown(thrown)));
+  app.notFound((c) =>
+    respond(c, toApiError(404, `There is no command \`${c.req.path}\`.`, { code: "route_not_found" })),
+  );
+  app.use(async (c, next) => {
+    const given = { authorization: c.req.header("authorization"), apiKey: undefined };
+    const refused = checkKey(given, createSingleKey(key()));
+    return refused === undefined ? next() : respond(c, refused);
+  });
+  return app;
+}
