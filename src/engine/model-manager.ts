@@ -2,10 +2,9 @@
  * Which models are loaded: loads with the first request, one load however many ask; unloads what rested long enough, or longest when
  * memory is needed for another; never what is in use.
  */
-import { AgentError } from "../core/errors.ts";
 import type { Catalog, ModelEntry } from "./catalog.ts";
 import type { Engine } from "./engine.ts";
-import { planLoad } from "./model-file.ts";
+import { ModelPool } from "./model-pool.ts";
 import type { LoadOptions, ModelPurpose, Speculation } from "./protocol.ts";
 
 /** How a model is to be loaded; what is absent suits the model and the machine. */
@@ -15,7 +14,7 @@ export interface LoadConfig {
   gpuLayers?: number;
   flashAttention?: boolean;
   speculation?: Speculation;
-  /** Rest after which it is unloaded; `null`: never. */
+  /** Rest after which it is unloaded; `null`: never, which is the default of `load`. */
   ttlMs?: number | null;
   /** What clients call this instance; default the model's key. */
   id?: string;
@@ -35,9 +34,11 @@ export interface LoadedModel {
   readonly ttlMs: number | null;
   readonly loadedAt: Date;
   /** When it is unloaded unless it is used before; absent while it is in use, and without a TTL. */
-  readonly expiresAt?: Date;
+  readonly expiresAt?: Date | undefined;
   /** Who uses it just now. */
   readonly users: number;
+  /** What it takes of the memory budget: as planned, or what its process was seen to take where that is more. 0: not known. */
+  readonly residentBytes: number;
   /** Counted since the load. */
   stats(): ModelStats;
 }
@@ -56,11 +57,13 @@ export interface ModelStats {
   completionTokensPerSecond?: number;
   /** Time from request to first token, in ms, of the newest requests. */
   firstTokenMs?: { p50: number; p95: number };
+  /** Tokens in the fullest slot, as the newest requests left it; to be compared with the window of one slot. */
+  contextUsed?: number;
 }
 
 export interface UseOptions {
   purpose: ModelPurpose;
-  /** A new TTL for it, from the end of this use on; `null`: never. */
+  /** A new TTL for it, from the end of this use on; 0: unloaded then at once; `null`: never. */
   ttlMs?: number | null;
   signal: AbortSignal;
 }
@@ -71,19 +74,49 @@ export interface ModelUse extends Disposable {
   release(): void;
 }
 
+/** Something happened to a model; for logs. */
+export type ModelChange = { model: LoadedModel } & (
+  | { type: "loading" }
+  | { type: "ready"; loadMs: number }
+  | { type: "failed"; error: Error }
+  /** Its process died; the next request starts it again. */
+  | { type: "crashed" }
+  | { type: "evicted"; for: string }
+  | { type: "unloaded"; why: "asked" | "idle" | "shutdown" }
+);
+
+export interface UnloadOptions {
+  /** How long to wait for those who use it; absent: not at all. Who comes meanwhile gets it loaded anew. */
+  graceMs?: number;
+}
+
 export interface ModelManager extends AsyncDisposable {
   readonly catalog: Catalog;
+  /** Those that have their place in memory, in the order in which they got it. */
   loaded(): readonly LoadedModel[];
   /**
-   * Without a name, the model that is loaded, or the only one there is. Returns when the model has its place and loads: its engine's
-   * `facts()` waits for the load. Throws `AgentError` `engine_failed` with reason `model_not_found`, `insufficient_memory`,
+   * By the id of an instance, else by what the catalog finds. Without a name: of the models for this purpose the one that was loaded
+   * last, else the first of the catalog. Returns when the model has its place and loads: its engine's `facts()` waits for the load.
+   * Throws `AgentError` `engine_failed` with reason `model_not_found`, `insufficient_memory`, `queue_full` (too many wait for memory),
    * `load_failed` or `unsupported` (the model does not serve this purpose), and the signal's reason.
    */
   use(name: string | undefined, options: UseOptions): Promise<ModelUse>;
-  /** Loads and waits for it; the same model under another id is loaded once more. Throws like `use`, and what the load throws. */
+  /**
+   * Loads and waits for it; the same model under another id is loaded once more. Throws like `use`, what the load throws, and
+   * `engine_failed` with reason `invalid_request` when the id belongs to a model that was loaded otherwise.
+   */
   load(name: string, config: LoadConfig, options: { signal: AbortSignal }): Promise<LoadedModel>;
   /** Waits for its end. What runs on it fails with reason `unloaded`. False: no such instance. */
-  unload(id: string): Promise<boolean>;
+  unload(id: string, options?: UnloadOptions): Promise<boolean>;
+  /** Counted from its last use on. False: no such instance. */
+  setTtl(id: string, ttlMs: number | null): boolean;
+}
+
+/** What a model will take, said before it is loaded. */
+export interface MemoryPlan {
+  requiredBytes: number;
+  /** In place of the plan that was asked about; absent: that one. */
+  plan?: LoadOptions;
 }
 
 export interface ModelManagerOptions {
@@ -91,72 +124,26 @@ export interface ModelManagerOptions {
   /** Makes the engine that runs this plan; nothing is loaded yet. */
   createEngine: (plan: LoadOptions, entry: ModelEntry) => Engine;
   log: (line: string) => void;
+  /** How a model is loaded; absent: as `planLoad` of `model-file.ts` says, with what the configuration names put over it. */
+  planLoad?: (entry: ModelEntry, config: LoadConfig) => Promise<LoadOptions>;
+  /**
+   * Asked right before the load, again after each eviction. Throws `engine_failed` with reason `insufficient_memory` when the machine has
+   * no room: then the model that rested longest goes and it is asked again. Absent: nothing is known and nothing counted.
+   */
+  planMemory?: (plan: LoadOptions, entry: ModelEntry) => Promise<MemoryPlan>;
+  /** What all models together may take; absent: no limit. */
+  memoryBudgetBytes?: number;
+  /** How many may be loaded; absent: no limit. */
+  maxModels?: number;
+  /** TTL of what requests load. Default 60 minutes. */
+  ttlMs?: number | null;
+  /** Models that may wait for memory. Default 16. */
+  waitingLimit?: number;
+  /** How long one waits for memory that others use. Default 60 s. */
+  waitLimitMs?: number;
+  onChange?: (change: ModelChange) => void;
 }
 
-export function createModelManager({ catalog, createEngine }: ModelManagerOptions): ModelManager {
-  const loaded = new Map<string, LoadedModel>();
-
-  const load = async (name: string, config: LoadConfig, onDemand: boolean): Promise<LoadedModel> => {
-    const entry = await catalog.find(name);
-    if (entry === undefined) throw notFound(name);
-    const known = loaded.get(config.id ?? entry.key);
-    if (known !== undefined) return known;
-    const plan = await planLoad({ modelPath: entry.path });
-    const engine = createEngine(plan, entry);
-    const model: LoadedModel = {
-      id: config.id ?? entry.key,
-      entry,
-      plan,
-      engine,
-      state: "ready",
-      onDemand,
-      ttlMs: config.ttlMs ?? null,
-      loadedAt: new Date(),
-      users: 0,
-      stats: () => ({
-        requests: 0,
-        failed: 0,
-        active: 0,
-        queued: 0,
-        promptTokens: 0,
-        cachedTokens: 0,
-        completionTokens: 0,
-      }),
-    };
-    loaded.set(model.id, model);
-    engine.start();
-    return model;
-  };
-
-  return {
-    catalog,
-    loaded: () => [...loaded.values()],
-    use: async (name, { signal }) => {
-      signal.throwIfAborted();
-      const wanted = name ?? [...loaded.keys()][0] ?? (await catalog.list())[0]?.key ?? "";
-      const model = loaded.get(wanted) ?? (await load(wanted, {}, true));
-      return { model, release: () => {}, [Symbol.dispose]: () => {} };
-    },
-    load: async (name, config) => {
-      const model = await load(name, config, false);
-      await model.engine.facts();
-      return model;
-    },
-    unload: async (id) => {
-      const model = loaded.get(id);
-      loaded.delete(id);
-      await model?.engine[Symbol.asyncDispose]();
-      return model !== undefined;
-    },
-    [Symbol.asyncDispose]: async () => {
-      await Promise.all([...loaded.values()].map(({ engine }) => engine[Symbol.asyncDispose]()));
-      loaded.clear();
-    },
-  };
-}
-
-function notFound(name: string): AgentError {
-  return new AgentError("engine_failed", `There is no model \`${name}\` here.`, {
-    data: { reason: "model_not_found", model: name },
-  });
+export function createModelManager(options: ModelManagerOptions): ModelManager {
+  return new ModelPool(options);
 }
