@@ -41,3 +41,4 @@ export { toTensorBytes, writeGguf } from "./gguf-writer.ts";
 export type { GgufContent, GgufTensor, GgufTensorType, GgufValue } from "./gguf-writer.ts";
 export { writeTinyModel } from "./tiny-model.ts";
 export type { TinyModelOptions } from "./tiny-model.ts";
+export { describeEngine } from "./engine-cases.ts";
