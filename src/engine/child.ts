@@ -1,148 +1,187 @@
 /** The engine child: one process per model, so that a crash of native code or an out-of-memory kill ends only this one. */
 import { AgentError, errorMessage } from "../core/errors.ts";
+import { createDrafterFactory } from "./drafters.ts";
+import type { DrafterFactory } from "./drafters.ts";
 import { generate } from "./generate.ts";
 import { importLibrary, loadLlamaModel } from "./llama.ts";
-import type { LlamaModel } from "./llama.ts";
-import type { EngineFailure, FromChild, GenerateRequest, LoadOptions, ToChild } from "./protocol.ts";
-import { createSlotPool } from "./slots.ts";
+import type { LlamaModel, LlamaSlot, Token } from "./llama.ts";
+import { createOutbox } from "./outbox.ts";
+import type {
+  EmbedRequest,
+  EngineFailure,
+  EngineFailureCode,
+  GenerateRequest,
+  LoadOptions,
+  Prompt,
+  ToChild,
+} from "./protocol.ts";
+import { createSlotPool, findDonor } from "./slots.ts";
 import type { SlotPool } from "./slots.ts";
 
 interface Loaded {
   model: LlamaModel;
   pool: SlotPool;
   sliceTokens: number;
+  createDrafter: DrafterFactory;
 }
 
 const running = new Map<number, AbortController>();
 let loaded: Promise<Loaded> | undefined;
-
-function send(message: FromChild): void {
-  if (process.connected) process.send?.(message);
-}
+const outbox = createOutbox((messages) => {
+  if (process.connected) process.send?.(messages);
+});
 
 async function load(options: LoadOptions): Promise<Loaded> {
   const model = await loadLlamaModel(options);
-  send({ type: "loaded", facts: model.facts });
-  return { model, pool: createSlotPool(model.slots), sliceTokens: options.sliceTokens };
+  const createDrafter = await createDrafterFactory(model, options);
+  outbox.put({ type: "loaded", facts: model.facts });
+  const { queueLimit, sliceTokens } = options;
+  return { model, pool: createSlotPool(model.slots, { queueLimit }), sliceTokens, createDrafter };
 }
 
-async function runGenerate(id: number, request: GenerateRequest): Promise<void> {
+/** Runs what a message asks for and answers with its failure where it fails. */
+async function serve(
+  id: number,
+  work: (loaded: Loaded, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
   const abort = new AbortController();
   running.set(id, abort);
   try {
-    await generateOnSlot(id, request, abort.signal);
+    if (loaded === undefined) throw new Error("no model was loaded");
+    await work(await loaded, abort.signal);
   } catch (thrown) {
-    send({ type: "failed", id, failure: toFailure(thrown) });
+    outbox.put({ type: "failed", id, failure: toFailure(thrown) });
   } finally {
     running.delete(id);
   }
 }
 
-async function generateOnSlot(id: number, request: GenerateRequest, signal: AbortSignal): Promise<void> {
-  const { model, pool, sliceTokens } = await requireLoaded();
-  const tokens =
-    typeof request.prompt === "string" ? model.tokenizePrompt(request.prompt) : [...request.prompt];
-  const failure = checkRequest(model, request, tokens.length);
-  if (failure !== undefined) {
-    send({ type: "failed", id, failure });
-    return;
-  }
-  send({ type: "event", id, event: { type: "accepted", promptTokens: tokens.length } });
-  const slot = await pool.acquire(tokens, {
-    signal,
-    ...(request.slot === undefined ? {} : { slot: request.slot }),
-  });
+async function runGenerate(
+  id: number,
+  request: GenerateRequest,
+  { model, pool, sliceTokens, createDrafter, signal }: Loaded & { signal: AbortSignal },
+): Promise<void> {
+  if (model.slots.length === 0)
+    throw refuse("unsupported", "This model was loaded for embeddings; it writes no text.");
+  const tokens = toTokens(model, request.prompt);
+  checkRequest(model, request, tokens.length);
+  outbox.put({ type: "event", id, event: { type: "accepted", promptTokens: tokens.length } });
+  const queuedAt = performance.now();
+  const slot = await pool.acquire(tokens, { signal, slot: request.slot });
+  const queuedMs = performance.now() - queuedAt;
+  const drafter = createDrafter(request, slot);
   try {
-    for await (const event of generate({ model, slot, tokens, request, sliceTokens, signal }))
-      send({ type: "event", id, event });
+    await takePrefix(model.slots, slot, tokens);
+    const options = { model, slot, tokens, request, sliceTokens, signal, queuedMs };
+    for await (const event of generate({ ...options, ...(drafter === undefined ? {} : { drafter }) }))
+      outbox.put({ type: "event", id, event });
   } finally {
     pool.release(slot);
   }
 }
 
-async function tellSlots(id: number): Promise<void> {
-  try {
-    const { pool } = await requireLoaded();
-    send({ type: "slots", id, slots: pool.states() });
-  } catch (thrown) {
-    send({ type: "failed", id, failure: toFailure(thrown) });
-  }
+async function takePrefix(
+  slots: readonly LlamaSlot[],
+  slot: LlamaSlot,
+  tokens: readonly Token[],
+): Promise<void> {
+  const donor = findDonor(slots, { slot, tokens });
+  if (donor !== undefined) await slot.copyFrom(donor);
 }
 
-async function answer(id: number, work: (model: LlamaModel) => FromChild): Promise<void> {
-  try {
-    send(work((await requireLoaded()).model));
-  } catch (thrown) {
-    send({ type: "failed", id, failure: toFailure(thrown) });
+async function runEmbed(
+  id: number,
+  { inputs }: EmbedRequest,
+  { model, signal }: Loaded & { signal: AbortSignal },
+): Promise<void> {
+  const { embedder } = model;
+  if (embedder === undefined) throw refuse("unsupported", "This model was not loaded for embeddings.");
+  const prompts = inputs.map((input) => toTokens(model, input));
+  const counts = prompts.map((tokens) => embedder.count(tokens));
+  for (const count of counts) checkLength(model, count);
+  const vectors: (readonly number[])[] = [];
+  for (const tokens of prompts) {
+    signal.throwIfAborted();
+    vectors.push(await embedder.embed(tokens));
   }
+  const promptTokens = counts.reduce((sum, count) => sum + count, 0);
+  outbox.put({ type: "embedded", id, embeddings: { vectors, promptTokens } });
 }
 
-async function requireLoaded(): Promise<Loaded> {
-  if (loaded === undefined) throw new Error("no model was loaded");
-  return loaded;
+function toTokens(model: LlamaModel, prompt: Prompt): readonly Token[] {
+  return typeof prompt === "string" ? model.tokenize(prompt, { special: true, begin: true }) : prompt;
 }
 
-function checkRequest(
-  model: LlamaModel,
-  request: GenerateRequest,
-  promptTokens: number,
-): EngineFailure | undefined {
-  const { contextTokens, slots } = model.facts;
-  if (promptTokens === 0) return { code: "invalid_request", message: "The prompt is empty." };
-  if (request.slot !== undefined && request.slot >= slots) {
-    return {
-      code: "invalid_request",
-      message: `\`id_slot\` is \`${request.slot}\`; this model has ${slots} slots, counted from 0.`,
-    };
-  }
+function refuse(code: EngineFailureCode, message: string): AgentError {
+  return new AgentError("engine_failed", message, { data: { reason: code } });
+}
+
+function checkRequest(model: LlamaModel, { slot, images }: GenerateRequest, promptTokens: number): void {
+  const { slots } = model.facts;
+  if (images !== undefined && images.length > 0)
+    throw refuse("unsupported", "This engine cannot look at images.");
+  if (slot !== undefined && slot >= slots)
+    throw refuse(
+      "invalid_request",
+      `\`id_slot\` is \`${slot}\`; this model has ${slots} slots, counted from 0.`,
+    );
+  checkLength(model, promptTokens);
+}
+
+function checkLength({ facts: { contextTokens } }: LlamaModel, promptTokens: number): void {
+  if (promptTokens === 0) throw refuse("invalid_request", "The prompt is empty.");
   // One token of room, or nothing could be generated.
-  if (promptTokens < contextTokens) return undefined;
+  if (promptTokens < contextTokens) return;
   const message = `This model's maximum context length is ${contextTokens} tokens. However, your messages resulted in ${promptTokens} tokens. Shorten the messages or the tool list.`;
-  return { code: "context_overflow", message, promptTokens, contextTokens };
+  throw new AgentError("context_overflow", message, { data: { promptTokens, contextTokens } });
 }
 
 function toFailure(thrown: unknown): EngineFailure {
-  if (AgentError.is(thrown, "engine_failed") && thrown.data["reason"] === "queue_full")
-    return { code: "queue_full", message: thrown.message };
-  return { code: "generation_failed", message: errorMessage(thrown) };
+  const message = errorMessage(thrown);
+  if (AgentError.is(thrown, "context_overflow"))
+    return {
+      code: "context_overflow",
+      message,
+      ...(thrown.data as { promptTokens: number; contextTokens: number }),
+    };
+  if (AgentError.is(thrown, "engine_failed") && typeof thrown.data["reason"] === "string")
+    return { code: thrown.data["reason"] as EngineFailureCode, message };
+  return { code: "generation_failed", message };
 }
 
 function receive(message: ToChild): void {
   switch (message.type) {
     case "load":
       loaded = load(message.options);
-      loaded.catch((thrown: unknown) => send({ type: "load_failed", message: errorMessage(thrown) }));
-      break;
-    case "generate":
-      void runGenerate(message.id, message.request);
-      break;
-    case "slots":
-      void tellSlots(message.id);
-      break;
-    case "tokenize":
-      void answer(message.id, (model) => ({
-        type: "tokens",
-        id: message.id,
-        tokens: message.begin ? model.tokenizePrompt(message.text) : model.tokenizePiece(message.text),
-      }));
-      break;
-    case "detokenize":
-      void answer(message.id, (model) => ({
-        type: "detokenized",
-        id: message.id,
-        text: model.detokenize(message.tokens, []),
-      }));
-      break;
-    case "embed":
-      send({
-        type: "failed",
-        id: message.id,
-        failure: { code: "unsupported", message: "This model makes no embeddings." },
-      });
+      loaded.catch((thrown: unknown) => outbox.put({ type: "load_failed", message: errorMessage(thrown) }));
       break;
     case "cancel":
       running.get(message.id)?.abort();
       break;
+    default:
+      void serve(message.id, (loaded, signal) => answer(message, { ...loaded, signal }));
+  }
+}
+
+async function answer(
+  message: Exclude<ToChild, { type: "load" | "cancel" }>,
+  loaded: Loaded & { signal: AbortSignal },
+): Promise<void> {
+  const { id } = message;
+  const { model, pool } = loaded;
+  switch (message.type) {
+    case "generate":
+      return runGenerate(id, message.request, loaded);
+    case "embed":
+      return runEmbed(id, message.request, loaded);
+    case "slots":
+      return outbox.put({ type: "slots", id, slots: pool.states() });
+    case "tokenize":
+      return outbox.put({ type: "tokens", id, tokens: model.tokenize(message.text, message) });
+    case "detokenize": {
+      const bytes = Buffer.concat(message.tokens.map((token) => model.bytesOf(token)));
+      return outbox.put({ type: "detokenized", id, text: bytes.toString("utf8") });
+    }
   }
 }
 

@@ -5,42 +5,43 @@
 import { stat } from "node:fs/promises";
 import type * as LibraryModule from "node-llama-cpp";
 import { errorMessage } from "../core/errors.ts";
-import type { LoadOptions, ModelFacts, Sampling } from "./protocol.ts";
+import { createBatcher } from "./batcher.ts";
+import { toAddon } from "./llama-addon.ts";
+import type { Addon, Token } from "./llama-addon.ts";
+import { createSlot } from "./llama-slot.ts";
+import type { LlamaSlot } from "./llama-slot.ts";
+import type { LoadOptions, ModelFacts } from "./protocol.ts";
+import { createSamplerFactory } from "./sampler.ts";
+import { createTokenBytes } from "./token-bytes.ts";
+import type { TokenBytes } from "./token-bytes.ts";
+
+export type { Token } from "./llama-addon.ts";
+export type { LlamaSlot } from "./llama-slot.ts";
 
 type Library = typeof LibraryModule;
 type Llama = Awaited<ReturnType<Library["getLlama"]>>;
 type LibraryModel = Awaited<ReturnType<Llama["loadModel"]>>;
-type LibrarySequence = ReturnType<Awaited<ReturnType<LibraryModel["createContext"]>>["getSequence"]>;
-type Grammar = InstanceType<Library["LlamaGrammar"]>;
+type LibraryContext = Awaited<ReturnType<LibraryModel["createContext"]>>;
+type EmbeddingContext = Awaited<ReturnType<LibraryModel["createEmbeddingContext"]>>;
 
-export type Token = number;
-
-/** One KV sequence. `length` tokens of it are evaluated. */
-export interface LlamaSlot {
-  readonly index: number;
-  readonly length: number;
-  /** How many of these tokens, from the first on, are already evaluated here. */
-  prefixLength(tokens: readonly Token[]): number;
-  /** Forgets everything but the first `count` tokens. */
-  keep(count: number): Promise<void>;
-  /** Evaluates prompt tokens; cannot be interrupted, so give it slices. */
-  evaluate(tokens: readonly Token[]): Promise<void>;
-  /** Evaluates `tokens` and then samples until the model ends. A yielded token is evaluated when the next one is asked for. */
-  sample(
-    tokens: readonly Token[],
-    options: { sampling: Sampling; gbnf?: string },
-  ): AsyncGenerator<Token, void, void>;
+export interface Embedder {
+  /** How many tokens these become, with the ones that the model wants around them. */
+  count(tokens: readonly Token[]): number;
+  /** Of length 1. Waits for the one before. */
+  embed(tokens: readonly Token[]): Promise<readonly number[]>;
 }
 
 export interface LlamaModel {
   readonly facts: ModelFacts;
+  /** None for a model of purpose `embedding`. */
   readonly slots: readonly LlamaSlot[];
-  /** With special tokens recognised, and the model's begin token in front where it wants one. */
-  tokenizePrompt(text: string): Token[];
+  /** Only for a model of purpose `embedding`. */
+  readonly embedder?: Embedder;
+  /** `special`: control tokens in the text count as such; `begin`: with the model's begin token in front where it wants one. */
+  tokenize(text: string, options: { special: boolean; begin: boolean }): Token[];
   /** A piece from the middle of a text. */
   tokenizePiece(text: string): Token[];
-  /** `before`: the tokens just before, which decide about leading spaces. */
-  detokenize(tokens: readonly Token[], before: readonly Token[]): string;
+  readonly bytesOf: TokenBytes;
 }
 
 let library: Promise<Library> | undefined;
@@ -56,26 +57,93 @@ export function importLibrary(): Promise<Library> {
   return library;
 }
 
+/** llama.cpp says what is wrong with a file in its log only. */
+const complaints: string[] = [];
+const KEPT_COMPLAINTS = 8;
+
+let backend: Promise<Llama> | undefined;
+
+function startBackend(lib: Library, { gpu, threads }: Pick<LoadOptions, "gpu" | "threads">): Promise<Llama> {
+  backend ??= lib.getLlama({
+    gpu,
+    build: "never",
+    maxThreads: threads,
+    logLevel: lib.LlamaLogLevel.error,
+    progressLogs: false,
+    logger: (level, message) => {
+      complaints.push(message.trim());
+      if (complaints.length > KEPT_COMPLAINTS) complaints.shift();
+      process.stderr.write(`llama.cpp ${level}: ${message.trimEnd()}\n`);
+    },
+  });
+  return backend;
+}
+
 /** Throws with a message for the user when the library is missing or the file is no model that can be loaded. */
 export async function loadLlamaModel(options: LoadOptions): Promise<LlamaModel> {
   const clock = createStopwatch();
   const lib = await importLibrary();
   const libraryMs = clock();
   const sizeBytes = (await stat(options.modelPath)).size;
-  const llama = await lib.getLlama({
-    gpu: options.gpu,
-    build: "never",
-    maxThreads: options.threads,
-    logLevel: lib.LlamaLogLevel.error,
-    progressLogs: false,
-    logger: (level, message) => process.stderr.write(`llama.cpp ${level}: ${message.trimEnd()}\n`),
-  });
+  const llama = await startBackend(lib, options);
   const backendMs = clock();
-  const model = await llama.loadModel({
-    modelPath: options.modelPath,
-    ignoreMemorySafetyChecks: !options.shrinkToFit,
-  });
+  const model = await loadFile(llama, options);
   const modelMs = clock();
+  const memory = await createMemory({ llama, model, options });
+  const loadMs = { library: libraryMs, backend: backendMs, model: modelMs, context: clock() };
+  const { bytesOf, contextTokens, slots, embedder } = memory;
+  return {
+    facts: {
+      ...readFacts(model),
+      sizeBytes,
+      slots: options.purpose === "embedding" ? 1 : options.slots,
+      threads: options.threads,
+      contextTokens,
+      loadMs,
+    },
+    slots,
+    ...(embedder === undefined ? {} : { embedder }),
+    bytesOf,
+    tokenize: (text, { special, begin }) => {
+      const tokens = model.tokenize(text, special);
+      return begin ? withBeginToken(model, tokens) : tokens;
+    },
+    tokenizePiece: (text) => model.tokenize(text, true, "trimLeadingSpace"),
+  };
+}
+
+async function loadFile(llama: Llama, options: LoadOptions): Promise<LibraryModel> {
+  complaints.length = 0;
+  try {
+    return await llama.loadModel({
+      modelPath: options.modelPath,
+      ignoreMemorySafetyChecks: !options.shrinkToFit,
+      ...(options.gpuLayers === undefined ? {} : { gpuLayers: options.gpuLayers }),
+    });
+  } catch (cause) {
+    throw new Error(explain(cause), { cause });
+  }
+}
+
+/** The reason out of llama.cpp's log, where it gave one. */
+function explain(cause: unknown): string {
+  const reasons = complaints.map((line) => /error loading model[^:]*: (.*)/.exec(line)?.[1]);
+  return reasons.find((reason) => reason !== undefined) ?? errorMessage(cause);
+}
+
+interface MemorySubject {
+  llama: Llama;
+  model: LibraryModel;
+  options: LoadOptions;
+}
+
+type Memory = Pick<LlamaModel, "slots" | "embedder" | "bytesOf"> & { contextTokens: number };
+
+function createMemory(subject: MemorySubject): Promise<Memory> {
+  return subject.options.purpose === "embedding" ? createEmbeddingMemory(subject) : createChatMemory(subject);
+}
+
+async function createChatMemory({ llama, model, options }: MemorySubject): Promise<Memory> {
   const contextTokens = Math.min(options.contextTokens, model.trainContextSize);
   const context = await model.createContext({
     sequences: options.slots,
@@ -83,25 +151,77 @@ export async function loadLlamaModel(options: LoadOptions): Promise<LlamaModel> 
     ignoreMemorySafetyChecks: !options.shrinkToFit,
     batchSize: options.sliceTokens,
     threads: options.threads,
+    ...(options.flashAttention === undefined ? {} : { flashAttention: options.flashAttention }),
   });
-  const loadMs = { library: libraryMs, backend: backendMs, model: modelMs, context: clock() };
-  const grammars = createGrammarCache(lib, llama);
+  const addon = toAddon({ llama, model, context });
   return {
-    facts: {
-      ...readFacts(model),
-      sizeBytes,
-      slots: options.slots,
-      threads: options.threads,
-      contextTokens: context.contextSize,
-      loadMs,
-    },
-    slots: Array.from({ length: options.slots }, (_, index) =>
-      toSlot(lib, context.getSequence(), { index, model, grammars }),
-    ),
-    tokenizePrompt: (text) => withBeginToken(model, model.tokenize(text, true)),
-    tokenizePiece: (text) => model.tokenize(text, true, "trimLeadingSpace"),
-    detokenize: (tokens, before) => model.detokenize(tokens as never, true, before as never),
+    contextTokens: context.contextSize,
+    slots: createSlots(addon, { model, context, slots: options.slots }),
+    bytesOf: createTokenBytes(addon.model),
   };
+}
+
+function createSlots(
+  addon: Addon,
+  { model, context, slots }: { model: LibraryModel; context: LibraryContext; slots: number },
+): LlamaSlot[] {
+  const { contextSize: contextTokens, batchSize } = context;
+  const batcher = createBatcher(addon.context, { batchTokens: batchSize });
+  const { isRecurrent, isHybrid, swaSize } = model.fileInsights;
+  const createSampler = createSamplerFactory({
+    ...addon,
+    contextTokens,
+    endTokens: lazily(() => findEndTokens(model)),
+  });
+  return Array.from({ length: slots }, (_, index) =>
+    createSlot({
+      ...addon,
+      index,
+      batcher,
+      createSampler,
+      contextTokens,
+      needsCheckpoints: isRecurrent || isHybrid || swaSize !== undefined,
+      windowTokens: swaSize ?? contextTokens,
+    }),
+  );
+}
+
+function lazily<Value>(make: () => Value): () => Value {
+  let value: Value | undefined;
+  return () => (value ??= make());
+}
+
+function findEndTokens(model: LibraryModel): readonly Token[] {
+  const ends: Token[] = [];
+  for (const token of model.iterateAllTokens()) if (model.isEogToken(token)) ends.push(token);
+  return ends;
+}
+
+/** An embedding looks at a whole text at once, so the batch has to hold all of it. */
+async function createEmbeddingMemory({ llama, model, options }: MemorySubject): Promise<Memory> {
+  const contextTokens = Math.min(options.contextTokens, model.trainContextSize);
+  const context: EmbeddingContext = await model.createEmbeddingContext({
+    contextSize: options.shrinkToFit ? { max: contextTokens } : contextTokens,
+    ignoreMemorySafetyChecks: !options.shrinkToFit,
+    batchSize: contextTokens,
+    threads: options.threads,
+  });
+  const inner = (context as unknown as { _llamaContext: LibraryContext })._llamaContext;
+  return {
+    contextTokens: inner.contextSize,
+    slots: [],
+    bytesOf: createTokenBytes(toAddon({ llama, model, context: inner }).model),
+    embedder: {
+      count: (tokens) => context.calculateInputLength([...tokens] as never),
+      embed: async (tokens) => normalise((await context.getEmbeddingFor([...tokens] as never)).vector),
+    },
+  };
+}
+
+/** To length 1; a vector of zeros stays as it is. */
+function normalise(vector: readonly number[]): readonly number[] {
+  const length = Math.hypot(...vector);
+  return length === 0 ? vector : vector.map((value) => value / length);
 }
 
 function createStopwatch(): () => number {
@@ -118,7 +238,15 @@ function readFacts(
   model: LibraryModel,
 ): Pick<
   ModelFacts,
-  "trainContextTokens" | "parameters" | "chatTemplate" | "bosToken" | "eosToken" | "quantization"
+  | "trainContextTokens"
+  | "parameters"
+  | "chatTemplate"
+  | "bosToken"
+  | "eosToken"
+  | "quantization"
+  | "architecture"
+  | "layers"
+  | "gpuLayers"
 > {
   const metadata = model.fileInfo.metadata as { tokenizer?: { chat_template?: unknown } };
   const template = metadata.tokenizer?.chat_template;
@@ -129,6 +257,9 @@ function readFacts(
     bosToken: model.tokens.bosString ?? "",
     eosToken: model.tokens.eosString ?? "",
     ...toQuantization(model.typeDescription),
+    architecture: model.fileInfo.metadata.general.architecture,
+    layers: model.fileInsights.totalLayers,
+    gpuLayers: model.gpuLayers,
   };
 }
 
@@ -149,58 +280,4 @@ function toQuantization(description: string): { quantization?: string } {
 function withBeginToken(model: LibraryModel, tokens: Token[]): Token[] {
   const { bos, shouldPrependBosToken } = model.tokens;
   return shouldPrependBosToken && bos !== null && tokens[0] !== bos ? [bos, ...tokens] : tokens;
-}
-
-type GrammarCache = (gbnf: string) => Grammar;
-
-/** Tool lists rarely change within a run, so a few compiled grammars are enough. */
-function createGrammarCache(lib: Library, llama: Llama): GrammarCache {
-  const compiled = new Map<string, Grammar>();
-  return (gbnf) => {
-    const known = compiled.get(gbnf);
-    if (known !== undefined) return known;
-    if (compiled.size >= 16) compiled.clear();
-    const grammar = new lib.LlamaGrammar(llama, { grammar: gbnf });
-    compiled.set(gbnf, grammar);
-    return grammar;
-  };
-}
-
-function toSlot(
-  lib: Library,
-  sequence: LibrarySequence,
-  options: { index: number; model: LibraryModel; grammars: GrammarCache },
-): LlamaSlot {
-  const { index, model, grammars } = options;
-  return {
-    index,
-    get length() {
-      return sequence.nextTokenIndex;
-    },
-    prefixLength: (tokens) => sequence.compareContextTokens(tokens as never).firstDifferentIndex,
-    keep: async (count) => {
-      if (count < sequence.nextTokenIndex)
-        await sequence.eraseContextTokenRanges([{ start: count, end: sequence.nextTokenIndex }]);
-    },
-    evaluate: (tokens) => sequence.evaluateWithoutGeneratingNewTokens(tokens as never),
-    sample: (tokens, { sampling, gbnf }) =>
-      sequence.evaluate(tokens as never, {
-        ...toLibrarySampling(sampling),
-        ...(gbnf === undefined
-          ? {}
-          : {
-              grammarEvaluationState: new lib.LlamaGrammarEvaluationState({ model, grammar: grammars(gbnf) }),
-            }),
-      }),
-  };
-}
-
-function toLibrarySampling({
-  temperature,
-  topP,
-  topK,
-  minP,
-  seed,
-}: Sampling): Pick<Sampling, "temperature" | "topP" | "topK" | "minP" | "seed"> {
-  return { temperature, topP, topK, minP, ...(seed === undefined ? {} : { seed }) };
 }

@@ -3,15 +3,19 @@
  * rested longest; when all are busy, first come first served.
  */
 import { AgentError } from "../core/errors.ts";
-import type { LlamaSlot, Token } from "./llama.ts";
+import type { Token } from "./llama-addon.ts";
+import type { LlamaSlot } from "./llama-slot.ts";
 import type { SlotState } from "./protocol.ts";
 
 /** A longer queue would only hide that the machine cannot keep up. */
-const QUEUE_LIMIT = 64;
+const DEFAULT_QUEUE_LIMIT = 64;
 
 export interface SlotPool {
   /** Waits for a slot. Throws `AgentError` `engine_failed` (reason `queue_full`) when too many wait already, and the signal's reason on abort. */
-  acquire(tokens: readonly Token[], options: { slot?: number; signal: AbortSignal }): Promise<LlamaSlot>;
+  acquire(
+    tokens: readonly Token[],
+    options: { slot?: number | undefined; signal: AbortSignal },
+  ): Promise<LlamaSlot>;
   release(slot: LlamaSlot): void;
   states(): SlotState[];
 }
@@ -22,7 +26,10 @@ interface Waiter {
   resolve: (slot: LlamaSlot) => void;
 }
 
-export function createSlotPool(slots: readonly LlamaSlot[]): SlotPool {
+export function createSlotPool(
+  slots: readonly LlamaSlot[],
+  { queueLimit = DEFAULT_QUEUE_LIMIT }: { queueLimit?: number | undefined } = {},
+): SlotPool {
   /** Least recently used first. */
   let free = [...slots];
   let waiters: Waiter[] = [];
@@ -59,12 +66,12 @@ export function createSlotPool(slots: readonly LlamaSlot[]): SlotPool {
 
   async function enqueue(
     tokens: readonly Token[],
-    { slot, signal }: { slot?: number; signal: AbortSignal },
+    { slot, signal }: { slot?: number | undefined; signal: AbortSignal },
   ): Promise<LlamaSlot> {
     signal.throwIfAborted();
     const now = take({ tokens, slot });
     if (now !== undefined) return now;
-    if (waiters.length >= QUEUE_LIMIT) throw queueFull();
+    if (waiters.length >= queueLimit) throw queueFull(waiters.length);
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         waiters = waiters.filter((one) => one !== waiter);
@@ -84,15 +91,38 @@ export function createSlotPool(slots: readonly LlamaSlot[]): SlotPool {
   }
 }
 
-function queueFull(): AgentError {
-  const message = `${QUEUE_LIMIT} requests are waiting already. Try again later, or run fewer agents at once.`;
+function queueFull(waiting: number): AgentError {
+  const message = `${waiting} requests are waiting already. Try again later, or run fewer agents at once.`;
   return new AgentError("engine_failed", message, { data: { reason: "queue_full" } });
 }
 
 /** A slot's content is worth keeping in use only when most of it is used; a shared system message alone is not enough. */
 function chooseSlot(free: readonly LlamaSlot[], tokens: readonly Token[]): LlamaSlot | undefined {
-  const scored = free.map((slot) => ({ slot, prefix: slot.prefixLength(tokens) }));
-  const best = scored.toSorted((a, b) => b.prefix - a.prefix)[0];
+  const best = longestPrefix(free, tokens);
   if (best !== undefined && best.prefix > 0 && best.prefix >= best.slot.length / 2) return best.slot;
   return free.find((slot) => slot.length === 0) ?? free[0];
+}
+
+/** Copying less than this takes longer than reading it again, or nearly. */
+const COPIED_TOKENS = 128;
+
+/** Another slot that holds so much more of the prompt's beginning than this one that copying it pays; it may be in use. */
+export function findDonor(
+  slots: readonly LlamaSlot[],
+  { slot, tokens }: { slot: LlamaSlot; tokens: readonly Token[] },
+): LlamaSlot | undefined {
+  const others = slots.filter((one) => one !== slot);
+  const best = longestPrefix(others, tokens);
+  if (best === undefined || best.prefix < slot.prefixLength(tokens) + COPIED_TOKENS) return undefined;
+  // All that it holds is copied, so what is wanted has to be a good part of it.
+  return best.prefix * 4 >= best.slot.length ? best.slot : undefined;
+}
+
+function longestPrefix(
+  slots: readonly LlamaSlot[],
+  tokens: readonly Token[],
+): { slot: LlamaSlot; prefix: number } | undefined {
+  return slots
+    .map((slot) => ({ slot, prefix: slot.prefixLength(tokens) }))
+    .toSorted((a, b) => b.prefix - a.prefix)[0];
 }

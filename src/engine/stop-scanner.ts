@@ -1,6 +1,7 @@
 /** Finds stop strings in text that comes in pieces; what could be the beginning of one is held back. */
 export interface StopScanner {
-  push(text: string): { text: string; stopped: boolean };
+  /** `stopped`: the stop string that was found. */
+  push(text: string): { text: string; stopped?: string };
   flush(): string;
 }
 
@@ -14,12 +15,12 @@ export function createStopScanner(stops: readonly string[]): StopScanner {
       if (found !== undefined) {
         const before = held.slice(0, found.at);
         held = "";
-        return { text: before, stopped: true };
+        return { text: before, stopped: found.word };
       }
       const keep = Math.max(0, ...wanted.map((stop) => partialLength(held, stop)));
       const ready = held.slice(0, held.length - keep);
       held = held.slice(held.length - keep);
-      return { text: ready, stopped: false };
+      return { text: ready };
     },
     flush: () => {
       const rest = held;

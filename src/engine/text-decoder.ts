@@ -1,35 +1,16 @@
-import type { Token } from "./llama.ts";
-
-const REPLACEMENT = "\uFFFD";
-/** A code point has at most four bytes, so at most four byte tokens; more means that the model really wrote broken text. */
-const LONGEST_SPLIT = 4;
+import type { Token } from "./llama-addon.ts";
 
 /** Turns sampled tokens into text without ever showing half a character. */
-export interface TextDecoder {
+export interface TokenDecoder {
   push(token: Token): string;
-  /** What is still held back, at the end. */
+  /** What is still held back, at the end. Half a character that never came whole is left out. */
   flush(): string;
 }
 
-export function createTextDecoder(
-  detokenize: (tokens: readonly Token[], before: readonly Token[]) => string,
-): TextDecoder {
-  let held: Token[] = [];
-  let before: Token[] = [];
-
-  const take = (): string => {
-    const text = detokenize(held, before);
-    before = [...before, ...held].slice(-4);
-    held = [];
-    return text;
-  };
-
+export function createTextDecoder(bytesOf: (token: Token) => Uint8Array): TokenDecoder {
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   return {
-    push: (token) => {
-      held.push(token);
-      const unfinished = held.length < LONGEST_SPLIT && detokenize(held, before).endsWith(REPLACEMENT);
-      return unfinished ? "" : take();
-    },
-    flush: () => (held.length === 0 ? "" : take().replaceAll(REPLACEMENT, "")),
+    push: (token) => decoder.decode(bytesOf(token), { stream: true }),
+    flush: () => decoder.decode().replaceAll("\uFFFD", ""),
   };
 }

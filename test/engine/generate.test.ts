@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { generate } from "../../src/engine/generate.ts";
 import type { LlamaModel, LlamaSlot, Token } from "../../src/engine/llama.ts";
+import type { TokenSource } from "../../src/engine/llama-slot.ts";
 import type { CallGrammar, GenerateEvent, GenerateRequest } from "../../src/engine/protocol.ts";
 
 /** One token a word of this vocabulary; sampling follows a script, one entry for each stretch. */
@@ -24,15 +25,43 @@ interface Stretch {
   gbnf: string | undefined;
 }
 
+/** Stands for a slot of a model that says the words of `script`, one list for each grammar that takes over. */
 function createScript(script: readonly string[][], { held = [] as Token[], contextTokens = 100 } = {}) {
   const stretches: Stretch[] = [];
   const evaluated: number[] = [];
   let length = held.length;
+  const evaluate = async (tokens: readonly Token[]): Promise<void> => {
+    evaluated.push(tokens.length);
+    length += tokens.length;
+  };
+  const startSampling = (): TokenSource => {
+    let gbnf: string | undefined;
+    let words: Token[] | undefined;
+    return {
+      drafted: 0,
+      accepted: 0,
+      useGrammar: (next) => {
+        gbnf = next;
+        words = undefined;
+      },
+      next: async (tokens) => {
+        await evaluate(tokens);
+        if (words === undefined) {
+          words = (script[stretches.length] ?? []).map(toToken);
+          stretches.push({ tokens, gbnf });
+        }
+        const token = words.shift();
+        return token === undefined ? undefined : { token };
+      },
+      end: async () => undefined,
+    };
+  };
   const slot: LlamaSlot = {
     index: 3,
     get length() {
       return length;
     },
+    forgetsParts: true,
     prefixLength: (tokens) => {
       const at = tokens.findIndex((token, place) => held[place] !== token);
       return at < 0 ? tokens.length : at;
@@ -40,18 +69,14 @@ function createScript(script: readonly string[][], { held = [] as Token[], conte
     keep: async (count) => {
       length = Math.min(length, count);
     },
-    evaluate: async (tokens) => {
-      evaluated.push(tokens.length);
-      length += tokens.length;
-    },
-    sample: async function* sample(tokens, { gbnf }) {
-      stretches.push({ tokens, gbnf });
-      yield* (script[stretches.length - 1] ?? []).map(toToken);
-    },
+    copyFrom: async () => false,
+    remember: async () => undefined,
+    evaluate,
+    startSampling,
   };
   const model = {
     facts: { contextTokens },
-    detokenize: (tokens: readonly Token[]) => tokens.map((token) => WORDS[token] ?? "").join(""),
+    bytesOf: (token: Token) => Buffer.from(WORDS[token] ?? ""),
     tokenizePiece: (text: string) => [1000 + text.length],
   } as unknown as LlamaModel;
   return { slot, model, stretches, evaluated };
@@ -94,10 +119,10 @@ async function run(
 }
 
 describe("a generation", () => {
-  test("reads the prompt in slices, without what the slot holds, and leaves the last token to sampling", async () => {
+  test("reads the prompt in slices, without what the slot holds, and leaves the last slice to sampling", async () => {
     const script = createScript([["Hi"]], { held: [1, 2, 3, 9, 9] });
     const { events, done } = await run(script, { tokens: [1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2] });
-    expect(script.evaluated).toEqual([4, 4]);
+    expect(script.evaluated.slice(0, 3)).toEqual([4, 4, 1]);
     expect(script.stretches).toEqual([{ tokens: [2], gbnf: undefined }]);
     expect(
       events
@@ -135,7 +160,7 @@ describe("a generation", () => {
     expect(text).toBe('Hi<tool_call>call>{"a":1}</tool_call> and');
     expect(script.stretches.map(({ gbnf }) => gbnf)).toEqual([undefined, "AFTER", undefined]);
     expect(script.stretches.map(({ tokens }) => tokens)).toEqual([
-      [0],
+      [0, 0, 0],
       [toToken("<tool_call>")],
       [toToken("</tool_call>")],
     ]);

@@ -10,10 +10,7 @@ function createSlot(index: number, tokens: readonly Token[]): LlamaSlot {
       const at = other.findIndex((token, position) => tokens[position] !== token);
       return at < 0 ? Math.min(other.length, tokens.length) : at;
     },
-    keep: async () => undefined,
-    evaluate: async () => undefined,
-    sample: async function* sample() {},
-  };
+  } as LlamaSlot;
 }
 
 const signal = new AbortController().signal;

@@ -21,7 +21,7 @@ describe("the stop scanner", () => {
     for (const piece of pieces) {
       const step = scanner.push(piece);
       text += step.text;
-      if (step.stopped) return text;
+      if (step.stopped !== undefined) return text;
     }
     return text + scanner.flush();
   }
@@ -47,13 +47,13 @@ describe("the stop scanner", () => {
 
 describe("the text decoder", () => {
   /** One byte a token, the hardest case. */
-  const detokenize = (tokens: readonly number[]): string => new TextDecoder().decode(Uint8Array.from(tokens));
+  const bytesOf = (token: number): Uint8Array => Uint8Array.of(token);
 
   test("never shows half a character", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary", maxLength: 20 }), (source) => {
-        const text = source.replaceAll("\uFFFD", "?").replaceAll("\uFEFF", "?");
-        const decoder = createTextDecoder(detokenize);
+        const text = Buffer.from(source).toString().replaceAll("\uFFFD", "?");
+        const decoder = createTextDecoder(bytesOf);
         const pieces = [...new TextEncoder().encode(text)].map((byte) => decoder.push(byte));
         expect(pieces.join("")).not.toContain("\uFFFD");
         expect(pieces.join("") + decoder.flush()).toBe(text);
@@ -62,7 +62,7 @@ describe("the text decoder", () => {
   });
 
   test("does not wait for ever for a character that never comes", () => {
-    const decoder = createTextDecoder(detokenize);
+    const decoder = createTextDecoder(bytesOf);
     const text =
       [0x80, 0x80, 0x80, 0x80, 0x41, 0x42].map((byte) => decoder.push(byte)).join("") + decoder.flush();
     expect(text).toContain("AB");
