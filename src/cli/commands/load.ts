@@ -106,18 +106,15 @@ function wrong(flag: string, value: string, wanted: string): AgentError {
 }
 
 /** Exit code 1 when it was not loaded. */
-export async function unloadModel(
-  id: string | undefined,
-  { all = false }: { all?: boolean },
-): Promise<number> {
-  if ((id === undefined) !== all) throw new AgentError("usage", "Name the model to unload, or say `--all`.");
+export async function unloadModel(id: string, { all = false }: { all?: boolean }): Promise<number> {
+  if ((id === "") !== all) throw new AgentError("usage", "Name the model to unload, or say `--all`.");
   const { home } = await readServerSetup({}, process.env);
   const client = await findDaemon(home);
   if (client === undefined) {
     process.stderr.write("No model is loaded: no daemon runs.\n");
     return all ? 0 : 1;
   }
-  const { ids } = await client.ask<{ ids: string[] }>("/control/unload", id === undefined ? {} : { id });
+  const { ids } = await client.ask<{ ids: string[] }>("/control/unload", id === "" ? {} : { id });
   process.stderr.write(
     ids.length === 0 ? "No model is loaded.\n" : `Unloaded ${ids.map(toTerminalLine).join(", ")}.\n`,
   );

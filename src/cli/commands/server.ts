@@ -49,7 +49,6 @@ function warnOfSettings(flags: ServerFlags): void {
     "engine",
   ];
   const given = names.filter((name) => flags[name as keyof ServerFlags] !== undefined);
-  if (flags.jit === true) given.splice(given.indexOf("jit"), 1);
   if (given.length === 0) return;
   process.stderr.write(
     `lmagent: the daemon runs already, with settings of its own; ${given.map((name) => `\`${name}\``).join(", ")} changes nothing. \`lmagent daemon down\` ends it.\n`,
