@@ -81,7 +81,7 @@ export function planFit(
     }
   }
   const least = { slots: wanted.slots ?? 1, kvType: kvTypes.at(-1) ?? "f16" };
-  const good = Math.min(fullContext, GOOD_CONTEXT_TOKENS);
+  const good = Math.max(leastContext, Math.min(fullContext, GOOD_CONTEXT_TOKENS));
   return (
     fitter.longest({ ...least, from: good, layers: fitter.mostLayers }) ??
     fitter.partly({ ...least, contextTokens: fullContext }) ??

@@ -60,11 +60,10 @@ export function estimateMemory(shape: ModelShape, options: EstimateOptions): Mem
   const kvOf = (layer: LayerShape): number => slots * layerKvBytes(layer, { cells, kvType });
   const gpuLayers = shape.layers.slice(firstOnGpu);
   const ramLayers = shape.layers.slice(0, firstOnGpu);
-  // A model whose output is its input matrix has it twice when the output lies on the GPU.
-  const outputBytes = shape.outputBytes > 0 ? shape.outputBytes : shape.inputBytes;
-  const gpuWeights = onGpu === 0 ? 0 : outputBytes + sum(gpuLayers, ({ weightBytes }) => weightBytes);
-  const ramWeights =
-    shape.weightBytes - gpuWeights + (onGpu > 0 && shape.outputBytes === 0 ? outputBytes : 0);
+  const layerWeights = sum(gpuLayers, ({ weightBytes }) => weightBytes);
+  // A matrix that is input and output at once is there twice when the output lies on the GPU.
+  const gpuWeights = onGpu === 0 ? 0 : shape.outputBytes + shape.tiedBytes + layerWeights;
+  const ramWeights = shape.weightBytes - gpuWeights + (onGpu === 0 ? 0 : shape.tiedBytes);
   const compute = toComputeBytes(shape, { ...options, cells });
   const logits = slots * shape.vocabulary * FLOAT_BYTES;
   const ram = toPool({

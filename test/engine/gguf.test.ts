@@ -204,7 +204,8 @@ describe("the shape of a model", () => {
     );
     expect(shape.layers[0]).toMatchObject({ keyLength: 32, valueLength: 32, stateBytes: 0 });
     expect(shape.inputBytes).toBe(300 * 64 * 2);
-    expect(shape.outputBytes).toBe(300 * 64 * 2);
+    expect(shape.outputBytes).toBe(300 * 64 * 2 + 64 * 4);
+    expect([shape.tiedBytes, (await read({ tied: true })).tiedBytes]).toEqual([0, 300 * 64 * 2]);
   });
 
   test("knows which layers look back a window only", async () => {

@@ -35,9 +35,11 @@ export interface ModelShape {
   experts: number;
   expertsUsed: number;
   layers: readonly LayerShape[];
-  /** The matrix that tokens are looked up in, which stays in RAM, and the one of the output; 0: it is the same. */
+  /** The matrices that tokens are looked up in, which stay in RAM, and those of the output. */
   inputBytes: number;
   outputBytes: number;
+  /** The matrix that is input and output at once; 0: they are two. */
+  tiedBytes: number;
   /** Largest single tensor. */
   largestBytes: number;
   /** How an embedding model makes one vector of many. */
@@ -171,7 +173,8 @@ function toDimensions(
     inputBytes: sumBytes(
       tensors.filter(({ name }) => /^(?:token_|position_embd|per_layer_token)/.test(name)),
     ),
-    outputBytes: sumBytes(tensors.filter(({ name }) => /^(?:output|cls)\./.test(name))),
+    outputBytes: sumBytes(tensors.filter(({ name }) => /^(?:output|output_norm|cls)\./.test(name))),
+    tiedBytes: toTiedBytes(tensors, facts.encoder),
     ...(pooling === undefined ? {} : { pooling }),
     encoder: facts.encoder,
   };
@@ -198,6 +201,11 @@ function toVocabulary(
 ): number {
   const rows = tensors.find(({ name }) => name === "token_embd.weight")?.dimensions[1];
   return rows ?? lookup.count(`${at}.vocab_size`) ?? lookup.length("tokenizer.ggml.tokens") ?? 0;
+}
+
+function toTiedBytes(tensors: readonly GgufTensor[], encoder: boolean): number {
+  if (encoder || tensors.some(({ name }) => name === "output.weight")) return 0;
+  return sumBytes(tensors.filter(({ name }) => name === "token_embd.weight"));
 }
 
 function sumBytes(tensors: readonly GgufTensor[]): number {
