@@ -20,6 +20,8 @@ export interface ChatRequest {
   messages: readonly Message[];
   tools: readonly ToolSchema[];
   toolChoice: ToolChoice;
+  /** Of the tools, those that may be called; absent: all. */
+  allowedTools?: readonly string[];
   /** More than one call in a reply. */
   parallelCalls: boolean;
   /** What is absent is llama.cpp's default. */

@@ -1,6 +1,7 @@
 /** One chat request to what an engine takes, and to what reads the answer. */
 import { messageText } from "../core/message.ts";
 import type { Message } from "../core/message.ts";
+import type { ToolSchema } from "../core/model.ts";
 import { toCallGrammar } from "../engine/call-format.ts";
 import { createGrammarBuilder } from "../engine/gbnf.ts";
 import type { GenerateRequest, ReplyGrammar, Sampling } from "../engine/protocol.ts";
@@ -50,7 +51,7 @@ export function prepareChat(request: ChatRequest, description: ModelDescription)
       newCallId: () => createCallId({ short: template.shortCallIds }),
       ...(request.inlineThinking === true ? { inlineThinking: true } : {}),
       ...(allowsCalls(request) && request.format.type === "text"
-        ? { rescue: createCallRescue({ tools: request.tools, sources: readSources(request.messages) }) }
+        ? { rescue: createCallRescue({ tools: toCallable(request), sources: readSources(request.messages) }) }
         : {}),
     }),
   };
@@ -86,12 +87,18 @@ function isForced(request: Pick<ChatRequest, "tools" | "toolChoice">): boolean {
   return allowsCalls(request) && request.toolChoice !== "auto";
 }
 
+function toCallable({ tools, allowedTools }: ChatRequest): readonly ToolSchema[] {
+  return allowedTools === undefined
+    ? tools
+    : tools.filter((tool) => allowedTools.includes(tool.function.name));
+}
+
 function toRules(request: ChatRequest, { callFormat }: ModelDescription): ReplyGrammar | undefined {
-  const { tools, toolChoice, parallelCalls: parallel, format } = request;
+  const { toolChoice, parallelCalls: parallel, format } = request;
   const answer = isForced(request) ? undefined : toAnswerGrammar(format);
   if (answer !== undefined) return { answer };
   if (!allowsCalls(request) || toolChoice === "none") return undefined;
-  const calls = toCallGrammar(tools, { format: callFormat, choice: toolChoice, parallel });
+  const calls = toCallGrammar(toCallable(request), { format: callFormat, choice: toolChoice, parallel });
   return calls === undefined ? undefined : { calls };
 }
 

@@ -3,10 +3,10 @@ import type { ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Context, Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { fromThrown, toApiError } from "./errors.ts";
 import type { ApiError } from "./errors.ts";
 import { shapeOf } from "./error-shapes.ts";
+import { readBody } from "./read-body.ts";
 import { sendJson } from "./send.ts";
 
 export type Env = { Bindings: HttpBindings };
@@ -24,29 +24,18 @@ export interface Exchange {
   signal: AbortSignal;
 }
 
-/** Images come inside bodies. */
-const BODY_LIMIT_BYTES = 64 * 1024 * 1024;
-
 /**
  * `answer` writes the whole answer to `outgoing`. What it throws before it has written anything becomes an error in the shape of the
  * path's dialect.
  */
 export function addPost(app: App, path: string, answer: (exchange: Exchange) => Promise<void>): void {
-  const limit = bodyLimit({
-    maxSize: BODY_LIMIT_BYTES,
-    onError: (c) =>
-      respond(
-        c,
-        toApiError(413, `The body is larger than ${BODY_LIMIT_BYTES} bytes.`, { code: "body_too_large" }),
-      ),
-  });
-  app.post(path, limit, async (c) => {
-    const { outgoing } = c.env;
+  app.post(path, async (c) => {
+    const { incoming, outgoing } = c.env;
     const abort = new AbortController();
     outgoing.once("close", () => abort.abort(new Error("the client closed the connection")));
     try {
       await answer({
-        body: await c.req.text(),
+        body: await readBody(incoming),
         header: (name) => c.req.header(name),
         query: (name) => c.req.query(name),
         outgoing,
@@ -74,6 +63,7 @@ export function addGet(app: App, path: string, read: (c: Context<Env>) => Promis
 export function refuseOtherMethods(app: App, paths: readonly string[], allowed: string): void {
   for (const path of paths) {
     app.all(path, (c) => {
+      if (c.req.method === "OPTIONS") return c.body(null, 204, { allow: `${allowed}, OPTIONS` });
       const message = `\`${c.req.path}\` takes ${allowed}, not ${c.req.method}.`;
       return respond(
         c,
@@ -84,7 +74,9 @@ export function refuseOtherMethods(app: App, paths: readonly string[], allowed: 
 }
 
 export function respond(c: Context, error: ApiError): Response {
-  return c.json(shapeOf(c.req.path)(error) as object, error.status, error.headers);
+  // 529 is in no list of statuses.
+  const status = error.status as Exclude<ApiError["status"], 529>;
+  return c.json(shapeOf(c.req.path)(error) as object, status, error.headers);
 }
 
 export function sendError(outgoing: ServerResponse, path: string, error: ApiError): void {

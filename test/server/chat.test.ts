@@ -394,7 +394,7 @@ describe("the other routes", () => {
         { messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "x" } }] }] },
         "messages.0.content.0",
       ],
-      [{ messages: [CREATE], n: 2 }, "n"],
+      [{ messages: [CREATE], n: 17 }, "n"],
     ];
     for (const [body, param] of cases) {
       const { status, json } = await ask(`${engine.baseUrl}/chat/completions`, {
@@ -414,7 +414,7 @@ describe("the other routes", () => {
     const { status } = await chat(
       engine,
       { messages: [CREATE] },
-      { headers: { ...authorized(), "content-length": String(65 * 1024 * 1024) } },
+      { headers: { ...authorized(), "content-length": String(101 * 1024 * 1024) } },
     );
     expect(status).toBe(413);
   });

@@ -2,7 +2,9 @@
 import type { LoadedModel } from "../../engine/model-manager.ts";
 import { runChat } from "../chat.ts";
 import type { ChatEvent } from "../chat.ts";
+import type { ChatRequest } from "../chat-request.ts";
 import { toOpenAiBody } from "../errors.ts";
+import { mergeStreams } from "../merge-streams.ts";
 import { collectReply } from "../reply.ts";
 import { addPost, refuseOtherMethods } from "../routes.ts";
 import type { App, Exchange } from "../routes.ts";
@@ -14,18 +16,21 @@ import { withModel } from "../use-model.ts";
 import { parseChatBody } from "./chat-body.ts";
 import type { ChatBody } from "./chat-body.ts";
 import { createChunker, createHead, toCompletion } from "./chat-wire.ts";
+import type { WireOptions } from "./chat-wire.ts";
 
 const PATH = "/v1/chat/completions";
 
 export function addChat(app: App, services: Services): void {
   addPost(app, PATH, async (exchange) => {
     const body = parseChatBody(exchange.body);
+    if (services.settings.reasoningField === "inline") body.request.inlineThinking = true;
     const { signal } = exchange;
-    await withModel(services, body.model, { purpose: "chat", signal }, (model) =>
-      body.stream
-        ? answerStream(body, { model, exchange, services })
-        : answerWhole(body, { model, exchange, services }),
-    );
+    const { model: name, ttlMs } = body;
+    const use = { purpose: "chat" as const, signal, ...(ttlMs === undefined ? {} : { ttlMs }) };
+    await withModel(services, name, use, (model) => {
+      const context = { model, exchange, services, wire: toWireOptions(body, services) };
+      return body.stream ? answerStream(body, context) : answerWhole(body, context);
+    });
   });
   refuseOtherMethods(app, [PATH], "POST");
 }
@@ -34,37 +39,77 @@ interface ChatContext {
   model: LoadedModel;
   exchange: Exchange;
   services: Services;
+  wire: WireOptions;
 }
 
-async function answerWhole({ request }: ChatBody, { model, exchange, services }: ChatContext): Promise<void> {
-  const { outgoing, signal } = exchange;
+function toWireOptions({ legacyCalls, request }: ChatBody, { settings }: Services): WireOptions {
+  return {
+    reasoningField: settings.reasoningField,
+    legacyCalls,
+    logprobs: request.logprobs !== undefined,
+  };
+}
+
+async function answerWhole(body: ChatBody, { model, exchange, services, wire }: ChatContext): Promise<void> {
+  const { outgoing } = exchange;
   const head = createHead(model.id, services.now());
-  const reply = await collectReply(runChat(request, model, { signal }));
-  sendJson(outgoing, 200, toCompletion(head, reply));
+  const replies = await withAnswers(exchange.signal, (signal) =>
+    Promise.all(toRequests(body).map((request) => collectReply(runChat(request, model, { signal })))),
+  );
+  sendJson(outgoing, 200, toCompletion(head, replies, wire));
 }
 
-async function answerStream(body: ChatBody, { model, exchange, services }: ChatContext): Promise<void> {
-  const { outgoing, signal } = exchange;
+/** Several answers to one request: the first failure ends them all. */
+async function withAnswers<Result>(
+  signal: AbortSignal,
+  run: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const abort = new AbortController();
+  try {
+    return await run(AbortSignal.any([signal, abort.signal]));
+  } finally {
+    abort.abort();
+  }
+}
+
+/** One for each answer. */
+function toRequests({ request, n }: ChatBody): ChatRequest[] {
+  const { seed } = request.sampling;
+  return Array.from({ length: n }, (_, index) => {
+    if (index === 0) return request;
+    const { slot: _slot, ...rest } = request;
+    // The same seed would give the same answer again.
+    return seed === undefined
+      ? rest
+      : { ...rest, sampling: { ...rest.sampling, seed: (seed + index) % 2 ** 32 } };
+  });
+}
+
+async function answerStream(body: ChatBody, { model, exchange, services, wire }: ChatContext): Promise<void> {
+  const { outgoing } = exchange;
   const toChunks = createChunker(createHead(model.id, services.now()), {
+    ...wire,
     includeUsage: body.includeUsage,
     includeProgress: body.includeProgress,
+    n: body.n,
   });
-  await sendStream(outgoing, toFrames(runChat(body.request, model, { signal }), toChunks), {
-    format: "sse",
-    signal,
-    toErrorBody: toOpenAiBody,
-    toErrorFrames: (error) => [{ data: toOpenAiBody(error) }, DONE],
+  await withAnswers(exchange.signal, (signal) => {
+    const streams = toRequests(body).map((request) => runChat(request, model, { signal }));
+    return sendStream(outgoing, toFrames(mergeStreams(streams), toChunks), {
+      format: "sse",
+      signal: exchange.signal,
+      toErrorBody: toOpenAiBody,
+      toErrorFrames: (error) => [{ data: toOpenAiBody(error) }, DONE],
+    });
   });
 }
 
 const DONE: Frame = { data: "[DONE]" };
 
 async function* toFrames(
-  events: AsyncIterable<ChatEvent>,
-  toChunks: (event: ChatEvent) => unknown[],
+  events: AsyncIterable<{ index: number; value: ChatEvent }>,
+  toChunks: (event: ChatEvent, index: number) => unknown[],
 ): AsyncGenerator<readonly Frame[], void, void> {
-  for await (const event of events) {
-    const frames = toChunks(event).map((data): Frame => ({ data }));
-    yield event.type === "finished" ? [...frames, DONE] : frames;
-  }
+  for await (const { index, value } of events) yield toChunks(value, index).map((data): Frame => ({ data }));
+  yield [DONE];
 }

@@ -1,0 +1,33 @@
+/** The body of a request, whole, unless it is larger than any that is served. */
+import type { IncomingMessage } from "node:http";
+import { ApiFailure, toApiError } from "./errors.ts";
+
+/** Images come inside bodies. */
+export const BODY_LIMIT_BYTES = 100_000_000;
+
+/** Throws `ApiFailure`: 413 as soon as there is too much, 400 for what is no UTF-8. */
+export async function readBody(incoming: IncomingMessage): Promise<string> {
+  if (Number(incoming.headers["content-length"] ?? 0) > BODY_LIMIT_BYTES) throw tooLarge();
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    bytes += piece.length;
+    if (bytes > BODY_LIMIT_BYTES) throw tooLarge();
+    pieces.push(piece);
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(pieces));
+  } catch {
+    throw new ApiFailure(toApiError(400, "The body is no UTF-8.", { code: "invalid_json" }));
+  }
+}
+
+/** The rest of the body is not read, so the connection is of no more use. */
+function tooLarge(): ApiFailure {
+  return new ApiFailure(
+    toApiError(413, `The body is larger than ${BODY_LIMIT_BYTES} bytes.`, {
+      code: "body_too_large",
+      headers: { connection: "close" },
+    }),
+  );
+}
