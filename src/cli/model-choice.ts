@@ -2,6 +2,7 @@
  * Which model serves, first that answers: what the user named; a model server that runs on this machine; the practice model that ships
  * with the package, in our own runtime.
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Model, ModelInfo } from "../core/model.ts";
 import { AgentError } from "../core/errors.ts";
@@ -31,8 +32,8 @@ const PRACTICE_MODEL = "lmagent-practice";
 export const MAIN_ROLE = "main";
 
 export async function chooseModel(settings: Settings, options: ChooseOptions = {}): Promise<ChosenModel> {
-  const baseUrl = await findServer(settings, { signal: options.signal });
-  return baseUrl === undefined ? useEngine(settings, options) : useServer(settings, { ...options, baseUrl });
+  const server = await findServer(settings, { signal: options.signal });
+  return server === undefined ? useEngine(settings, options) : useServer(settings, { ...options, ...server });
 }
 
 /** The model that would serve: what its server tells about it, or the file that our own runtime would load. */
@@ -43,27 +44,47 @@ export async function findModelChoice(
   settings: Settings,
   { signal }: { signal: AbortSignal },
 ): Promise<FoundModel> {
-  const baseUrl = await findServer(settings, { signal });
-  if (baseUrl === undefined) return { modelPath: await findModelFile(settings) };
-  const { model } = useServer(settings, { baseUrl });
+  const server = await findServer(settings, { signal });
+  if (server === undefined) return { modelPath: await findModelFile(settings) };
+  const { model } = useServer(settings, server);
   return { info: await model.describe({ signal }) };
 }
 
-/** Base URL of the server that serves; `undefined` means our own runtime. */
+interface FoundServer {
+  baseUrl: string;
+  /** Absent: what the settings say. */
+  apiKey?: string;
+}
+
+/** The server that serves; `undefined` means our own runtime. */
 async function findServer(
-  { baseUrl, model }: Settings,
+  { baseUrl, model, home }: Settings,
   { signal }: { signal: AbortSignal | undefined },
-): Promise<string | undefined> {
-  if (baseUrl !== undefined && baseUrl !== EMBEDDED) return baseUrl;
+): Promise<FoundServer | undefined> {
+  if (baseUrl !== undefined && baseUrl !== EMBEDDED) return { baseUrl };
   if (baseUrl === EMBEDDED || isModelFile(model)) return undefined;
   const { discoverLocalServers } = await import("../models/local-servers.ts");
   const servers = await discoverLocalServers({ transport: createHttpTransport(), signal });
   const server = servers.find(({ models }) =>
     model === undefined ? models.length > 0 : models.includes(model),
   );
-  if (server === undefined && model !== undefined && model !== PRACTICE_MODEL)
+  if (server !== undefined) return { baseUrl: server.baseUrl };
+  const daemon = await findDaemonServer(home, model);
+  if (daemon === undefined && model !== undefined && model !== PRACTICE_MODEL)
     throw unknownModel(model, servers);
-  return server?.baseUrl;
+  return daemon;
+}
+
+/** Our own daemon, also where it serves nobody else: when it has the wanted model, or any that is loaded. */
+async function findDaemonServer(home: string, model: string | undefined): Promise<FoundServer | undefined> {
+  // Read here, so that a start without a daemon loads nothing for it.
+  if (!existsSync(join(home, "run", "daemon.json"))) return undefined;
+  const { findDaemon } = await import("../server/daemon/client.ts");
+  const daemon = await findDaemon(home);
+  if (daemon === undefined) return undefined;
+  const { data } = await daemon.ask<{ data: { id: string; state?: string }[] }>("/v1/models");
+  const fits = data.some(({ id, state }) => (model === undefined ? state === "loaded" : id === model));
+  return fits ? { baseUrl: `http://127.0.0.1:${daemon.run.port}/v1`, apiKey: daemon.run.key } : undefined;
 }
 
 function unknownModel(model: string, servers: readonly LocalServer[]): AgentError {
@@ -84,13 +105,13 @@ function isModelFile(model: string | undefined): boolean {
 
 function useServer(
   settings: Settings,
-  { baseUrl, refine, record }: ChooseOptions & { baseUrl: string },
+  { baseUrl, apiKey = settings.apiKey, refine, record }: ChooseOptions & FoundServer,
 ): ChosenModel {
   const model = createChatModel({
     baseUrl,
     ...(refine === undefined ? {} : { refine }),
     ...(settings.model === undefined ? {} : { id: settings.model }),
-    ...(settings.apiKey === undefined ? {} : { apiKey: settings.apiKey }),
+    ...(apiKey === undefined ? {} : { apiKey }),
     silenceMs: settings.silenceMs,
     transport: toTransport(record),
   });

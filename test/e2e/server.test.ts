@@ -189,3 +189,15 @@ describe("lmagent load, ps and unload", () => {
     expect(await lmagent("unload")).toMatchObject({ code: 64 });
   });
 });
+
+describe("an agent", () => {
+  it("uses a model that the daemon has loaded, without being told where it is", async () => {
+    await lmagent("load", "lmagent-practice");
+    const run = await lmagent("--json", "--model", "lmagent-practice", "list the files");
+    expect(run.code).toBe(0);
+    const { models } = JSON.parse((await lmagent("server", "stats", "--json")).stdout) as {
+      models: { stats: { requests: number } }[];
+    };
+    expect(models[0]?.stats.requests).toBeGreaterThan(0);
+  });
+});

@@ -2,15 +2,12 @@
  * The daemon: holds loaded models, takes commands on a private port, and serves clients on a public one while it is told to. Runs in a
  * process of its own, or inside `lmagent server start --foreground`.
  */
-import { Hono } from "hono";
 import { errorMessage } from "../../core/errors.ts";
 import { prepareHome } from "../../engine/run-file.ts";
-import { fromThrown, toApiError } from "../errors.ts";
+import { createApp } from "../app.ts";
+import { createSingleKey } from "../guard.ts";
 import { listen } from "../http-listener.ts";
 import type { Listener } from "../http-listener.ts";
-import { respond } from "../routes.ts";
-import type { App, Env } from "../routes.ts";
-import { checkKey, createSingleKey } from "../guard.ts";
 import { addControl } from "./control-routes.ts";
 import { createPublicServer } from "./public-server.ts";
 import { createDaemonRun, removeDaemonRun, writeDaemonRun } from "./run-file.ts";
@@ -77,7 +74,8 @@ export async function startDaemon(settings: DaemonSettings, options: DaemonOptio
   const end = (why: string): Promise<void> => (ending ??= tearDown(why));
 
   try {
-    const app = createControlApp(() => run?.key ?? "");
+    // The agents of this user use the models through the same port, whether others are served or not.
+    const app = createApp({ services, keys: { accepts: (key) => accepts(run, key) } });
     const keep = (): void => {
       untilServerStops = false;
     };
@@ -94,17 +92,7 @@ export async function startDaemon(settings: DaemonSettings, options: DaemonOptio
   }
 }
 
-/** Nothing here answers without the key, not even what it is. */
-function createControlApp(key: () => string): App {
-  const app: App = new Hono<Env>();
-  app.onError((thrown, c) => respond(c, fromThrown(thrown)));
-  app.notFound((c) =>
-    respond(c, toApiError(404, `There is no command \`${c.req.path}\`.`, { code: "route_not_found" })),
-  );
-  app.use(async (c, next) => {
-    const given = { authorization: c.req.header("authorization"), apiKey: undefined };
-    const refused = checkKey(given, createSingleKey(key()));
-    return refused === undefined ? next() : respond(c, refused);
-  });
-  return app;
+/** Before the run file is written nobody can know the key. */
+function accepts(run: DaemonRun | undefined, key: string): boolean {
+  return run !== undefined && createSingleKey(run.key).accepts(key);
 }
