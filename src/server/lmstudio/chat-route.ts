@@ -1,0 +1,179 @@
+/** `POST /api/v1/chat`: LM Studio's own chat, which keeps the conversation on the server. */
+import type { Message } from "../../core/message.ts";
+import type { LoadedModel } from "../../engine/model-manager.ts";
+import { runChat } from "../chat.ts";
+import { ensureWindow } from "../context-window.ts";
+import { ApiFailure, toApiError } from "../errors.ts";
+import type { ApiError } from "../errors.ts";
+import { checkThinking } from "../thinking-wish.ts";
+import { addPost, refuseOtherMethods } from "../routes.ts";
+import type { App, Exchange } from "../routes.ts";
+import { sendJson } from "../send.ts";
+import type { Services } from "../services.ts";
+import type { Frame } from "../sse.ts";
+import { sendStream } from "../stream.ts";
+import { NO_USAGE } from "../usage.ts";
+import { withModel } from "../use-model.ts";
+import { parseNativeChat, toMessages } from "./chat-body.ts";
+import type { NativeChatBody } from "./chat-body.ts";
+import { createChatEventWriter } from "./chat-events.ts";
+import type { ChatEventWriter, NativeEvent } from "./chat-events.ts";
+import { createConversations } from "./conversations.ts";
+import type { Conversations } from "./conversations.ts";
+import { toLmStudioBody } from "./error-body.ts";
+import { requireModel } from "./model-names.ts";
+
+const PATH = "/api/v1/chat";
+
+export function addLmStudioChat(app: App, services: Services): void {
+  const conversations = createConversations();
+  addPost(app, PATH, async (exchange) => {
+    const body = parseNativeChat(exchange.body);
+    const messages = toMessages(body, recall(conversations, body.previousId));
+    const { signal } = exchange;
+    const served = await requireModel(services, body.model);
+    const ttl = body.ttlMs === undefined ? {} : { ttlMs: body.ttlMs };
+    const id =
+      body.contextTokens === undefined
+        ? served.id
+        : await ensureWindow(services, served, {
+            contextTokens: body.contextTokens,
+            param: "context_length",
+            ...ttl,
+            signal,
+          });
+    await withModel(services, id, { purpose: "chat", ...ttl, signal }, (model) =>
+      answer({ body, messages, model, conversations, exchange }),
+    );
+  });
+  refuseOtherMethods(app, [PATH], "POST");
+}
+
+function recall(conversations: Conversations, id: string | undefined): readonly Message[] {
+  if (id === undefined) return [];
+  const before = conversations.find(id);
+  if (before !== undefined) return before;
+  const message = `There is no response \`${id.slice(0, 100)}\` any more, or there never was. Start anew without \`previous_response_id\`.`;
+  throw new ApiFailure(
+    toApiError(400, message, { code: "previous_response_not_found", param: "previous_response_id" }),
+  );
+}
+
+interface Turn {
+  body: NativeChatBody;
+  messages: readonly Message[];
+  model: LoadedModel;
+  conversations: Conversations;
+  exchange: Exchange;
+}
+
+interface Load {
+  /** Seconds; absent: it was loaded already. */
+  seconds?: number;
+}
+
+async function answer(turn: Turn): Promise<void> {
+  const { outgoing, signal } = turn.exchange;
+  const writer = createChatEventWriter();
+  if (turn.body.stream) {
+    await sendStream(outgoing, toBatches(turn, writer), {
+      format: "sse",
+      signal,
+      toErrorBody: toLmStudioBody,
+      toErrorFrames: (error) => toErrorFrames(error, turn, writer),
+    });
+    return;
+  }
+  const load = await waitForLoad(turn.model);
+  await check(turn);
+  for await (const event of generate(turn)) writer.push(event);
+  sendJson(outgoing, 200, toResult(turn, writer, load));
+}
+
+async function waitForLoad(model: LoadedModel): Promise<Load> {
+  if (model.state !== "loading") return {};
+  const startedAt = performance.now();
+  await model.engine.facts();
+  return { seconds: Math.round(performance.now() - startedAt) / 1000 };
+}
+
+async function check({ body, model }: Turn): Promise<void> {
+  await checkThinking(model, body.thinking, {
+    param: "reasoning",
+    message: `\`reasoning\` is \`${body.thinking}\`, and \`${model.id}\` does not think. Leave it out, or say \`off\`.`,
+  });
+}
+
+function generate({ body, messages, model, exchange }: Turn): ReturnType<typeof runChat> {
+  return runChat({ ...body.request, messages }, model, { signal: exchange.signal });
+}
+
+/** A model that is loaded says at once whether it takes the request; one that still loads is reported on meanwhile. */
+async function* toBatches(turn: Turn, writer: ChatEventWriter): AsyncGenerator<readonly Frame[], void, void> {
+  const instance = { model_instance_id: turn.model.id };
+  const start: Frame = toFrame({ type: "chat.start", ...instance });
+  let before: readonly Frame[] = [start];
+  let load: Load = {};
+  if (turn.model.state === "loading") {
+    yield [start, toFrame({ type: "model_load.start", ...instance })];
+    before = [];
+    load = await waitForLoad(turn.model);
+    yield [
+      toFrame({ type: "model_load.progress", ...instance, progress: 1 }),
+      toFrame({ type: "model_load.end", ...instance, load_time_seconds: load.seconds ?? 0 }),
+    ];
+  }
+  await check(turn);
+  for await (const event of generate(turn)) {
+    yield [...before, ...writer.push(event).map(toFrame)];
+    before = [];
+  }
+  yield [toFrame({ type: "chat.end", result: toResult(turn, writer, load) })];
+}
+
+function toFrame(event: NativeEvent): Frame {
+  return { event: event.type, data: event };
+}
+
+/** What was written until then still counts. */
+function toErrorFrames(error: ApiError, { model }: Turn, writer: ChatEventWriter): readonly Frame[] {
+  const { output } = writer.outcome();
+  const result = { model_instance_id: model.id, output, stats: toStats(writer) };
+  return [toFrame({ type: "error", ...toLmStudioBody(error) }), toFrame({ type: "chat.end", result })];
+}
+
+function toResult(
+  { body, messages, model, conversations }: Turn,
+  writer: ChatEventWriter,
+  load: Load,
+): Record<string, unknown> {
+  const { output } = writer.outcome();
+  const text = (type: string): string =>
+    output.flatMap((item) => (item.type === type ? [item.content] : [])).join("");
+  const reasoning = text("reasoning");
+  const said: Message = {
+    role: "assistant",
+    content: text("message"),
+    ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
+  };
+  return {
+    model_instance_id: model.id,
+    output,
+    stats: toStats(writer, load),
+    ...(body.store ? { response_id: conversations.add([...messages, said]) } : {}),
+  };
+}
+
+function toStats(writer: ChatEventWriter, load: Load = {}): Record<string, unknown> {
+  const { timings, usage = NO_USAGE, firstTokenMs = 0 } = writer.outcome();
+  const { promptTokens, completionTokens, reasoningTokens } = usage;
+  const completionMs = timings?.completionMs ?? 0;
+  return {
+    input_tokens: promptTokens,
+    total_output_tokens: completionTokens,
+    reasoning_output_tokens: reasoningTokens,
+    tokens_per_second: completionMs === 0 ? 0 : (completionTokens / completionMs) * 1000,
+    time_to_first_token_seconds: Math.round(firstTokenMs) / 1000,
+    ...(load.seconds === undefined ? {} : { model_load_time_seconds: load.seconds }),
+  };
+}
