@@ -1,0 +1,6 @@
+import type { ApiError } from "../errors.ts";
+
+/** Errors below `/api/` (https://docs.ollama.com/api/errors): words and nothing else. */
+export function toOllamaBody({ message }: ApiError): { error: string } {
+  return { error: message };
+}

@@ -1,0 +1,24 @@
+/** Ollama's names: `name:tag`, where a missing tag means `latest`. */
+import type { ModelEntry } from "../../engine/catalog.ts";
+import { requireServed } from "../find-served.ts";
+import type { ServedModel } from "../find-served.ts";
+import type { Services } from "../services.ts";
+
+const LATEST = ":latest";
+
+/** Throws `ApiFailure` (404). */
+export async function requireModel(services: Services, name: string): Promise<ServedModel> {
+  const bare = name.endsWith(LATEST) ? name.slice(0, -LATEST.length) : name;
+  return requireServed(services, name, [name, bare, bare + LATEST]);
+}
+
+/** The name in lists, which always has a tag. */
+export function toOllamaName({ key, source, aliases }: ModelEntry): string {
+  const own = source === "ollama" ? aliases.find((alias) => /^[^/]+:[^/]+$/.test(alias)) : undefined;
+  return own ?? withTag(key);
+}
+
+/** A colon in a host's name, such as `localhost:5000/model`, makes no tag. */
+export function withTag(name: string): string {
+  return name.slice(name.lastIndexOf("/") + 1).includes(":") ? name : name + LATEST;
+}

@@ -1,0 +1,47 @@
+/** A model for one request, loaded, with the window that it asks for. */
+import type { LoadedModel } from "../../engine/model-manager.ts";
+import type { ModelPurpose } from "../../engine/protocol.ts";
+import { ensureWindow } from "../context-window.ts";
+import type { Services } from "../services.ts";
+import { withModel } from "../use-model.ts";
+import { requireModel } from "./names.ts";
+
+export interface UseOptions {
+  purpose: ModelPurpose;
+  ttl: { ttlMs?: number | null };
+  /** `options.num_ctx`. */
+  contextTokens?: number | undefined;
+  signal: AbortSignal;
+}
+
+/** Throws `ApiFailure` and what the load throws. `work` starts when the model has its place; it may still load. */
+export async function useModel<Result>(
+  services: Services,
+  name: string,
+  { purpose, ttl, contextTokens, signal }: UseOptions,
+  work: (model: LoadedModel) => Promise<Result>,
+): Promise<Result> {
+  const served = await requireModel(services, name);
+  const id =
+    contextTokens === undefined || served.entry.purpose !== purpose
+      ? served.id
+      : await ensureWindow(services, served, { contextTokens, param: "options.num_ctx", ...ttl, signal });
+  return withModel(services, id, { purpose, ...ttl, signal }, work);
+}
+
+/** An empty request: the model is loaded, or with `keep_alive` 0 unloaded as soon as nobody uses it. */
+export async function loadOrUnload(
+  services: Services,
+  name: string,
+  options: UseOptions,
+): Promise<"load" | "unload"> {
+  if (options.ttl.ttlMs !== 0) {
+    await useModel(services, name, options, ({ engine }) => engine.facts());
+    return "load";
+  }
+  const { loaded } = await requireModel(services, name);
+  if (loaded === undefined) return "unload";
+  if (loaded.users === 0) await services.models.unload(loaded.id);
+  else services.models.setTtl(loaded.id, 0);
+  return "unload";
+}
