@@ -6,6 +6,7 @@ import { createMeteredEngine } from "./metered-engine.ts";
 import type { MeteredEngine } from "./metered-engine.ts";
 import type { LoadConfig, LoadedModel, ModelState, ModelStats } from "./model-manager.ts";
 import { readResidentBytes } from "./memory-budget.ts";
+import type { MemoryUse } from "./memory-budget.ts";
 import type { LoadOptions } from "./protocol.ts";
 
 /** Longer waits would end at once. */
@@ -17,7 +18,7 @@ export interface ModelInstanceOptions {
   /** As it was asked for. */
   config: LoadConfig;
   plan: LoadOptions;
-  plannedBytes: number;
+  memory: MemoryUse;
   engine: Engine;
   onDemand: boolean;
   ttlMs: number | null;
@@ -38,7 +39,7 @@ export class ModelInstance implements LoadedModel {
   readonly config: LoadConfig;
   readonly engine: MeteredEngine;
   plan: LoadOptions;
-  plannedBytes: number;
+  memory: MemoryUse;
   onDemand: boolean;
   loadedAt = new Date();
   lastUse = nextUse();
@@ -60,7 +61,7 @@ export class ModelInstance implements LoadedModel {
     this.entry = options.entry;
     this.config = options.config;
     this.plan = options.plan;
-    this.plannedBytes = options.plannedBytes;
+    this.memory = options.memory;
     this.onDemand = options.onDemand;
     this.#ttlMs = options.ttlMs;
     this.#users = options.users;
@@ -87,7 +88,11 @@ export class ModelInstance implements LoadedModel {
   }
 
   get residentBytes(): number {
-    return Math.max(this.plannedBytes, this.#measuredBytes);
+    return Math.max(this.memory.requiredBytes, this.memory.gpuBytes + this.#measuredBytes);
+  }
+
+  get gpuBytes(): number {
+    return this.memory.gpuBytes;
   }
 
   stats(): ModelStats {

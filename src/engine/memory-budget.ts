@@ -1,6 +1,13 @@
 /** Who has to go before another model fits. */
 import { readFile } from "node:fs/promises";
 
+/** Bytes. */
+export interface MemoryUse {
+  requiredBytes: number;
+  /** Of these, on a GPU. */
+  gpuBytes: number;
+}
+
 /** A loaded model, as the budget sees it. */
 export interface Resident {
   readonly residentBytes: number;
@@ -52,6 +59,15 @@ export function toEvictionOrder<Model extends Resident>(residents: readonly Mode
   return residents
     .filter(({ users, state }) => users === 0 && state === "ready")
     .toSorted((a, b) => Number(b.onDemand) - Number(a.onDemand) || a.lastUse - b.lastUse);
+}
+
+/** What all of them take that could go. */
+export function idleMemory(residents: readonly (Resident & { readonly gpuBytes: number })[]): MemoryUse {
+  const idle = toEvictionOrder(residents);
+  return {
+    requiredBytes: sumBytes(idle),
+    gpuBytes: idle.reduce((sum, { gpuBytes }) => sum + gpuBytes, 0),
+  };
 }
 
 export function sumBytes(residents: readonly Resident[]): number {

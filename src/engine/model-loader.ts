@@ -2,19 +2,19 @@
 import { errorMessage } from "../core/errors.ts";
 import type { ModelEntry } from "./catalog.ts";
 import type { Engine } from "./engine.ts";
-import { engineFailed, failureReason } from "./engine-failure.ts";
+import { engineFailed } from "./engine-failure.ts";
 import { createLoadFailures, isMemoryFailure, toSmallerPlan } from "./load-failures.ts";
 import { createLoadQueue } from "./load-queue.ts";
 import type { LoadQueue } from "./load-queue.ts";
 import { ModelInstance, unloadedError } from "./loaded-model.ts";
-import { findRoom, sumBytes, toEvictionOrder } from "./memory-budget.ts";
+import { findRoom, idleMemory, sumBytes, toEvictionOrder } from "./memory-budget.ts";
 import type { RoomAnswer } from "./memory-budget.ts";
 import { orAborted } from "./metered-engine.ts";
-import { planLoad } from "./model-file.ts";
-import type { LoadConfig, MemoryPlan, ModelManagerOptions } from "./model-manager.ts";
+import type { LoadConfig, ModelManagerOptions } from "./model-manager.ts";
+import { createModelPlanner } from "./model-planner.ts";
+import type { ModelPlanner, PlanAnswer } from "./model-planner.ts";
 import { toError } from "./model-registry.ts";
 import type { ModelRegistry } from "./model-registry.ts";
-import type { LoadOptions } from "./protocol.ts";
 
 const DEFAULT_TTL_MS = 60 * 60_000;
 const DEFAULT_WAITING_LIMIT = 16;
@@ -26,6 +26,8 @@ export interface LoadOrder {
   config: LoadConfig;
   onDemand: boolean;
 }
+
+type Fitting = Extract<PlanAnswer, { type: "fits" }>;
 
 /** Asked for, and without a place so far. */
 interface Pending {
@@ -44,10 +46,12 @@ export class ModelLoader {
   readonly #pending = new Map<string, Pending>();
   readonly #failures = createLoadFailures();
   readonly #queue: LoadQueue;
+  readonly #plan: ModelPlanner;
 
   constructor(options: ModelManagerOptions, registry: ModelRegistry) {
     this.#options = options;
     this.#registry = registry;
+    this.#plan = createModelPlanner(options);
     this.#queue = createLoadQueue(options.waitingLimit ?? DEFAULT_WAITING_LIMIT);
   }
 
@@ -121,7 +125,7 @@ export class ModelLoader {
     cancel.signal.throwIfAborted();
     // Who loads by hand has looked at the error before.
     if (onDemand) await this.#failures.check(id, entry.path);
-    const { plan, requiredBytes } = await this.#makeRoom(order, cancel.signal);
+    const { options: plan, ...memory } = await this.#makeRoom(order, cancel.signal);
     cancel.signal.throwIfAborted();
     const engine = this.#options.createEngine(plan, entry);
     const { ttlMs = onDemand ? this.#defaultTtlMs() : null } = order.config;
@@ -130,7 +134,7 @@ export class ModelLoader {
       plan,
       engine,
       ttlMs,
-      plannedBytes: requiredBytes,
+      memory,
       users: pending.waiters,
       onIdle: () => this.#registry.wake(),
       onExpired: (model) =>
@@ -183,55 +187,49 @@ export class ModelLoader {
       await start(second, model.gone).catch((again: unknown) => {
         throw isMemoryFailure(again) ? tooLarge(model, again) : again;
       });
-      // What was planned for more is the best that is known of less, if nobody can tell.
-      await this.#planMemory(smaller, entry).then(
-        ({ requiredBytes }) => Object.assign(model, { plannedBytes: requiredBytes }),
-        () => undefined,
-      );
+      const config = { ...model.config, contextTokens: smaller.contextTokens };
+      const planned = await this.#plan(entry, config, model.memory).catch(() => undefined);
+      // What was planned for more is the best that is known of less, where nobody can tell.
+      if (planned?.type === "fits") model.memory = planned;
     }
   }
 
   /** Returns when there is room, with what is to be loaded. */
-  async #makeRoom(
-    { id, entry, config }: LoadOrder,
-    signal: AbortSignal,
-  ): Promise<{ plan: LoadOptions; requiredBytes: number }> {
-    const wanted = await (this.#options.planLoad ?? planAsConfigured)(entry, config);
+  async #makeRoom({ id, entry, config }: LoadOrder, signal: AbortSignal): Promise<Fitting> {
     const endsAt = Date.now() + (this.#options.waitLimitMs ?? DEFAULT_WAIT_LIMIT_MS);
     for (;;) {
       signal.throwIfAborted();
-      const memory = await this.#planMemory(wanted, entry).catch(toMemoryError);
+      const planned = await this.#plan(entry, config, idleMemory(this.#registry.all()));
       await Promise.all(this.#registry.all().map((model) => model.measure()));
-      const answer = this.#findRoom(memory);
-      const isError = memory instanceof Error;
-      if (answer.type === "never") throw isError ? memory : this.#tooLargeForBudget(entry, memory);
-      if (answer.type === "evict" && answer.models.length === 0 && !isError) {
-        const { requiredBytes, plan = wanted } = memory;
-        return { plan, requiredBytes };
-      }
-      if (answer.type === "evict") {
-        for (const model of answer.models) await this.#evict(model, id);
-        continue;
-      }
-      const changed = await this.#registry.until(() => this.#findRoom(memory).type === "evict", {
-        limitMs: endsAt - Date.now(),
-        signal,
-      });
-      if (!changed) throw isError ? memory : this.#inUse(entry, memory);
+      const answer = this.#findRoom(planned);
+      if (answer.type === "never") throw this.#refuse(entry, planned, "never");
+      if (answer.type === "wait") {
+        const idle = this.#idleCount();
+        const isChanged = (): boolean => this.#idleCount() > idle || this.#findRoom(planned).type !== "wait";
+        const limitMs = endsAt - Date.now();
+        const changed = await this.#registry.until(isChanged, { limitMs, signal });
+        if (!changed) throw this.#refuse(entry, planned, "wait");
+      } else if (answer.models.length === 0 && planned.type === "fits") return planned;
+      else for (const model of answer.models) await this.#evict(model, id);
     }
   }
 
-  #findRoom(memory: MemoryPlan | Error): RoomAnswer<ModelInstance> {
+  #idleCount(): number {
+    return toEvictionOrder(this.#registry.all()).length;
+  }
+
+  #findRoom(planned: PlanAnswer): RoomAnswer<ModelInstance> {
     const residents = this.#registry.all();
-    if (!(memory instanceof Error)) {
+    if (planned.type === "fits") {
       const { memoryBudgetBytes = Infinity, maxModels = Infinity } = this.#options;
-      const { requiredBytes } = memory;
+      const { requiredBytes } = planned;
       return findRoom(residents, { requiredBytes, budgetBytes: memoryBudgetBytes, maxModels });
     }
     // The machine itself has no room: one after the other goes, until it has.
-    if (residents.length === 0) return { type: "never" };
-    const first = toEvictionOrder(residents)[0];
-    return first === undefined ? { type: "wait" } : { type: "evict", models: [first] };
+    const idle = toEvictionOrder(residents);
+    const [first] = idle;
+    if (first !== undefined && planned.afterEviction) return { type: "evict", models: [first] };
+    return idle.length === residents.length ? { type: "never" } : { type: "wait" };
   }
 
   #evict(model: ModelInstance, id: string): Promise<void> {
@@ -240,24 +238,20 @@ export class ModelLoader {
     return this.#registry.end(model, { type: "evicted", for: id }, { error: unloadedError(model.id) });
   }
 
-  #planMemory(plan: LoadOptions, entry: ModelEntry): Promise<MemoryPlan> {
-    return this.#options.planMemory?.(plan, entry) ?? Promise.resolve({ requiredBytes: 0 });
-  }
-
-  #tooLargeForBudget(entry: ModelEntry, { requiredBytes }: MemoryPlan): Error {
-    const budgetBytes = this.#options.memoryBudgetBytes ?? 0;
-    const message = `The model \`${entry.key}\` takes ${toMegabytes(requiredBytes)}, more than the ${toMegabytes(budgetBytes)} that models may take here. Load it with a smaller context, or take a smaller quantization.`;
-    return engineFailed("insufficient_memory", message, { requiredBytes, availableBytes: budgetBytes });
-  }
-
-  #inUse(entry: ModelEntry, { requiredBytes }: MemoryPlan): Error {
+  #refuse(entry: ModelEntry, planned: PlanAnswer, why: "never" | "wait"): Error {
+    if (planned.type === "short") return planned.error;
+    const { requiredBytes } = planned;
     const residents = this.#registry.all();
-    const availableBytes = Math.max(0, (this.#options.memoryBudgetBytes ?? Infinity) - sumBytes(residents));
+    const { memoryBudgetBytes = Infinity } = this.#options;
+    const availableBytes = why === "never" ? memoryBudgetBytes : memoryBudgetBytes - sumBytes(residents);
     const ids = residents.map(({ id }) => `\`${id}\``).join(", ");
-    const message = `There is no room for the model \`${entry.key}\` while others are in use: ${ids}. Try again later, or unload one of them.`;
+    const message =
+      why === "never"
+        ? `The model \`${entry.key}\` takes ${toMegabytes(requiredBytes)}, more than the ${toMegabytes(memoryBudgetBytes)} that models may take here. Load it with a smaller context, or take a smaller quantization.`
+        : `There is no room for the model \`${entry.key}\` while others are in use: ${ids}. Try again later, or unload one of them.`;
     return engineFailed("insufficient_memory", message, {
       requiredBytes,
-      ...(Number.isFinite(availableBytes) && { availableBytes }),
+      ...(Number.isFinite(availableBytes) && { availableBytes: Math.max(0, availableBytes) }),
     });
   }
 }
@@ -268,11 +262,6 @@ async function start(engine: Engine, gone: AbortSignal): Promise<void> {
   await orAborted(engine.facts(), gone);
 }
 
-function toMemoryError(thrown: unknown): Error {
-  if (failureReason(thrown) !== "insufficient_memory") throw thrown;
-  return toError(thrown);
-}
-
 function tooLarge({ id, plan }: ModelInstance, thrown: unknown): Error {
   const message = `The model \`${id}\` does not fit into the memory that is free, with ${plan.contextTokens} tokens of context: ${errorMessage(thrown)} Unload others, load it with a smaller context, or take a smaller quantization.`;
   return engineFailed("insufficient_memory", message, { model: id });
@@ -280,20 +269,4 @@ function tooLarge({ id, plan }: ModelInstance, thrown: unknown): Error {
 
 function toMegabytes(bytes: number): string {
   return `${Math.ceil(bytes / 1_000_000)} MB`;
-}
-
-/** As suits model and machine, with what is configured put over it. */
-async function planAsConfigured(entry: ModelEntry, config: LoadConfig): Promise<LoadOptions> {
-  const plan = await planLoad({ modelPath: entry.path });
-  const { contextTokens, slots, gpuLayers, flashAttention, speculation } = config;
-  return {
-    ...plan,
-    purpose: entry.purpose,
-    ...(entry.projectorPath !== undefined && { projectorPath: entry.projectorPath }),
-    ...(contextTokens !== undefined && { contextTokens }),
-    ...(slots !== undefined && { slots }),
-    ...(gpuLayers !== undefined && { gpuLayers, gpu: gpuLayers === 0 ? false : "auto" }),
-    ...(flashAttention !== undefined && { flashAttention }),
-    ...(speculation !== undefined && { speculation }),
-  };
 }

@@ -115,6 +115,8 @@ export interface ModelManager extends AsyncDisposable {
 /** What a model will take, said before it is loaded. */
 export interface MemoryPlan {
   requiredBytes: number;
+  /** Of these, on a GPU; default none. */
+  gpuBytes?: number;
   /** In place of the plan that was asked about; absent: that one. */
   plan?: LoadOptions;
 }
@@ -124,11 +126,14 @@ export interface ModelManagerOptions {
   /** Makes the engine that runs this plan; nothing is loaded yet. */
   createEngine: (plan: LoadOptions, entry: ModelEntry) => Engine;
   log: (line: string) => void;
-  /** How a model is loaded; absent: as `planLoad` of `model-file.ts` says, with what the configuration names put over it. */
+  /**
+   * How a model is loaded. Absent, with `planMemory` absent too: as `planModel` of `model-file.ts` says for this machine, and models that
+   * rest go for what it asks for. Asked again after each eviction; see `planMemory` for what it may throw.
+   */
   planLoad?: (entry: ModelEntry, config: LoadConfig) => Promise<LoadOptions>;
   /**
-   * Asked right before the load, again after each eviction. Throws `engine_failed` with reason `insufficient_memory` when the machine has
-   * no room: then the model that rested longest goes and it is asked again. Absent: nothing is known and nothing counted.
+   * What that takes, asked right after `planLoad`. Throws `engine_failed` with reason `insufficient_memory` when the machine has no room:
+   * then the model that rested longest goes and both are asked again. Absent: nothing is known and nothing counted.
    */
   planMemory?: (plan: LoadOptions, entry: ModelEntry) => Promise<MemoryPlan>;
   /** What all models together may take; absent: no limit. */

@@ -1,4 +1,10 @@
+import { copyFile, mkdtemp, rm, truncate } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { toFileEntry } from "../../src/engine/catalog.ts";
+import { createModelPlanner } from "../../src/engine/model-planner.ts";
+import { PRACTICE_MODEL } from "./_bundle.ts";
 import { findRoom } from "../../src/engine/memory-budget.ts";
 import type { Resident } from "../../src/engine/memory-budget.ts";
 import { createMeteredEngine } from "../../src/engine/metered-engine.ts";
@@ -99,6 +105,28 @@ describe("the figures of a model", () => {
     const gone = AbortSignal.abort(new Error("left"));
     await expect(collect(metered.generate(LONG, { signal: gone }))).rejects.toThrow("left");
     expect(metered.meter.stats()).toMatchObject({ requests: 4, failed: 1, queued: 0 });
+  });
+});
+
+describe("the plan of a model", () => {
+  test("says what a large one takes, or how much is missing; no more is free than the machine has", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "lmagent-plan-"));
+    const path = join(folder, "large.gguf");
+    await copyFile(PRACTICE_MODEL, path);
+    // Nothing but its header is read, so the rest may be a hole.
+    await truncate(path, 60_000_000);
+    const plan = createModelPlanner({});
+    const none = { requiredBytes: 0, gpuBytes: 0 };
+    const [entry, huge] = [await toFileEntry(path), { contextTokens: 2048, slots: 1_000_000 }];
+    expect(await plan(entry, { contextTokens: 1024 }, none)).toMatchObject({
+      type: "fits",
+      options: { contextTokens: 1024 },
+      requiredBytes: expect.any(Number) as unknown,
+    });
+    const error = { data: expect.objectContaining({ reason: "insufficient_memory" }) as unknown };
+    for (const idle of [none, { requiredBytes: 1e15, gpuBytes: 0 }])
+      expect(await plan(entry, huge, idle)).toMatchObject({ type: "short", afterEviction: false, error });
+    await rm(folder, { recursive: true });
   });
 });
 
