@@ -4,7 +4,7 @@ import { findDaemon } from "../../server/daemon/client.ts";
 import type { ModelReport } from "../../server/daemon/stats.ts";
 import { formatBytes, formatCount, formatDuration } from "../../tui/format.ts";
 import { formatTable } from "../../tui/table.ts";
-import { toTerminalJson } from "../../tui/terminal-text.ts";
+import { toTerminalJson, toTerminalLine } from "../../tui/terminal-text.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { readSettings } from "../settings.ts";
 
@@ -133,7 +133,17 @@ function toStatsLines(models: readonly ModelReport[] | undefined): string[] {
   if (models === undefined) return ["The server is not running. Start it with `lmagent server start`."];
   if (models.length === 0)
     return ["No model is loaded. The first request loads one, or `lmagent load NAME`."];
-  return formatTable(STATS_COLUMNS, models.map(toStatsRow));
+  const rows = models.map(toStatsRow);
+  const table = formatTable(STATS_COLUMNS, rows);
+  const room = process.stdout.columns ?? Number.POSITIVE_INFINITY;
+  return table.every((line) => line.length <= room) ? table : rows.flatMap(toStacked);
+}
+
+/** One value a line, for terminals that are too narrow for a row. */
+function toStacked(row: readonly string[]): string[] {
+  const [model = "", ...values] = row;
+  const names = STATS_COLUMNS.slice(1).map(({ title }) => title.toLowerCase());
+  return [toTerminalLine(model), ...names.map((name, at) => `  ${name.padEnd(20)} ${values[at] ?? ""}`)];
 }
 
 function toStatsRow(report: ModelReport): string[] {
