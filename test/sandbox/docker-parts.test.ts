@@ -1,8 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { AgentError } from "../../src/core/errors.ts";
-import { createDemultiplexer } from "../../src/sandbox/docker/demultiplexer.ts";
+import { createDemultiplexer } from "../../src/docker/demultiplexer.ts";
 import { createMarkerScanner } from "../../src/sandbox/docker/end-marker.ts";
 import { findDockerSocket } from "../../src/sandbox/docker/index.ts";
 import { mayBeAlive, parseOwnerLabel, readOwner, toOwnerLabel } from "../../src/docker/owner.ts";
@@ -36,9 +35,12 @@ describe("streams of an attached process", () => {
     fc.assert(
       fc.property(frames, pieces, (sent, lengths) => {
         const got = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
-        const push = createDemultiplexer((bytes, stream) => {
-          got[stream] = Buffer.concat([got[stream], bytes]);
-        });
+        const push = createDemultiplexer(
+          (bytes, stream) => {
+            got[stream] = Buffer.concat([got[stream], bytes]);
+          },
+          () => new Error("never"),
+        );
         const whole = Buffer.concat(sent.map(([stream, payload]) => toFrame(stream, Buffer.from(payload))));
         for (const part of cut(whole, lengths)) push(part);
         const expected = (wanted: number): Buffer =>
@@ -49,8 +51,11 @@ describe("streams of an attached process", () => {
   });
 
   it("are refused when they are something else", () => {
-    const push = createDemultiplexer(() => {});
-    expect(() => push(Buffer.from("HTTP/1.1 500 Internal Server Error"))).toThrow(AgentError);
+    const push = createDemultiplexer(
+      () => {},
+      () => new Error("no frame"),
+    );
+    expect(() => push(Buffer.from("HTTP/1.1 500 Internal Server Error"))).toThrow("no frame");
   });
 });
 

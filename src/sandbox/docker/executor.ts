@@ -1,4 +1,4 @@
-import type { OutputStream } from "./demultiplexer.ts";
+import type { OutputStream } from "../../docker/demultiplexer.ts";
 
 /** One command, in the terms of the container. */
 export interface ExecRequest {

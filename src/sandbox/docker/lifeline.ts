@@ -1,8 +1,8 @@
 /** The connection to the first process of a container: its input, which it lives by, and its output, on which it tells that it has done its work. */
-import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Container } from "dockerode";
 import type { DockerEngine } from "../../docker/engine.ts";
+import { unrefStream } from "../../docker/stream.ts";
 
 export interface Lifeline {
   /** Resolves when the first process says something, or has ended. Never rejects. */
@@ -31,7 +31,7 @@ export async function attachLifeline(engine: DockerEngine, handle: Container): P
   stream.on("error", end);
   stream.once("end", end);
   stream.once("close", end);
-  toSocket(stream)?.unref();
+  unrefStream(stream);
   return {
     next: () =>
       new Promise((resolve) => {
@@ -40,9 +40,4 @@ export async function attachLifeline(engine: DockerEngine, handle: Container): P
       }),
     cut: () => void stream.destroy(),
   };
-}
-
-/** Where the engine does not hand the connection over, it is one of dockerode's own streams. */
-function toSocket(stream: Duplex): Socket | undefined {
-  return stream instanceof Socket ? stream : (stream as { req?: { socket?: Socket } }).req?.socket;
 }

@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type { Exec } from "dockerode";
 import type { SandboxContainer } from "./container.ts";
-import { createDemultiplexer, type OutputStream } from "./demultiplexer.ts";
+import { createDemultiplexer, type OutputStream } from "../../docker/demultiplexer.ts";
 import { WORK_MS } from "../../docker/engine.ts";
 import type { ExecEnd, ExecRequest, Executor } from "./executor.ts";
 import { ONE_PROGRAM, CLEANER } from "./scripts.ts";
@@ -71,7 +71,10 @@ function readOutput(
   stream: Readable,
   onOutput: ((chunk: Uint8Array, stream: OutputStream) => void) | undefined,
 ): Promise<void> {
-  const push = createDemultiplexer((bytes, from) => onOutput?.(bytes, from));
+  const push = createDemultiplexer(
+    (bytes, from) => onOutput?.(bytes, from),
+    () => new Error("no output of an engine"),
+  );
   return new Promise((resolve) => {
     stream.on("data", (chunk: Buffer) => {
       try {

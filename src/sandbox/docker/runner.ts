@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import type { SandboxContainer } from "./container.ts";
-import { createDemultiplexer, type OutputStream } from "./demultiplexer.ts";
+import { createDemultiplexer, type OutputStream } from "../../docker/demultiplexer.ts";
 import { createMarkerScanner, type MarkerScanner } from "./end-marker.ts";
 import { WORK_MS } from "../../docker/engine.ts";
 import type { ExecEnd, ExecRequest, Executor } from "./executor.ts";
@@ -71,7 +71,10 @@ class Runner implements Executor {
   constructor(container: SandboxContainer, { socket, execId }: { socket: Socket; execId: string }) {
     this.#container = container;
     this.#socket = socket;
-    const push = createDemultiplexer((bytes, stream) => this.#take(bytes, stream));
+    const push = createDemultiplexer(
+      (bytes, stream) => this.#take(bytes, stream),
+      () => container.engine.fail("sent output in a form that is not its own"),
+    );
     socket.on("data", (chunk: Buffer) => {
       try {
         push(chunk);

@@ -1,5 +1,3 @@
-import { AgentError } from "../../core/errors.ts";
-
 export type OutputStream = "stdout" | "stderr";
 
 const HEADER_BYTES = 8;
@@ -7,11 +5,12 @@ const STREAMS: readonly (OutputStream | undefined)[] = [undefined, "stdout", "st
 
 /**
  * Takes the two streams of an attached process apart: Docker sends frames of a stream's number, three zeros, and a size (Engine API,
- * "Stream format" of `ContainerAttach`). Keeps nothing but an unfinished header. The function it returns throws `AgentError`
- * `sandbox_unavailable` for what is no such frame.
+ * "Stream format" of `ContainerAttach`). Keeps nothing but an unfinished header. The function it returns throws what `toError` makes for
+ * what is no such frame.
  */
 export function createDemultiplexer(
   onBytes: (bytes: Uint8Array, stream: OutputStream) => void,
+  toError: () => Error,
 ): (chunk: Uint8Array) => void {
   const header = Buffer.alloc(HEADER_BYTES);
   let headerBytes = 0;
@@ -24,7 +23,7 @@ export function createDemultiplexer(
     if (headerBytes < HEADER_BYTES) return taken;
     headerBytes = 0;
     left = header.readUInt32BE(4);
-    stream = toStream(header);
+    stream = toStream(header, toError);
     return taken;
   };
   return (chunk) => {
@@ -41,14 +40,8 @@ export function createDemultiplexer(
   };
 }
 
-function toStream(header: Buffer): OutputStream {
+function toStream(header: Buffer, toError: () => Error): OutputStream {
   const stream = STREAMS[header[0]!];
   if (stream !== undefined && header.readUIntBE(1, 3) === 0) return stream;
-  throw new AgentError(
-    "sandbox_unavailable",
-    "The Docker engine sent output in a form that is not its own.",
-    {
-      data: { backend: "docker" },
-    },
-  );
+  throw toError();
 }
