@@ -14,10 +14,14 @@ import {
 } from "./guard.ts";
 import type { AccessRules, KeyRing } from "./guard.ts";
 import type { Leases } from "./leases.ts";
+import { addLmStudio } from "./lmstudio/index.ts";
+import { addOllama } from "./ollama/index.ts";
+import { addMessages } from "./messages/messages-route.ts";
 import { addChat } from "./openai/chat-route.ts";
 import { addModels } from "./openai/models-route.ts";
 import { refuseOtherMethods, respond } from "./routes.ts";
 import type { App, Env } from "./routes.ts";
+import { addResponses } from "./responses/responses-route.ts";
 import { addService } from "./service/service-routes.ts";
 import type { Services } from "./services.ts";
 
@@ -32,7 +36,7 @@ export interface AppOptions extends AccessRules {
 }
 
 /** Anybody may ask these: they say no more than that there is a server. */
-const OPEN_PATHS = new Set(["/health", "/v1/health", "/lmstudio-greeting", "/"]);
+const OPEN_PATHS = new Set(["/health", "/v1/health", "/lmstudio-greeting", "/api/hello", "/"]);
 
 export function createApp(options: AppOptions): App {
   const { services, leases } = options;
@@ -49,6 +53,10 @@ export function createApp(options: AppOptions): App {
   addService(app, services);
   addModels(app, services);
   addChat(app, services);
+  addResponses(app, services);
+  addMessages(app, services);
+  addLmStudio(app, services);
+  addOllama(app, services);
   return app;
 }
 

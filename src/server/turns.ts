@@ -1,0 +1,44 @@
+/** Puts messages into the order that chat templates accept, for dialects whose conversations are freer than OpenAI's chat. */
+import type { ContentPart, Message, UserMessage } from "../core/message.ts";
+
+type UserContent = UserMessage["content"];
+
+/**
+ * System messages at the beginning become one, and so do user messages in a row: many templates refuse anything but turns that
+ * alternate, and Anthropic defines it so. Nothing else changes.
+ */
+export function joinTurns(messages: readonly Message[]): Message[] {
+  const joined: Message[] = [];
+  for (const message of messages) {
+    const last = joined.at(-1);
+    if (message.role === "system" && last?.role === "system" && joined.length === 1) {
+      joined[0] = { role: "system", content: `${last.content}\n\n${message.content}` };
+    } else if (message.role === "user" && last?.role === "user") {
+      joined[joined.length - 1] = { role: "user", content: joinContent(last.content, message.content) };
+    } else joined.push(message);
+  }
+  return joined;
+}
+
+function joinContent(before: UserContent, after: UserContent): UserContent {
+  if (before === "") return after;
+  if (typeof before === "string" && typeof after === "string") return `${before}\n\n${after}`;
+  return [...toParts(before), { type: "text", text: "\n\n" }, ...toParts(after)];
+}
+
+function toParts(content: UserContent): ContentPart[] {
+  return typeof content === "string" ? [{ type: "text", text: content }] : content;
+}
+
+/** Text alone stays a string. */
+export function toUserContent(parts: readonly ContentPart[]): UserContent {
+  if (parts.some(({ type }) => type !== "text")) return [...parts];
+  return parts.map((part) => (part.type === "text" ? part.text : "")).join("\n");
+}
+
+const DATA_URL = /^data:image\/[a-z0-9.+-]+;base64,/i;
+
+/** Images come inside the request: nothing is fetched for a client. */
+export function isImageData(url: string): boolean {
+  return DATA_URL.test(url.slice(0, 100));
+}
