@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# Runs a command beside a private Docker engine that holds the sandbox image, and takes both away again:
+# Runs a command beside a private Docker engine that holds the sandbox image and one with llama.cpp's own server, and takes all of it
+# away again:
 #
 #     scripts/start-test-docker.sh npx vitest run test/sandbox
 #
-# Without a command it prints the two variables that tests and benchmarks look for, and stays until it is interrupted.
+# Without a command it prints the variables that tests and benchmarks look for, and stays until it is interrupted.
 # Needs root, dockerd, debootstrap and the network; touches no other engine. Everything is in a new folder below /var/tmp.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/sbin:/sbin"
 suite=bookworm
 image=lmagent-sandbox:test
+llama_image=lmagent-llama-server:test
 if [ "$(id -u)" -ne 0 ]; then
   echo "A private Docker engine needs root; run this with sudo." >&2
   exit 1
@@ -70,6 +72,10 @@ for _ in $(seq 150); do
 done
 docker version >/dev/null 2>&1 || fail "The private Docker engine does not answer:" "$folder/engine.log"
 
+# The server comes from another suite, so it is fetched beside what follows.
+bash scripts/fetch-llama-server.sh "$folder/llama" >"$folder/llama.log" 2>&1 &
+fetching=$!
+
 # Debian with this machine's Node, like the base that the Dockerfile names, but without a registry. The packages that the
 # Dockerfile wants come along, so that its own step finds them there.
 packages=$(sed -n '/apt-get install/,/&&/p' docker/sandbox/Dockerfile | grep -v '&&\|apt-get' | tr -d '\\\n' | xargs | tr ' ' ,)
@@ -82,11 +88,18 @@ rm -rf --one-file-system "$folder/root"
 DOCKER_BUILDKIT=0 docker build --network host --build-arg BASE=lmagent-sandbox-base:test --tag "$image" docker/sandbox \
   >"$folder/image.log" 2>&1 || fail "The image could not be built:" "$folder/image.log"
 
+wait "$fetching" || fail "llama.cpp's server could not be fetched:" "$folder/llama.log"
+# As the official image starts it; see src/engine/containers.
+tar -C "$folder/llama/root" -c . |
+  docker import --change 'ENTRYPOINT ["llama-server"]' --change 'ENV PATH=/usr/bin' - "$llama_image" >/dev/null
+
 export LMAGENT_TEST_DOCKER="$socket" LMAGENT_TEST_IMAGE="$image"
+export LMAGENT_TEST_LLAMA_IMAGE="$llama_image" LMAGENT_TEST_LLAMA_SERVER="$folder/llama/llama-server"
 if [ $# -gt 0 ]; then
   "$@"
 else
-  echo "export LMAGENT_TEST_DOCKER=$LMAGENT_TEST_DOCKER LMAGENT_TEST_IMAGE=$LMAGENT_TEST_IMAGE"
+  echo "export LMAGENT_TEST_DOCKER=$LMAGENT_TEST_DOCKER LMAGENT_TEST_IMAGE=$LMAGENT_TEST_IMAGE \\"
+  echo "  LMAGENT_TEST_LLAMA_IMAGE=$LMAGENT_TEST_LLAMA_IMAGE LMAGENT_TEST_LLAMA_SERVER=$LMAGENT_TEST_LLAMA_SERVER"
   echo "The engine stays until this is interrupted." >&2
   # In the background, so that a signal ends the waiting at once.
   sleep infinity &
