@@ -102,7 +102,8 @@ function toRules(request: ChatRequest, { callFormat }: ModelDescription): ReplyG
   return calls === undefined ? undefined : { calls };
 }
 
-function toAnswerGrammar(format: ReplyFormat): string | undefined {
+/** GBNF for the whole answer; `undefined` where anything may come. */
+export function toAnswerGrammar(format: ReplyFormat): string | undefined {
   if (format.type === "text") return undefined;
   if (format.type === "gbnf") return format.grammar;
   const builder = createGrammarBuilder();

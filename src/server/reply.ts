@@ -18,7 +18,23 @@ export interface Reply {
 
 /** Throws what the events throw. */
 export async function collectReply(events: AsyncIterable<ChatEvent>): Promise<Reply> {
-  const reply: Reply = {
+  const reply = createReply();
+  for await (const event of events) addEvent(reply, event);
+  return reply;
+}
+
+/** So many replies at once, from events that have the number of theirs. Throws what the events throw. */
+export async function collectReplies(
+  events: AsyncIterable<{ index: number; value: ChatEvent }>,
+  count: number,
+): Promise<Reply[]> {
+  const replies = Array.from({ length: count }, createReply);
+  for await (const { index, value } of events) addEvent(replies[index] as Reply, value);
+  return replies;
+}
+
+function createReply(): Reply {
+  return {
     content: "",
     reasoning: "",
     calls: [],
@@ -27,16 +43,16 @@ export async function collectReply(events: AsyncIterable<ChatEvent>): Promise<Re
     timings: { promptTokens: 0, cachedTokens: 0, promptMs: 0, completionTokens: 0, completionMs: 0 },
     usage: NO_USAGE,
   };
-  for await (const event of events) {
-    if (event.type === "part") addPart(reply, event);
-    else if (event.type === "finished") {
-      reply.reason = event.reason;
-      reply.timings = event.timings;
-      reply.usage = event.usage;
-      if (event.stopString !== undefined) reply.stopString = event.stopString;
-    }
+}
+
+function addEvent(reply: Reply, event: ChatEvent): void {
+  if (event.type === "part") addPart(reply, event);
+  else if (event.type === "finished") {
+    reply.reason = event.reason;
+    reply.timings = event.timings;
+    reply.usage = event.usage;
+    if (event.stopString !== undefined) reply.stopString = event.stopString;
   }
-  return reply;
 }
 
 function addPart(reply: Reply, { part, logprobs = [] }: Extract<ChatEvent, { type: "part" }>): void {

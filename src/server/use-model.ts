@@ -8,22 +8,31 @@ import type { Services } from "./services.ts";
  * what `ModelManager.use` throws.
  */
 export async function withModel<Result>(
-  { models, settings }: Services,
+  services: Services,
   name: string | undefined,
   options: UseOptions,
   work: (model: LoadedModel) => Promise<Result>,
 ): Promise<Result> {
-  if (!settings.jit && name !== undefined && !models.loaded().some(({ id }) => id === name)) {
-    const message = `The model \`${name}\` is not loaded, and this server loads none by itself. Load it first: \`lmagent load ${name}\`.`;
-    throw new ApiFailure(toApiError(404, message, { code: "model_not_found", param: "model" }));
-  }
-  const use = await models.use(name, options);
+  if (!services.settings.jit) await requireLoaded(services, name);
+  const use = await services.models.use(name, options);
   try {
     checkPurpose(use.model, options);
     return await work(use.model);
   } finally {
     use.release();
   }
+}
+
+async function requireLoaded({ models }: Services, name: string | undefined): Promise<void> {
+  const loaded = models.loaded();
+  if (name === undefined ? loaded.length > 0 : loaded.some(({ id }) => id === name)) return;
+  const entry = name === undefined ? undefined : await models.catalog.find(name);
+  if (entry !== undefined && loaded.some((one) => one.entry.path === entry.path)) return;
+  const what = name === undefined ? "No model is loaded" : `The model \`${name}\` is not loaded`;
+  const message = `${what}, and this server loads none by itself. Load it first: \`lmagent load ${name ?? "NAME"}\`.`;
+  throw new ApiFailure(
+    toApiError(404, message, { code: "model_not_found", param: "model", headers: PERMANENT }),
+  );
 }
 
 function checkPurpose({ id, entry }: LoadedModel, { purpose }: UseOptions): void {

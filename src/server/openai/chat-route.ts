@@ -4,8 +4,8 @@ import { runChat } from "../chat.ts";
 import type { ChatEvent } from "../chat.ts";
 import type { ChatRequest } from "../chat-request.ts";
 import { toOpenAiBody } from "../errors.ts";
-import { mergeStreams } from "../merge-streams.ts";
-import { collectReply } from "../reply.ts";
+import { mergeStreams, withAnswers } from "../merge-streams.ts";
+import { collectReplies } from "../reply.ts";
 import { addPost, refuseOtherMethods } from "../routes.ts";
 import type { App, Exchange } from "../routes.ts";
 import { sendJson } from "../send.ts";
@@ -54,26 +54,21 @@ async function answerWhole(body: ChatBody, { model, exchange, services, wire }: 
   const { outgoing } = exchange;
   const head = createHead(model.id, services.now());
   const replies = await withAnswers(exchange.signal, (signal) =>
-    Promise.all(toRequests(body).map((request) => collectReply(runChat(request, model, { signal })))),
+    collectReplies(mergeStreams(toStreams(body, model, signal), { atOnce: model.plan.slots }), body.n),
   );
   sendJson(outgoing, 200, toCompletion(head, replies, wire));
 }
 
-/** Several answers to one request: the first failure ends them all. */
-async function withAnswers<Result>(
+/** One for each answer. */
+function toStreams(
+  { request, n }: ChatBody,
+  model: LoadedModel,
   signal: AbortSignal,
-  run: (signal: AbortSignal) => Promise<Result>,
-): Promise<Result> {
-  const abort = new AbortController();
-  try {
-    return await run(AbortSignal.any([signal, abort.signal]));
-  } finally {
-    abort.abort();
-  }
+): AsyncIterable<ChatEvent>[] {
+  return toRequests(request, n).map((one) => runChat(one, model, { signal }));
 }
 
-/** One for each answer. */
-function toRequests({ request, n }: ChatBody): ChatRequest[] {
+function toRequests(request: ChatRequest, n: number): ChatRequest[] {
   const { seed } = request.sampling;
   return Array.from({ length: n }, (_, index) => {
     if (index === 0) return request;
@@ -94,8 +89,8 @@ async function answerStream(body: ChatBody, { model, exchange, services, wire }:
     n: body.n,
   });
   await withAnswers(exchange.signal, (signal) => {
-    const streams = toRequests(body).map((request) => runChat(request, model, { signal }));
-    return sendStream(outgoing, toFrames(mergeStreams(streams), toChunks), {
+    const events = mergeStreams(toStreams(body, model, signal), { atOnce: model.plan.slots });
+    return sendStream(outgoing, toFrames(events, toChunks), {
       format: "sse",
       signal: exchange.signal,
       toErrorBody: toOpenAiBody,
