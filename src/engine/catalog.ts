@@ -1,7 +1,8 @@
 /** The models that could be loaded: what they are called and where they lie. */
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
-import { checkModelFile, toModelId } from "./model-file.ts";
+import { partPaths } from "./gguf/split.ts";
+import { checkModelFile, isPracticeModel, toModelId } from "./model-file.ts";
 import type { ModelPurpose } from "./protocol.ts";
 
 /** Whose folder a model lies in; `package`: the practice model; `file`: a path that the user gave. */
@@ -33,6 +34,15 @@ export interface ModelEntry {
   /** Its chat template knows tools. */
   toolUse: boolean;
   modifiedAt: Date;
+  /** Of a model in Ollama's store. */
+  ollama?: OllamaLayers;
+}
+
+/** What Ollama keeps beside a model: its own template (Go, not Jinja), the system message and sampling parameters. */
+export interface OllamaLayers {
+  template?: string;
+  system?: string;
+  parameters?: Readonly<Record<string, unknown>>;
 }
 
 export interface Catalog {
@@ -42,26 +52,48 @@ export interface Catalog {
   find(name: string): Promise<ModelEntry | undefined>;
 }
 
-/**
- * A file that the user gave, of which nothing more is known than what its name says. Throws `AgentError` `engine_failed` when it can be
- * no model.
- */
+/** A file that the user gave. Throws `AgentError` `engine_failed` when it can be no model; what else is wrong with it is told by its load. */
 export async function toFileEntry(path: string): Promise<ModelEntry> {
   await checkModelFile(path);
   const { size, mtime } = await stat(path);
+  // Of the practice model all is known that matters, and a start waits for this.
+  const facts = isPracticeModel(path) ? undefined : await readFacts(path);
   return {
     key: toModelId(path),
     aliases: [basename(path)],
     path,
-    files: [path],
+    files: partPaths(path),
     sizeBytes: size,
     source: "file",
     publisher: "",
     displayName: toModelId(path),
     purpose: "chat",
     toolUse: true,
+    ...facts,
     modifiedAt: mtime,
   };
+}
+
+async function readFacts(path: string): Promise<Partial<ModelEntry> | undefined> {
+  const { readModelShape } = await import("./gguf/shape.ts");
+  const shape = await readModelShape(path).catch(() => undefined);
+  if (shape === undefined) return undefined;
+  const { architecture, parameters, quantization, bitsPerWeight, maxContextTokens, toolUse } = shape;
+  return {
+    purpose: toPurpose(shape),
+    architecture,
+    parameters,
+    sizeBytes: shape.fileBytes,
+    ...(quantization === undefined ? {} : { quantization }),
+    ...(bitsPerWeight === undefined ? {} : { bitsPerWeight }),
+    ...(maxContextTokens === undefined ? {} : { maxContextTokens }),
+    toolUse,
+  };
+}
+
+/** A model that pools makes one vector of a text, and one that reads it at once writes none. */
+export function toPurpose({ encoder, pooling }: { encoder: boolean; pooling?: string }): ModelPurpose {
+  return encoder || (pooling ?? "none") !== "none" ? "embedding" : "chat";
 }
 
 /** A catalog that never changes. */

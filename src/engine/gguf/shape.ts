@@ -20,6 +20,8 @@ export interface ModelShape {
   architecture: string;
   /** As the file calls itself. */
   name?: string;
+  /** Of all parts. */
+  fileBytes: number;
   parameters: number;
   /** All weights together. */
   weightBytes: number;
@@ -106,6 +108,7 @@ export function toModelShape(headers: readonly GgufHeader[]): ModelShape {
     kind,
     architecture: at,
     ...(name === undefined ? {} : { name }),
+    fileBytes: headers.reduce((sum, { fileBytes }) => sum + fileBytes, 0),
     ...measure(lookup, tensors),
     ...toDimensions(first, lookup, { at, tensors }),
     ...(tokenizer === undefined ? {} : { tokenizer }),
@@ -147,7 +150,7 @@ function toDimensions(
   { at, tensors }: { at: string; tensors: readonly GgufTensor[] },
 ): Omit<
   ModelShape,
-  keyof Measures | "kind" | "architecture" | "name" | "tokenizer" | "chatTemplate" | "toolUse"
+  keyof Measures | "fileBytes" | "kind" | "architecture" | "name" | "tokenizer" | "chatTemplate" | "toolUse"
 > {
   const layers = toLayerCount(header, lookup, { at, tensors });
   const heads = lookup.counts(`${at}.attention.head_count`, Math.max(1, layers));
