@@ -18,6 +18,8 @@ import { addLmStudio } from "./lmstudio/index.ts";
 import { addOllama } from "./ollama/index.ts";
 import { addMessages } from "./messages/messages-route.ts";
 import { addChat } from "./openai/chat-route.ts";
+import { addCompletions } from "./openai/completion-route.ts";
+import { addEmbeddings } from "./openai/embeddings-route.ts";
 import { addModels } from "./openai/models-route.ts";
 import { refuseOtherMethods, respond } from "./routes.ts";
 import type { App, Env } from "./routes.ts";
@@ -53,6 +55,8 @@ export function createApp(options: AppOptions): App {
   addService(app, services);
   addModels(app, services);
   addChat(app, services);
+  addCompletions(app, services);
+  addEmbeddings(app, services);
   addResponses(app, services);
   addMessages(app, services);
   addLmStudio(app, services);
