@@ -15,7 +15,7 @@ import {
   readImage,
 } from "./docker-facts.ts";
 import type { DockerFacts } from "./docker-facts.ts";
-import { resolveModel } from "./models.ts";
+import { resolveModel, toModelName } from "./models.ts";
 import type { ContainerModel, ResolvedModel } from "./models.ts";
 import { choosePort } from "./ports.ts";
 import { MODEL_OWNER_LABEL } from "./specification.ts";
@@ -99,7 +99,7 @@ export class ContainerManager implements AsyncDisposable {
 
   /** Whether this manager has started it and it still runs; asks the engine. */
   async isContainerRunning(model: string | ContainerModel): Promise<boolean> {
-    const container = await this.#find(model);
+    const container = await this.findModelContainer(model);
     if (container === undefined) return false;
     const { engine } = await this.#connect();
     try {
@@ -115,7 +115,7 @@ export class ContainerManager implements AsyncDisposable {
 
   /** Waits until it is gone. False when there is none of this manager's. */
   async stopModelContainer(model: string | ContainerModel): Promise<boolean> {
-    const container = await this.#find(model);
+    const container = await this.findModelContainer(model);
     await container?.stop();
     return container !== undefined;
   }
@@ -157,9 +157,9 @@ export class ContainerManager implements AsyncDisposable {
     await this.stopAllContainers();
   }
 
-  async #find(model: string | ContainerModel): Promise<ModelContainer | undefined> {
-    const { name } = await resolveModel(model, this.#options);
-    return this.#containers.get(name)?.catch(() => undefined);
+  /** That of this manager, which may just be starting. */
+  async findModelContainer(model: string | ContainerModel): Promise<ModelContainer | undefined> {
+    return this.#containers.get(toModelName(model))?.catch(() => undefined);
   }
 
   #connect(): Promise<Place> {

@@ -98,6 +98,12 @@ function toModel(name: string, modelsFolder: string): ContainerModel {
   return { name: toLabel(name), path: isAbsolute(name) ? name : resolve(modelsFolder, name) };
 }
 
+/** What the container of a model is called, whether it is there or not. */
+export function toModelName(asked: string | ContainerModel): string {
+  if (typeof asked !== "string") return asked.name;
+  return (Object.hasOwn(KNOWN_MODELS, asked) ? KNOWN_MODELS[asked]?.label : undefined) ?? toLabel(asked);
+}
+
 /** The name of a file as a part of a container's name. */
 export function toLabel(path: string): string {
   const label = basename(path)
