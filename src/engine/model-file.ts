@@ -48,7 +48,7 @@ export function isPracticeModel(modelPath: string): boolean {
 }
 
 /** How it was asked to be loaded; what is absent suits the model and the machine. */
-interface LoadWishes {
+export interface LoadWishes {
   /** For each slot. */
   contextTokens?: number;
   slots?: number;
