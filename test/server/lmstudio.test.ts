@@ -1,8 +1,13 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { toFileEntry } from "../../src/engine/catalog.ts";
 import type { ModelEntry } from "../../src/engine/catalog.ts";
+import type { LoadedModel } from "../../src/engine/model-manager.ts";
+import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
-import { waitFor } from "./_agent.ts";
+import { TOOLS, waitFor } from "./_agent.ts";
 import type { Json } from "./_agent.ts";
 import { startInProcess } from "./_in-process.ts";
 import type { InProcessServer } from "./_in-process.ts";
@@ -13,6 +18,11 @@ const HELLO = "hello";
 /** Writes until it is stopped. */
 const LONG = { temperature: 2, max_output_tokens: 1500 };
 
+/** Thinks, and then says yes. */
+const THINKING_TEMPLATE =
+  "{% for m in messages %}{{ m.content }}\n{% endfor %}{% if enable_thinking %}{% endif %}";
+
+let folder: string;
 let server: InProcessServer;
 let entry: ModelEntry;
 
@@ -28,53 +38,75 @@ beforeAll(async () => {
     parameters: 1_957_824,
     maxContextTokens: 2048,
   };
-  server = await startInProcess("lmstudio", [entry]);
+  folder = await mkdtemp(join(tmpdir(), "lmagent-lmstudio-"));
+  const [thinker, embedder] = [join(folder, "thinker.gguf"), join(folder, "embedder.gguf")];
+  await writeTinyModel(thinker, {
+    chatTemplate: THINKING_TEMPLATE,
+    script: ["<think>", "hm", "</think>", "yes"],
+  });
+  await writeTinyModel(embedder, { embedding: true, contextTokens: 128 });
+  server = await startInProcess("lmstudio", [
+    entry,
+    await toFileEntry(thinker),
+    { ...(await toFileEntry(embedder)), purpose: "embedding", maxContextTokens: 128 },
+  ]);
 });
 
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
 });
+
+const practice = (): LoadedModel | undefined => server.models.loaded().find(({ id }) => id === KEY);
 
 const errorOf = (json: Json): Json => json["error"] as Json;
 
 describe("LM Studio's lists", () => {
   test("say what there is before anything is loaded", async () => {
     await server.models.unload(KEY);
-    expect((await server.get("/api/v1/models")).json).toEqual({
-      models: [
-        {
-          type: "llm",
-          publisher: "someone",
-          key: KEY,
-          display_name: "Practice",
-          architecture: "llama",
-          quantization: { name: "Q8_0", bits_per_weight: 8.5 },
-          size_bytes: entry.sizeBytes,
-          params_string: "2M",
-          loaded_instances: [],
-          max_context_length: 2048,
-          format: "gguf",
-          capabilities: { vision: false, trained_for_tool_use: true },
-          description: null,
-        },
-      ],
+    const listed = (await server.get("/api/v1/models")).json["models"] as Json[];
+    expect(listed.map(({ key }) => key)).toEqual([KEY, "thinker", "embedder"]);
+    expect(listed[0]).toEqual({
+      type: "llm",
+      publisher: "someone",
+      key: KEY,
+      display_name: "Practice",
+      architecture: "llama",
+      quantization: { name: "Q8_0", bits_per_weight: 8.5 },
+      size_bytes: entry.sizeBytes,
+      params_string: "2M",
+      loaded_instances: [],
+      max_context_length: 2048,
+      format: "gguf",
+      capabilities: { vision: false, trained_for_tool_use: true },
+      description: null,
     });
-    expect((await server.get("/api/v0/models")).json).toEqual({
-      object: "list",
-      data: [
-        {
-          id: KEY,
-          object: "model",
-          type: "llm",
-          publisher: "someone",
-          arch: "llama",
-          compatibility_type: "gguf",
-          quantization: "Q8_0",
-          state: "not-loaded",
-          max_context_length: 2048,
-          capabilities: ["tool_use"],
-        },
-      ],
+    // Embedding models have neither architecture nor capabilities here.
+    expect(listed[2]).toEqual({
+      type: "embedding",
+      publisher: "",
+      key: "embedder",
+      display_name: "embedder",
+      quantization: { name: "F32", bits_per_weight: 32 },
+      size_bytes: expect.any(Number) as number,
+      params_string: expect.stringMatching(/^[\d.]+K$/) as string,
+      loaded_instances: [],
+      max_context_length: 128,
+      format: "gguf",
+    });
+    const { object, data } = (await server.get("/api/v0/models")).json as { object: string; data: Json[] };
+    expect([object, data.map(({ type }) => type)]).toEqual(["list", ["llm", "llm", "embeddings"]]);
+    expect(data[0]).toEqual({
+      id: KEY,
+      object: "model",
+      type: "llm",
+      publisher: "someone",
+      arch: "llama",
+      compatibility_type: "gguf",
+      quantization: "Q8_0",
+      state: "not-loaded",
+      max_context_length: 2048,
+      capabilities: ["tool_use"],
     });
   });
 
@@ -248,14 +280,35 @@ describe("LM Studio's own chat", () => {
     expect(warm.some((type) => type?.startsWith("model_load"))).toBe(false);
   });
 
+  test("tells thinking from the answer, and counts it", async () => {
+    const { text } = await chat({ model: "thinker", input: HELLO, reasoning: "on", stream: true });
+    const events = readEvents(text);
+    const types = events.map(({ event }) => event).filter((type) => /^(reasoning|message)/.test(type ?? ""));
+    expect(types.filter((type, at) => type !== types[at - 1])).toEqual([
+      "reasoning.start",
+      "reasoning.delta",
+      "reasoning.end",
+      "message.start",
+      "message.delta",
+      "message.end",
+    ]);
+    expect(events.at(-1)?.data["result"]).toMatchObject({
+      output: [
+        { type: "reasoning", content: "hm" },
+        { type: "message", content: "yes" },
+      ],
+      stats: { reasoning_output_tokens: expect.toSatisfy((count: number) => count > 0) as number },
+    });
+  });
+
   test("loads with the window that is asked for", async () => {
     await server.models.unload(KEY);
     await chat({ input: HELLO, context_length: 512 });
-    expect(server.models.loaded()[0]?.plan.contextTokens).toBe(512);
+    expect(practice()?.plan.contextTokens).toBe(512);
     await chat({ input: HELLO, context_length: 300 });
-    expect(server.models.loaded()[0]?.plan.contextTokens).toBe(512);
+    expect(practice()?.plan.contextTokens).toBe(512);
     await chat({ input: HELLO, context_length: 1_000_000 });
-    expect(server.models.loaded()[0]?.plan.contextTokens).toBe(2048);
+    expect(practice()?.plan.contextTokens).toBe(2048);
   });
 
   test("says by status that a prompt does not fit, streaming or not", async () => {
@@ -304,7 +357,7 @@ describe("LM Studio's own chat", () => {
     );
     await expect(gone).rejects.toThrow(/abort/i);
     const isIdle = async (): Promise<boolean> => {
-      const [model] = server.models.loaded();
+      const model = practice();
       return model?.users === 0 && (await model.engine.slots()).every(({ busy }) => !busy);
     };
     expect(await waitFor(isIdle, 5_000)).toBe(true);
@@ -312,6 +365,90 @@ describe("LM Studio's own chat", () => {
 
   test("is unloaded after the rest that `ttl` names", async () => {
     await chat({ input: HELLO, ttl: 0 });
-    expect(await waitFor(() => server.models.loaded().length === 0, 5_000)).toBe(true);
+    expect(await waitFor(() => practice() === undefined, 5_000)).toBe(true);
+  });
+});
+
+describe("LM Studio's older routes", () => {
+  const STATS = {
+    tokens_per_second: expect.any(Number) as number,
+    time_to_first_token: expect.any(Number) as number,
+    generation_time: expect.any(Number) as number,
+  };
+  const INFO = { arch: "llama", quant: "Q8_0", format: "gguf", context_length: 2048 };
+  const CREATE = { role: "user", content: "create a file notes.txt with the text hello" };
+  const ask = (body: Json): ReturnType<InProcessServer["post"]> =>
+    server.post("/api/v0/chat/completions", { model: KEY, temperature: 0, ...body });
+
+  test("answer a chat as OpenAI does, with figures", async () => {
+    const { status, json } = await ask({ messages: [{ role: "user", content: HELLO }], max_tokens: -1 });
+    expect([status, json]).toEqual([
+      200,
+      expect.objectContaining({
+        object: "chat.completion",
+        model: KEY,
+        choices: [expect.objectContaining({ finish_reason: "stop" })],
+        usage: expect.objectContaining({ total_tokens: expect.any(Number) as number }) as Json,
+        stats: { ...STATS, stop_reason: "eosFound" },
+        model_info: INFO,
+        runtime: { name: "llama.cpp-embedded", version: "1.2.3", supported_formats: ["gguf"] },
+      }),
+    ]);
+  });
+
+  test("say why an answer ended", async () => {
+    const reasons = await Promise.all(
+      [{ max_tokens: 2 }, { stop: ["notes"] }, { tools: TOOLS }].map(async (more) => {
+        const { json } = await ask({ messages: [CREATE], ...more });
+        return (json["stats"] as Json)["stop_reason"];
+      }),
+    );
+    expect(reasons).toEqual(["maxPredictedTokensReached", "stopStringFound", "toolCalls"]);
+  });
+
+  test("stream, with the figures in the last chunk", async () => {
+    const body = { messages: [{ role: "user", content: HELLO }], stream: true };
+    const { text } = await ask({ ...body, stream_options: { include_usage: true } });
+    const chunks = readEvents(text).map(({ data }) => data);
+    const last = chunks.find(({ choices }) => (choices as Json[])[0]?.["finish_reason"] === "stop");
+    expect(last).toMatchObject({ stats: { stop_reason: "eosFound" }, model_info: INFO });
+    expect(chunks.filter((chunk) => "stats" in chunk)).toHaveLength(1);
+    expect(text.endsWith("data: [DONE]\n\n")).toBe(true);
+  });
+
+  test("complete a text", async () => {
+    const body = { model: KEY, prompt: "hello", max_tokens: 4, temperature: 0 };
+    const whole = (await server.post("/api/v0/completions", body)).json;
+    expect(whole).toMatchObject({
+      object: "text_completion",
+      choices: [{ index: 0, text: expect.any(String) as string }],
+      stats: STATS,
+      model_info: INFO,
+    });
+    const { text } = await server.post("/api/v0/completions", { ...body, stream: true });
+    const chunks = readEvents(text).map(({ data }) => data);
+    const said = chunks.map(({ choices }) => (choices as Json[])[0]?.["text"]).join("");
+    expect(said).toBe((whole["choices"] as Json[])[0]?.["text"]);
+    expect(chunks.at(-1)).toMatchObject({ stats: STATS });
+  });
+
+  test("embed", async () => {
+    const { json } = await server.post("/api/v0/embeddings", { model: "embedder", input: ["one", "two"] });
+    expect(json).toMatchObject({ object: "list", data: [{ index: 0 }, { index: 1 }], model: "embedder" });
+  });
+
+  test("refuse in OpenAI's shape", async () => {
+    const cases: [string, Json, number, string | null][] = [
+      ["chat/completions", { messages: [] }, 400, "messages"],
+      ["chat/completions", { messages: [CREATE], n: 2 }, 400, "n"],
+      ["chat/completions", { messages: [CREATE], model: "gpt-4" }, 404, "model"],
+      ["completions", { prompt: ["a", "b"] }, 400, "prompt"],
+      ["embeddings", {}, 400, "input"],
+    ];
+    for (const [route, body, expected, param] of cases) {
+      const { status, json } = await server.post(`/api/v0/${route}`, body);
+      expect([status, errorOf(json)["param"]]).toEqual([expected, param]);
+    }
+    expect((await server.get("/api/v0/completions")).status).toBe(405);
   });
 });

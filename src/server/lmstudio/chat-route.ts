@@ -1,6 +1,9 @@
 /** `POST /api/v1/chat`: LM Studio's own chat, which keeps the conversation on the server. */
+import { randomBytes } from "node:crypto";
 import type { Message } from "../../core/message.ts";
 import type { LoadedModel } from "../../engine/model-manager.ts";
+import { createBoundedStore } from "../bounded-store.ts";
+import type { BoundedStore } from "../bounded-store.ts";
 import { runChat } from "../chat.ts";
 import { ensureWindow } from "../context-window.ts";
 import { ApiFailure, toApiError } from "../errors.ts";
@@ -18,15 +21,18 @@ import { parseNativeChat, toMessages } from "./chat-body.ts";
 import type { NativeChatBody } from "./chat-body.ts";
 import { createChatEventWriter } from "./chat-events.ts";
 import type { ChatEventWriter, NativeEvent } from "./chat-events.ts";
-import { createConversations } from "./conversations.ts";
-import type { Conversations } from "./conversations.ts";
 import { toLmStudioBody } from "./error-body.ts";
 import { requireModel } from "./model-names.ts";
 
 const PATH = "/api/v1/chat";
 
+/** What was said until an answer, by the answer's id. */
+type Conversations = BoundedStore<readonly Message[]>;
+
+const KEPT = { maxEntries: 10_000, maxBytes: 64_000_000, ttlMs: 7 * 86_400_000 };
+
 export function addLmStudioChat(app: App, services: Services): void {
-  const conversations = createConversations();
+  const conversations = createBoundedStore<readonly Message[]>({ ...KEPT, now: services.now });
   addPost(app, PATH, async (exchange) => {
     const body = parseNativeChat(exchange.body);
     const messages = toMessages(body, recall(conversations, body.previousId));
@@ -51,7 +57,7 @@ export function addLmStudioChat(app: App, services: Services): void {
 
 function recall(conversations: Conversations, id: string | undefined): readonly Message[] {
   if (id === undefined) return [];
-  const before = conversations.find(id);
+  const before = conversations.get(id);
   if (before !== undefined) return before;
   const message = `There is no response \`${id.slice(0, 100)}\` any more, or there never was. Start anew without \`previous_response_id\`.`;
   throw new ApiFailure(
@@ -160,8 +166,15 @@ function toResult(
     model_instance_id: model.id,
     output,
     stats: toStats(writer, load),
-    ...(body.store ? { response_id: conversations.add([...messages, said]) } : {}),
+    ...(body.store ? { response_id: keep(conversations, [...messages, said]) } : {}),
   };
+}
+
+/** Every answer has an id of its own, so that a conversation can branch. */
+function keep(conversations: Conversations, messages: readonly Message[]): string {
+  const id = `resp_${randomBytes(24).toString("hex")}`;
+  conversations.put(id, messages);
+  return id;
 }
 
 function toStats(writer: ChatEventWriter, load: Load = {}): Record<string, unknown> {

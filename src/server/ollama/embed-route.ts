@@ -79,8 +79,10 @@ async function cut({ engine }: LoadedModel, text: string, signal: AbortSignal): 
   const { contextTokens } = await engine.facts();
   // No token is shorter than a byte.
   if (Buffer.byteLength(text) < contextTokens - MARGIN_TOKENS) return text;
-  const tokens = await engine.tokenize(text, { special: false, begin: true, signal });
-  return tokens.length <= contextTokens - MARGIN_TOKENS ? text : tokens.slice(0, contextTokens);
+  const tokens = await engine.tokenize(text, { special: true, begin: true, signal });
+  return tokens.length <= contextTokens - MARGIN_TOKENS
+    ? text
+    : tokens.slice(0, contextTokens - MARGIN_TOKENS);
 }
 
 /** Tokens that models put before and behind a text. */

@@ -13,8 +13,8 @@ const UNITS_MS: Readonly<Record<string, number>> = {
 };
 const DURATION = /^([-+]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/u;
 const PIECE = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/gu;
-/** Longer than any server runs. */
-const FOREVER_MS = 1e15;
+/** A hundred years: longer than any server runs. */
+const FOREVER_MS = 3.2e12;
 
 /** `null`: never; `undefined`: no duration. */
 export function parseKeepAlive(value: string | number): number | null | undefined {

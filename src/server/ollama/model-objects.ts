@@ -29,14 +29,14 @@ export async function toRunning(model: LoadedModel, now: Date): Promise<Record<s
   const { contextTokens, gpuLayers = 0, layers = 0 } = await outlineModel(model);
   const name = toOllamaName(entry);
   const size = Math.max(entry.sizeBytes, model.residentBytes);
-  const expires = expiresAt ?? new Date(now.getTime() + (ttlMs ?? NEVER_MS));
+  const expires = expiresAt?.getTime() ?? now.getTime() + (ttlMs ?? NEVER_MS);
   return {
     name,
     model: name,
     size,
     digest: toDigest(entry),
     details: toDetails(entry),
-    expires_at: expires.toISOString(),
+    expires_at: new Date(Math.min(expires, now.getTime() + NEVER_MS)).toISOString(),
     size_vram: layers === 0 ? 0 : Math.round((size * Math.min(gpuLayers, layers)) / layers),
     context_length: contextTokens,
   };
