@@ -126,6 +126,8 @@ export interface ModelManagerOptions {
   /** Makes the engine that runs this plan; nothing is loaded yet. */
   createEngine: (plan: LoadOptions, entry: ModelEntry) => Engine;
   log: (line: string) => void;
+  /** For what a load does not say itself. */
+  defaults?: Pick<LoadConfig, "contextTokens" | "slots" | "gpuLayers" | "flashAttention">;
   /**
    * How a model is loaded. Absent, with `planMemory` absent too: as `planModel` of `model-file.ts` says for this machine, and models that
    * rest go for what it asks for. Asked again after each eviction; see `planMemory` for what it may throw.

@@ -18,11 +18,13 @@ export type ModelPlanner = (entry: ModelEntry, config: LoadConfig, idle: MemoryU
 export function createModelPlanner({
   planLoad,
   planMemory,
-}: Pick<ModelManagerOptions, "planLoad" | "planMemory">): ModelPlanner {
-  if (planLoad === undefined && planMemory === undefined) return planNow;
+  defaults,
+}: Pick<ModelManagerOptions, "planLoad" | "planMemory" | "defaults">): ModelPlanner {
+  if (planLoad === undefined && planMemory === undefined)
+    return (entry, config, idle) => planNow(entry, { ...defaults, ...config }, idle);
   return (entry, config) =>
     orShort(true, async () => {
-      const wanted = await (planLoad ?? planAsConfigured)(entry, config);
+      const wanted = await (planLoad ?? planAsConfigured)(entry, { ...defaults, ...config });
       const answer = await planMemory?.(wanted, entry);
       const { requiredBytes = 0, gpuBytes = 0, plan: options = wanted } = answer ?? {};
       return { type: "fits", options, requiredBytes, gpuBytes };

@@ -22,7 +22,7 @@ async function runPrivate(settings: ServerSettings): Promise<void> {
 
 async function runDaemon(settings: DaemonSettings): Promise<void> {
   const { startDaemon } = await import("./daemon/daemon.ts");
-  const daemon = await startDaemon(settings);
+  const daemon = await startDaemon(settings, { environment: process.env });
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
     process.once(signal, () => void daemon.end(`it got ${signal}`));
   await report({ type: "running", run: daemon.run, status: daemon.status() });

@@ -35,7 +35,7 @@ async function makeBundle(outdir: string): Promise<Entries> {
     format: "esm",
     platform: "node",
     target: "node20",
-    external: ["node-llama-cpp"],
+    external: ["node-llama-cpp", "dockerode"],
     logLevel: "error",
     write: false,
   });

@@ -71,6 +71,7 @@ async function runInForeground(setup: ServerSetup): Promise<number> {
   const running = await findDaemon(setup.home);
   if (running !== undefined) return joinForeground(running, setup);
   const daemon = await startDaemon(toDaemonSettings(setup, { untilServerStops: true, http: setup.http }), {
+    environment: process.env,
     onLog: (entry) => process.stderr.write(`${formatLogEntry(entry)}\n`),
   });
   const { server } = daemon.status();

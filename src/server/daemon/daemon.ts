@@ -26,12 +26,14 @@ export interface Daemon {
 }
 
 export interface DaemonOptions {
+  /** For programs that it starts. */
+  environment: Readonly<Record<string, string | undefined>>;
   /** Also gets every entry of the log. */
   onLog?: (entry: LogEntry) => void;
 }
 
 /** Throws `AgentError` `server_failed`, `config_invalid` or `storage_failed`; nothing is left running then. */
-export async function startDaemon(settings: DaemonSettings, options: DaemonOptions = {}): Promise<Daemon> {
+export async function startDaemon(settings: DaemonSettings, options: DaemonOptions): Promise<Daemon> {
   const { home, version } = settings;
   let { untilServerStops } = settings;
   await prepareHome(home);
@@ -40,7 +42,10 @@ export async function startDaemon(settings: DaemonSettings, options: DaemonOptio
     now,
     ...(options.onLog === undefined ? {} : { onEntry: options.onLog }),
   });
-  const { services, dispose } = await createDaemonServices(settings, log);
+  const { services, dispose } = await createDaemonServices(settings, {
+    log,
+    environment: options.environment,
+  });
   const server = createPublicServer(home, services, log);
   let run: DaemonRun | undefined;
   const status = (): DaemonStatus => {

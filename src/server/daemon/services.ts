@@ -1,31 +1,34 @@
 /** Puts together what the daemon's routes work with. */
-import { createFixedCatalog, toFileEntry } from "../../engine/catalog.ts";
+import { findDockerSocket } from "../../docker/socket.ts";
+import { chooseBackend } from "../../engine/backend.ts";
+import type { BackendChoice } from "../../engine/backend.ts";
+import { createCatalog, modelsFolder } from "../../engine/catalog/local-catalog.ts";
 import { createForkedEngine } from "../../engine/engine.ts";
 import { createModelManager } from "../../engine/model-manager.ts";
+import type { LoadConfig, ModelManager } from "../../engine/model-manager.ts";
 import type { Services } from "../services.ts";
 import type { ServerLog } from "./server-log.ts";
-import type { DaemonSettings } from "./settings.ts";
+import type { DaemonSettings, RuntimeSettings } from "./settings.ts";
 
 export interface DaemonServices {
   services: Services;
   dispose: () => Promise<void>;
 }
 
+export interface DaemonServicesOptions {
+  log: ServerLog;
+  /** Of the daemon, for programs that it starts. */
+  environment: Readonly<Record<string, string | undefined>>;
+}
+
 export async function createDaemonServices(
-  { engineChild, packageModel, version, runtime }: DaemonSettings,
-  log: ServerLog,
+  settings: DaemonSettings,
+  { log, environment }: DaemonServicesOptions,
 ): Promise<DaemonServices> {
   const logModel = (message: string): void => log.write({ source: "model", message });
-  const models = createModelManager({
-    catalog: createFixedCatalog([await toFileEntry(packageModel)]),
-    createEngine: (load) =>
-      createForkedEngine({
-        childEntry: engineChild,
-        load: { ...load, threads: runtime.threads ?? load.threads },
-        log: logModel,
-      }),
-    log: logModel,
-  });
+  const backend = await chooseModelBackend(settings, { logModel, environment });
+  const models = createModels(settings, { backend, logModel });
+  const { version, runtime } = settings;
   const services: Services = {
     models,
     version,
@@ -33,5 +36,65 @@ export async function createDaemonServices(
     log: (message) => log.write({ source: "server", message }),
     settings: { jit: runtime.jit, reasoningField: runtime.reasoningField },
   };
-  return { services, dispose: async () => models[Symbol.asyncDispose]() };
+  const dispose = async (): Promise<void> => {
+    await models[Symbol.asyncDispose]();
+    await backend[Symbol.asyncDispose]();
+  };
+  return { services, dispose };
+}
+
+type LogModel = (message: string) => void;
+
+function createModels(
+  { home, userHome, modelEnv, packageModel, runtime }: DaemonSettings,
+  { backend, logModel }: { backend: BackendChoice; logModel: LogModel },
+): ModelManager {
+  const { threads, queueLimit, maxModels, memoryBytes, ttlMs } = runtime;
+  return createModelManager({
+    catalog: createCatalog({ home, userHome, env: modelEnv, packageModel }),
+    createEngine: (load, entry) =>
+      backend.createEngine(
+        {
+          ...load,
+          ...(threads === undefined ? {} : { threads }),
+          ...(queueLimit === undefined ? {} : { queueLimit }),
+        },
+        entry,
+      ),
+    defaults: toDefaults(runtime),
+    ttlMs,
+    ...(maxModels === undefined ? {} : { maxModels }),
+    ...(memoryBytes === undefined ? {} : { memoryBudgetBytes: memoryBytes }),
+    log: logModel,
+  });
+}
+
+function toDefaults({ contextTokens, parallel, gpuLayers, flashAttention }: RuntimeSettings): LoadConfig {
+  return {
+    ...(contextTokens === undefined ? {} : { contextTokens }),
+    ...(parallel === undefined ? {} : { slots: parallel }),
+    ...(gpuLayers === undefined ? {} : { gpuLayers }),
+    ...(flashAttention === undefined ? {} : { flashAttention }),
+  };
+}
+
+function chooseModelBackend(
+  { home, userHome, engineChild, runtime, dockerHost, runtimeDir }: DaemonSettings,
+  { logModel, environment }: { logModel: LogModel; environment: DaemonServicesOptions["environment"] },
+): Promise<BackendChoice> {
+  const { backends, llamaImage, llamaServer } = runtime;
+  return chooseBackend({
+    order: backends,
+    // Looked for only where it may be used: an address that cannot be is an error of its own.
+    docker: {
+      socketPath: backends.includes("docker")
+        ? findDockerSocket({ dockerHost, home: userHome, runtimeDir })
+        : undefined,
+      modelsFolder: modelsFolder(home),
+      ...(llamaImage === undefined ? {} : { image: llamaImage }),
+    },
+    host: { configured: llamaServer, searchPath: environment["PATH"], environment },
+    createEmbedded: (load) => createForkedEngine({ childEntry: engineChild, load, log: logModel }),
+    log: logModel,
+  });
 }

@@ -54,7 +54,7 @@ export function toChoice(
   const { name } = choice;
   if (tools.some((tool) => tool.function.name === name)) return { toolChoice: { name }, parallelCalls };
   throw refuse(
-    `\`tool_choice\` names \`${name.slice(0, 80)}\`, which is not in \`tools\`.`,
+    `\`tool_choice.name\` is \`${name.slice(0, 80)}\`, which is not in \`tools\`.`,
     "tool_choice.name",
   );
 }
