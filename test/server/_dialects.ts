@@ -2,10 +2,12 @@
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
+import { connect } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getRequestListener } from "@hono/node-server";
+import fc from "fast-check";
 import { createFixedCatalog, toFileEntry } from "../../src/engine/catalog.ts";
 import { createForkedEngine } from "../../src/engine/engine.ts";
 import { createModelManager } from "../../src/engine/model-manager.ts";
@@ -15,7 +17,7 @@ import type { LoadOptions } from "../../src/engine/protocol.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { bundleEntries, PRACTICE_MODEL } from "../engine/_bundle.ts";
 import { ask, waitFor } from "./_agent.ts";
-import type { Answer } from "./_agent.ts";
+import type { Answer, Json } from "./_agent.ts";
 
 export const KEY = "sk-dialects";
 export const THOUGHT = "Let me see";
@@ -89,4 +91,62 @@ export async function startDialects(name: string, load: Partial<LoadOptions> = {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** The grammar makes a call to this one long: sixty fields that must all be there. */
+export const LONG_PARAMETERS = {
+  type: "object" as const,
+  properties: Object.fromEntries(
+    Array.from({ length: 60 }, (_, at) => [`field_number_${at}`, { enum: ["a".repeat(40)] }]),
+  ),
+  required: Array.from({ length: 60 }, (_, at) => `field_number_${at}`),
+};
+
+/** Tokens in the fullest slot of any model. */
+export async function readTokens(models: ModelManager): Promise<number> {
+  const slots = await Promise.all(models.loaded().map(({ engine }) => engine.slots()));
+  return Math.max(0, ...slots.flat().map(({ tokens }) => tokens));
+}
+
+/** As a crash of native code would end it. */
+export function killEngine(models: ModelManager): void {
+  const pid = models.loaded()[0]?.engine.pid;
+  if (pid === undefined) throw new Error("no engine runs");
+  process.kill(pid, "SIGKILL");
+}
+
+/** What a server answers to the head of a request whose body would be far too large. */
+export async function announceBody(url: string, path: string): Promise<string> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  await once(socket, "connect");
+  socket.write(
+    `POST ${path} HTTP/1.1\r\nhost: ${hostname}\r\nauthorization: Bearer ${KEY}\r\ncontent-length: 999999999\r\n\r\n`,
+  );
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  socket.destroy();
+  return answer.toString();
+}
+
+/** A valid body in which one value, anywhere, is another one. */
+export function mutate(valid: Json): fc.Arbitrary<unknown> {
+  const places = placesOf(valid);
+  return fc
+    .record({ place: fc.constantFrom(...places), value: fc.jsonValue({ maxDepth: 3 }) })
+    .map(({ place, value }) => replaceAt(valid, place, value));
+}
+
+type Place = readonly string[];
+
+function placesOf(value: unknown, at: Place = []): Place[] {
+  if (typeof value !== "object" || value === null) return [at];
+  return [at, ...Object.entries(value).flatMap(([key, one]) => placesOf(one, [...at, key]))];
+}
+
+function replaceAt(value: unknown, [key, ...rest]: Place, by: unknown): unknown {
+  if (key === undefined) return by;
+  if (Array.isArray(value))
+    return value.map((one, at) => (String(at) === key ? replaceAt(one, rest, by) : one));
+  const object = value as Json;
+  return { ...object, [key]: replaceAt(object[key], rest, by) };
 }

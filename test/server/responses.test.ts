@@ -1,6 +1,6 @@
 import OpenAI from "openai";
 import { zodTextFormat } from "openai/helpers/zod";
-import type { Response, ResponseInput, ResponseStreamEvent } from "openai/resources/responses/responses";
+import type { ResponseInput, ResponseStreamEvent } from "openai/resources/responses/responses";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { ANSWER, KEY, startDialects, THOUGHT } from "./_dialects.ts";
@@ -382,89 +382,5 @@ describe("what Codex declares", () => {
       ],
     });
     expect(next.status).toBe("completed");
-  });
-});
-
-describe("what is kept", () => {
-  let kept: Response;
-
-  beforeAll(async () => {
-    kept = await client.responses.create({
-      ...BASE,
-      input: [{ role: "user", content: [{ type: "input_text", text: "hello" }] }],
-    });
-  });
-
-  test("can be read again, with what it answered", async () => {
-    const { output_text: _, ...again } = await client.responses.retrieve(kept.id);
-    const { output_text: __, ...first } = kept;
-    expect(again).toEqual({ ...first });
-    const items = await client.responses.inputItems.list(kept.id);
-    expect(items.data).toEqual([
-      {
-        id: expect.stringMatching(/^msg_/) as string,
-        type: "message",
-        status: "completed",
-        role: "user",
-        content: [{ type: "input_text", text: "hello" }],
-      },
-    ]);
-  });
-
-  test("gives its items in pages", async () => {
-    const input = ["a", "b", "c"].flatMap((content) => [
-      { role: "user" as const, content },
-      { role: "assistant" as const, content },
-    ]);
-    const { id } = await client.responses.create({
-      ...BASE,
-      input: [...input, { role: "user", content: "hello" }],
-    });
-    const texts: unknown[] = [];
-    for await (const item of client.responses.inputItems.list(id, { limit: 2, order: "asc" })) {
-      if (item.type === "message") texts.push(item.content[0]);
-    }
-    expect(texts).toMatchObject(["a", "a", "b", "b", "c", "c", "hello"].map((text) => ({ text })));
-    await expect(client.responses.inputItems.list(id, { limit: 1000 })).rejects.toMatchObject({
-      status: 400,
-    });
-  });
-
-  test("can be named instead of sent", async () => {
-    const [message] = kept.output;
-    const reference = { type: "item_reference" as const, id: message?.id ?? "" };
-    const sent = [{ role: "user" as const, content: "hello" }, message as ResponseInput[number]];
-    const more = { role: "user" as const, content: "hello" };
-    const count = async (input: ResponseInput): Promise<number> =>
-      (await client.responses.inputTokens.count({ model: "practice", input })).input_tokens;
-    expect(await count([sent[0] as ResponseInput[number], reference, more])).toBe(
-      await count([...sent, more]),
-    );
-    await expect(count([{ type: "item_reference", id: "msg_gone" }])).rejects.toMatchObject({
-      status: 404,
-      message: expect.stringContaining("Item with id 'msg_gone' not found") as string,
-    });
-  });
-
-  test("is gone when it was deleted", async () => {
-    const { id } = await client.responses.create({ ...BASE, input: "hello" });
-    await client.responses.delete(id);
-    await expect(client.responses.retrieve(id)).rejects.toMatchObject({ status: 404 });
-    await expect(
-      client.responses.create({ ...BASE, input: "hello", previous_response_id: id }),
-    ).rejects.toMatchObject({
-      status: 400,
-      code: "previous_response_not_found",
-      param: "previous_response_id",
-      message: expect.stringContaining(`Previous response with id '${id}' not found`) as string,
-    });
-  });
-
-  test("cannot be cancelled, and the answer says why", async () => {
-    await expect(client.responses.cancel(kept.id)).rejects.toMatchObject({
-      status: 400,
-      message: expect.stringContaining("background") as string,
-    });
-    await expect(client.responses.cancel("resp_gone")).rejects.toMatchObject({ status: 404 });
   });
 });
