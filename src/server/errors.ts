@@ -41,6 +41,13 @@ export class ApiFailure extends Error {
   }
 }
 
+/** Places in the messages of a chat are none that a client of another dialect sent; `field` is where it said all of them. */
+export function renameField(error: ApiError, field: string): ApiError {
+  const { param, message } = error;
+  if (param === null || !/^messages(\.|$)/.test(param)) return error;
+  return { ...error, param: field, message: message.replaceAll(`\`${param}\``, `\`${field}\``) };
+}
+
 /** Tells OpenAI's clients that trying again cannot help. */
 export const PERMANENT = { "x-should-retry": "false" };
 

@@ -174,7 +174,10 @@ describe("the events of a message", () => {
     const writer = new MessageWriter({ id: "msg_1", model: "m", thinking: "shown" });
     const events = [...parts.flatMap((part) => writer.push(part)), ...finish(writer).events];
     const summary = events.map(({ type, index, delta }) =>
-      [type, index, (delta as Json | undefined)?.["type"]].filter((one) => one !== undefined).join(" "),
+      [type, index, (delta as { type?: string } | undefined)?.type]
+        .filter((one) => one !== undefined)
+        .map(String)
+        .join(" "),
     );
     expect(summary).toEqual([
       "content_block_start 0",

@@ -125,6 +125,30 @@ describe("a message", () => {
     expect([status, json["stop_reason"]]).toEqual([200, "end_turn"]);
   });
 
+  test("ends before a stop sequence, and says which", async () => {
+    const message = await client.messages.create({
+      ...BASE,
+      messages: say("hello"),
+      stop_sequences: ["nowhere", " practice"],
+    });
+    expect(message).toMatchObject({
+      stop_reason: "stop_sequence",
+      stop_sequence: " practice",
+      content: [{ text: expect.not.stringContaining("practice") as string }],
+    });
+  });
+
+  test("is counted without a model that would have to be loaded first, as a guess that says so", async () => {
+    await using other = await startDialects("messages");
+    const { status, json, headers } = await other.post("/v1/messages/count_tokens", {
+      model: "practice",
+      messages: say("hello ".repeat(100)),
+    });
+    expect([status, headers["x-token-count"]]).toEqual([200, "estimate"]);
+    expect(json["input_tokens"]).toBeGreaterThan(100);
+    expect(other.models.loaded()).toEqual([]);
+  });
+
   test("goes on from words that were put into its mouth", async () => {
     const whole = await client.messages.create({ ...BASE, messages: say("hello") });
     const [block] = whole.content;
@@ -357,6 +381,7 @@ describe("what Claude Code sends", () => {
     for (const [method, path] of [
       ["HEAD", "/api/hello"],
       ["GET", "/api/hello"],
+      ["HEAD", "/"],
     ] as const)
       expect((await ask(server.url + path, { method })).status).toBe(200);
   });

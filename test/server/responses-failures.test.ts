@@ -153,6 +153,7 @@ describe("a failure", () => {
       ],
       ["input.0.content.0.text", { input: [{ role: "user", content: [{ type: "input_text" }] }] }],
       ["input.0.content.0.image_url", { input: [image("https://example.com/cat.png")] }],
+      ["input", { input: [image("data:image/png;base64,iVBORw0KGgo=")], instructions: "a" }],
       ["input.0.type", { input: [{ type: "telepathy" }] }],
       ["tools.0.type", { input: "a", tools: [{ type: "code_interpreter", container: { type: "auto" } }] }],
       ["tools.0.name", { input: "a", tools: [{ type: "function", parameters: {} }] }],

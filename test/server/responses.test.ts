@@ -216,6 +216,23 @@ describe("a response", () => {
     expect(shape.parse(parsed)).toEqual(parsed);
   });
 
+  test("holds the chances of its tokens, for clients that ask for them", async () => {
+    const { output } = await client.responses.create({
+      ...BASE,
+      input: "hello",
+      include: ["message.output_text.logprobs"],
+      top_logprobs: 2,
+    });
+    const [message] = output;
+    const [part] = message?.type === "message" ? message.content : [];
+    if (part?.type !== "output_text") throw new Error("no text");
+    expect(part.logprobs?.map(({ token }) => token).join("")).toBe(part.text);
+    for (const { logprob, top_logprobs: top } of part.logprobs ?? []) {
+      expect(logprob).toBeLessThanOrEqual(0);
+      expect(top).toHaveLength(2);
+    }
+  });
+
   test("counts the tokens of an input as it counts them when it answers", async () => {
     const body = { model: "practice", input: CREATE, tools: [WRITE] };
     const { input_tokens: counted } = await client.responses.inputTokens.count(body);

@@ -1,6 +1,6 @@
 /** Errors in Anthropic's shape (https://docs.claude.com/en/api/errors). */
 import { AgentError } from "../../core/errors.ts";
-import { ApiFailure, fromThrown, toApiError } from "../errors.ts";
+import { ApiFailure, fromThrown, renameField, toApiError } from "../errors.ts";
 import type { ApiError } from "../errors.ts";
 
 const TYPES: Readonly<Record<number, string>> = {
@@ -23,12 +23,12 @@ export function toAnthropicBody({ status, message, extra }: ApiError): { type: "
  * The words and the status that Anthropic's clients look for: `prompt is too long` makes Claude Code shorten the conversation, and
  * only a full queue is an overload, which is tried again after `retry-after`.
  */
-export function toAnthropicFailure(thrown: unknown): unknown {
+export function toAnthropicFailure(thrown: unknown): ApiFailure {
   if (AgentError.is(thrown, "context_overflow")) {
     const { promptTokens, contextTokens } = thrown.data;
     const message = `prompt is too long: ${String(promptTokens)} tokens > ${String(contextTokens)} maximum`;
     return new ApiFailure(toApiError(400, message, { code: "context_length_exceeded" }));
   }
-  const error = fromThrown(thrown);
-  return error.code === "queue_full" ? new ApiFailure({ ...error, status: 529 }) : thrown;
+  const error = renameField(fromThrown(thrown), "messages");
+  return new ApiFailure(error.code === "queue_full" ? { ...error, status: 529 } : error);
 }

@@ -3,7 +3,7 @@ import type { LoadedModel } from "../../engine/model-manager.ts";
 import { DEFAULT_SAMPLING, runChat } from "../chat.ts";
 import type { ChatRequest } from "../chat-request.ts";
 import { countPromptTokens } from "../count-tokens.ts";
-import { ApiFailure, toApiError, toOpenAiBody } from "../errors.ts";
+import { ApiFailure, fromThrown, renameField, toApiError, toOpenAiBody } from "../errors.ts";
 import { randomId } from "../ids.ts";
 import { addPost, refuseOtherMethods } from "../routes.ts";
 import type { App, Exchange } from "../routes.ts";
@@ -64,7 +64,9 @@ async function createResponse(exchange: Exchange, services: Services, store: Res
   } as const;
   await withModel(services, model, options, (loaded) =>
     body.stream ? answerStream(context, loaded) : answerWhole(context, loaded),
-  );
+  ).catch((thrown: unknown) => {
+    throw toResponseFailure(thrown);
+  });
 }
 
 async function countInput(exchange: Exchange, services: Services, store: ResponseStore): Promise<void> {
@@ -164,7 +166,16 @@ async function answerStream(context: ResponseContext, model: LoadedModel): Promi
 async function* toFrames(
   batches: AsyncIterable<readonly ResponseEvent[]>,
 ): AsyncGenerator<readonly Frame[], void, void> {
-  for await (const events of batches) yield events.map(toFrame);
+  try {
+    for await (const events of batches) yield events.map(toFrame);
+  } catch (thrown) {
+    throw toResponseFailure(thrown);
+  }
+}
+
+/** What is wrong with the messages is here wrong with the input. */
+function toResponseFailure(thrown: unknown): ApiFailure {
+  return new ApiFailure(renameField(fromThrown(thrown), "input"));
 }
 
 function toFrame(event: ResponseEvent): Frame {
