@@ -1,6 +1,6 @@
 /**
- * Which model serves, first that answers: what the user named; a model server that runs on this machine; the practice model that ships
- * with the package, in our own runtime.
+ * Which model serves, first that answers: what the user named; a model server that runs on this machine; our own daemon, when it has a
+ * model loaded; a downloaded model that fits, in our own runtime; the practice model that ships with the package.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -32,8 +32,10 @@ const PRACTICE_MODEL = "lmagent-practice";
 export const MAIN_ROLE = "main";
 
 export async function chooseModel(settings: Settings, options: ChooseOptions = {}): Promise<ChosenModel> {
-  const server = await findServer(settings, { signal: options.signal });
-  return server === undefined ? useEngine(settings, options) : useServer(settings, { ...options, ...server });
+  const place = await findPlace(settings, { signal: options.signal });
+  return "modelPath" in place
+    ? useEngine(settings, { ...options, ...place })
+    : useServer(settings, { ...options, ...place });
 }
 
 /** The model that would serve: what its server tells about it, or the file that our own runtime would load. */
@@ -44,9 +46,9 @@ export async function findModelChoice(
   settings: Settings,
   { signal }: { signal: AbortSignal },
 ): Promise<FoundModel> {
-  const server = await findServer(settings, { signal });
-  if (server === undefined) return { modelPath: await findModelFile(settings) };
-  const { model } = useServer(settings, server);
+  const place = await findPlace(settings, { signal });
+  if ("modelPath" in place) return place;
+  const { model } = useServer(settings, place);
   return { info: await model.describe({ signal }) };
 }
 
@@ -56,13 +58,14 @@ interface FoundServer {
   apiKey?: string;
 }
 
-/** The server that serves; `undefined` means our own runtime. */
-async function findServer(
-  { baseUrl, model, home }: Settings,
+/** The server that serves, or the file that our own runtime runs. */
+async function findPlace(
+  settings: Settings,
   { signal }: { signal: AbortSignal | undefined },
-): Promise<FoundServer | undefined> {
+): Promise<FoundServer | { modelPath: string }> {
+  const { baseUrl, model, home } = settings;
   if (baseUrl !== undefined && baseUrl !== EMBEDDED) return { baseUrl };
-  if (baseUrl === EMBEDDED || isModelFile(model)) return undefined;
+  if (baseUrl === EMBEDDED || isModelFile(model)) return requireFile(await findFile(settings), model);
   const { discoverLocalServers } = await import("../models/local-servers.ts");
   const servers = await discoverLocalServers({ transport: createHttpTransport(), signal });
   const server = servers.find(({ models }) =>
@@ -70,9 +73,7 @@ async function findServer(
   );
   if (server !== undefined) return { baseUrl: server.baseUrl };
   const daemon = await findDaemonServer(home, model);
-  if (daemon === undefined && model !== undefined && model !== PRACTICE_MODEL)
-    throw unknownModel(model, servers);
-  return daemon;
+  return daemon ?? requireFile(await findFile(settings), model, servers);
 }
 
 /** Our own daemon, also where it serves nobody else: when it has the wanted model, or any that is loaded. */
@@ -87,14 +88,19 @@ async function findDaemonServer(home: string, model: string | undefined): Promis
   return fits ? { baseUrl: `http://127.0.0.1:${daemon.run.port}/v1`, apiKey: daemon.run.key } : undefined;
 }
 
-function unknownModel(model: string, servers: readonly LocalServer[]): AgentError {
+function requireFile(
+  modelPath: string | undefined,
+  model = "",
+  servers: readonly LocalServer[] = [],
+): { modelPath: string } {
+  if (modelPath !== undefined) return { modelPath };
   const found = servers.map(
     ({ baseUrl, models }) => `${baseUrl} has ${models.slice(0, 10).join(", ") || "none"}`,
   );
-  const known = found.length === 0 ? "No model server runs on this machine" : found.join("; ");
-  return new AgentError(
+  const known = found.length === 0 ? "no model server runs here" : found.join("; ");
+  throw new AgentError(
     "model_rejected",
-    `No server has the model \`${model}\`: ${known}. Name one of these, a server with \`--base-url\`, or a .gguf file.`,
+    `There is no model \`${model}\` on this machine: ${known}. \`lmagent models list\` shows the files that there are, \`lmagent models get owner/repo\` fetches one; or name a server with \`--base-url\`.`,
     { data: { model } },
   );
 }
@@ -125,11 +131,10 @@ function toTransport(record: ChooseOptions["record"]): Transport {
 
 async function useEngine(
   settings: Settings,
-  { signal, refine, record }: ChooseOptions,
+  { signal, refine, record, modelPath }: ChooseOptions & { modelPath: string },
 ): Promise<ChosenModel> {
   const { acquireEngine } = await import("../engine/index.ts");
   const root = packageRoot();
-  const modelPath = await findModelFile(settings);
   const engine = await acquireEngine({
     home: settings.home,
     version: packageVersion(),
@@ -152,11 +157,14 @@ async function useEngine(
   return { model: keepSlot(model, MAIN_ROLE), [Symbol.asyncDispose]: async () => engine.release() };
 }
 
-async function findModelFile({ model }: Settings): Promise<string> {
-  const { findModel } = await import("../engine/index.ts");
-  return findModel({
-    cwd: process.cwd(),
-    packageModel: join(packageRoot(), "practice-model", "practice.gguf"),
-    ...(model === undefined ? {} : { name: model }),
-  });
+/** `undefined`: no file has this name. */
+async function findFile(settings: Settings): Promise<string | undefined> {
+  const packageModel = join(packageRoot(), "practice-model", "practice.gguf");
+  const { model } = settings;
+  if (model === PRACTICE_MODEL || isModelFile(model)) {
+    const { findModel } = await import("../engine/index.ts");
+    return findModel({ cwd: process.cwd(), packageModel, ...(model === undefined ? {} : { name: model }) });
+  }
+  const { findLocalModel } = await import("./local-model.ts");
+  return findLocalModel(settings, { packageModel, env: process.env });
 }

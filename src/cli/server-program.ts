@@ -16,13 +16,14 @@ export function addServerCommands(program: Command, finish: Finish): void {
  * An action over all its flags, also those that the whole program has, such as `--json`: commander gives these to the program wherever
  * they stand.
  */
-function act<Flags extends object>(
+function act(
   command: Command,
   finish: Finish,
-  run: (flags: Flags, argument: string) => Promise<number>,
+  /** Takes its own flags: each function says which. */
+  run: (flags: never, argument: string) => Promise<number>,
 ): void {
   command.action(async (argument: unknown) => {
-    finish(await run(command.optsWithGlobals<Flags>(), typeof argument === "string" ? argument : ""));
+    finish(await run(command.optsWithGlobals() as never, typeof argument === "string" ? argument : ""));
   });
 }
 
@@ -56,7 +57,7 @@ function addServer(program: Command, finish: Finish): void {
     .option("--reasoning-field <field>", "where thinking goes: content, reasoning, both or inline")
     .option("--foreground", "stay, and print the log")
     .option("--json", "the result as JSON");
-  act<ServerFlags>(start, finish, async (flags) =>
+  act(start, finish, async (flags: ServerFlags) =>
     (await import("./commands/server.ts")).startServer(withoutFlagsOfTheProgram(flags)),
   );
   act(

@@ -7,6 +7,7 @@ import { AgentError, errnoOf, errorMessage } from "../core/errors.ts";
 import { isObject } from "../core/json-object.ts";
 import { hashKey } from "../server/daemon/key-store.ts";
 import type { DaemonSettings, HttpSettings, RuntimeSettings } from "../server/daemon/settings.ts";
+import { pickModelEnv } from "./model-env.ts";
 import { packageRoot, packageVersion } from "./package-root.ts";
 import { readSettings } from "./settings.ts";
 import type { SettingFlags } from "./settings.ts";
@@ -47,9 +48,6 @@ const DEFAULT_TTL_MS = 3_600_000;
 const BACKENDS = ["docker", "host", "embedded"] as const;
 const REASONING_FIELDS = ["content", "reasoning", "both", "inline"] as const;
 
-/** Where other programs say that they keep models, or what a hub needs. */
-const MODEL_ENV = ["OLLAMA_MODELS", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN"] as const;
-
 /** Throws `AgentError` `usage` for a flag and `config_invalid` for a setting that cannot be meant. */
 export async function readServerSetup(flags: ServerFlags, env: NodeJS.ProcessEnv): Promise<ServerSetup> {
   const settings = await readSettings({}, env, process.cwd());
@@ -67,7 +65,7 @@ export async function readServerSetup(flags: ServerFlags, env: NodeJS.ProcessEnv
       engineChild: join(root, "dist", "bin", "engine-child.js"),
       packageModel: join(root, "practice-model", "practice.gguf"),
       runtime: toRuntime(flags, find),
-      modelEnv: pick(env, MODEL_ENV),
+      modelEnv: pickModelEnv(env),
       ...(settings.dockerHost === undefined ? {} : { dockerHost: settings.dockerHost }),
       ...(settings.runtimeDir === undefined ? {} : { runtimeDir: settings.runtimeDir }),
     },
@@ -211,15 +209,6 @@ function invalid({ label, value }: Source, wanted: string): AgentError {
   return new AgentError(code, `\`${label}\` is \`${String(value)}\`, but must be ${wanted}.`, {
     data: { field: label, value: String(value) },
   });
-}
-
-function pick(env: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    names.flatMap((name) => {
-      const value = env[name];
-      return value === undefined || value === "" ? [] : [[name, value]];
-    }),
-  );
 }
 
 /** `readSettings` has refused a file that is no YAML already. */

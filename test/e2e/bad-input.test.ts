@@ -42,7 +42,7 @@ describe("a wrong command line", () => {
     [["tool", "run", "nothing"], /no tool `nothing`/],
     [["tool", "run", "read", "--args", "{bad"], /--args.*not JSON/],
     [["tool", "run", "read", "--args", "[1]"], /JSON object/],
-    [["server", "start"], /argument|does not exist/i],
+    [["bridge", "start"], /argument|does not exist/i],
     [["--json"], /--json|no task/i],
   ])("%j is refused with exit code 64 and no stack", async (args, message) => {
     using place = createPlace();
@@ -72,7 +72,7 @@ describe("a wrong command line", () => {
     using place = createPlace();
     const run = await runAgent(["--model", "nope", "say hi"], { place });
     expect(run.code).toBe(1);
-    expect(run.stderr).toMatch(/No server has the model `nope`/);
+    expect(run.stderr).toMatch(/There is no model `nope` on this machine.*models get/);
   });
 
   it("with an unknown mode in the environment asks for everything", async () => {
