@@ -30,8 +30,10 @@ rm -rf "$folder/apt" "$root"/usr/share/{doc,man,locale,info}
 
 loader=$(find "$root/usr/lib64" "$root/usr/lib" -name 'ld-linux*.so.*' | head -n 1)
 libraries=$(dirname "$(find "$root/usr/lib" -name 'libllama.so*' | head -n 1)")
-# The plainest of the kernels for the processor, which works everywhere.
-kernels=$(find "$root/usr/lib" -name 'libggml-cpu-x64.so' -o -name 'libggml-cpu-armv8.0_1.so' -o -name 'libggml-cpu.so' | head -n 1)
+# One of the kernels for the processor: the server itself looks for the best only where it was installed.
+wanted=x64
+grep -qw avx2 /proc/cpuinfo && grep -qw fma /proc/cpuinfo && grep -qw bmi2 /proc/cpuinfo && wanted=haswell
+kernels=$(find "$root/usr/lib" -name "libggml-cpu-$wanted.so" -o -name 'libggml-cpu-armv8.0_1.so' -o -name 'libggml-cpu.so' | head -n 1)
 cat >"$folder/llama-server" <<END
 #!/bin/sh
 ${kernels:+export GGML_BACKEND_PATH='$kernels'}

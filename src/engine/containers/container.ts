@@ -18,7 +18,6 @@ import type { RunningServer } from "../llama-server/source.ts";
 import { MODEL_OWNER_LABEL, toCreateOptions } from "./specification.ts";
 import type { ContainerPlan } from "./specification.ts";
 
-const STOP_SECONDS = 3;
 /** Containers of one name, for so many of our processes at a time. */
 const MAX_NAMES = 16;
 
@@ -50,7 +49,8 @@ export async function openContainer(
   const plan = { ...options.plan, apiKey: randomBytes(24).toString("hex") };
   const { handle, name } = await createContainer(engine, plan, options);
   options.onCreated(handle.id);
-  const stop = async (): Promise<void> => removeGently(engine, handle);
+  // Nothing in it needs saving, and when it is busy it takes long to end by itself.
+  const stop = async (): Promise<void> => removeContainer(engine, handle.id);
   try {
     const { ended, tail } = await attach(engine, handle);
     await engine.ask({ to: "start a container", deadlineMs: WORK_MS }, () => handle.start());
@@ -160,12 +160,4 @@ async function attach(
     stream.once("close", () => resolve("container has ended"));
   });
   return { ended, tail };
-}
-
-/** Ends it as it likes to be ended, and waits until name and port are free again. */
-async function removeGently(engine: DockerEngine, handle: Container): Promise<void> {
-  await engine
-    .ask({ to: "stop a container", deadlineMs: WORK_MS }, () => handle.stop({ t: STOP_SECONDS }))
-    .catch(() => undefined);
-  await removeContainer(engine, handle.id);
 }

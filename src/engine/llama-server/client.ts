@@ -23,6 +23,7 @@ import { contextOverflow } from "./refusal.ts";
 import type { RunningServer } from "./source.ts";
 
 const QUEUE_LIMIT = 64;
+const HEALTH_MS = 2_000;
 
 export interface ClientOptions {
   server: Pick<RunningServer, "baseUrl" | "apiKey" | "loadMs">;
@@ -44,6 +45,8 @@ export interface LlamaServerClient {
     request: GenerateRequest,
     options: { signal: AbortSignal },
   ): AsyncGenerator<GenerateEvent, void, void>;
+  /** Whether it answers a question that is answered at once. */
+  isHealthy(): Promise<boolean>;
   /** Breaks off whatever is asked just now; that throws `reason`. */
   close(reason: Error): void;
 }
@@ -88,6 +91,15 @@ class Client implements LlamaServerClient {
     this.#closed = reason;
     for (const each of this.#running) each.abort(reason);
     this.#connection.close();
+  }
+
+  async isHealthy(): Promise<boolean> {
+    try {
+      const { status } = await this.#connection.ask("/health", { signal: AbortSignal.timeout(HEALTH_MS) });
+      return status === 200;
+    } catch {
+      return false;
+    }
   }
 
   async slots(): Promise<readonly SlotState[]> {

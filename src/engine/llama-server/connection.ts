@@ -59,11 +59,14 @@ class HttpConnection implements Connection {
   }
 
   async ask(path: string, options: AskOptions): Promise<Answer> {
-    const { asked, message } = await this.#open(path, options);
+    const response = await this.#open(path, options);
     try {
-      return { status: message.statusCode ?? 0, json: await this.#readJson(message, options.signal) };
+      return {
+        status: response.message.statusCode ?? 0,
+        json: await this.#readJson(response, options.signal),
+      };
     } finally {
-      asked.destroy();
+      response.asked.destroy();
     }
   }
 
@@ -74,14 +77,14 @@ class HttpConnection implements Connection {
   }
 
   async *stream(path: string, options: AskOptions): AsyncGenerator<unknown, void, void> {
-    const { asked, message } = await this.#open(path, options);
-    const { statusCode = 0 } = message;
+    const response = await this.#open(path, options);
+    const { statusCode = 0 } = response.message;
     try {
       if (statusCode !== 200)
-        throw refusalToError(this.baseUrl, statusCode, await this.#readJson(message, options.signal));
-      yield* toFrames(this.#read(message, options.signal), (why) => this.#lost(why));
+        throw refusalToError(this.baseUrl, statusCode, await this.#readJson(response, options.signal));
+      yield* toFrames(this.#read(response, options.signal), (why) => this.#lost(why));
     } finally {
-      asked.destroy();
+      response.asked.destroy();
     }
   }
 
@@ -109,29 +112,40 @@ class HttpConnection implements Connection {
       const onAbort = (): void => void asked.destroy();
       signal.addEventListener("abort", onAbort, { once: true });
       asked.once("close", () => signal.removeEventListener("abort", onAbort));
-      asked.once("timeout", () => asked.destroy(new Error(`sent nothing for ${silenceMs / 1_000} s`)));
+      const response: Partial<Response> = { asked };
+      asked.on("timeout", () => {
+        // What is here and not read yet shows that it is not the server who is slow.
+        if ((response.message?.readableLength ?? 0) > 0) return;
+        response.broken = `sent nothing for ${silenceMs / 1_000} s`;
+        asked.destroy(new Error(response.broken));
+      });
       asked.on("error", (thrown) => reject(signal.aborted ? signal.reason : this.#lost(toTrouble(thrown))));
-      asked.once("response", (message) => resolve({ asked, message }));
+      asked.once("response", (message) => {
+        response.message = message;
+        resolve(response as Response);
+      });
       asked.end(text);
     });
   }
 
   /** The pieces of a body; what breaks it off is named. */
-  async *#read(message: IncomingMessage, signal: AbortSignal): AsyncGenerator<string, void, void> {
+  async *#read(response: Response, signal: AbortSignal): AsyncGenerator<string, void, void> {
+    const { message } = response;
     message.setEncoding("utf8");
     try {
       for await (const piece of message) yield piece as string;
     } catch (thrown) {
-      throw signal.aborted ? signal.reason : this.#lost(`broke off its answer (${toTrouble(thrown)})`);
+      if (signal.aborted) throw signal.reason;
+      throw this.#lost(response.broken ?? `broke off its answer: it ${toTrouble(thrown)}`);
     }
     // A connection that is closed in the middle may end the stream without an error.
     signal.throwIfAborted();
     if (!message.complete) throw this.#lost("broke off its answer");
   }
 
-  async #readJson(message: IncomingMessage, signal: AbortSignal): Promise<unknown> {
+  async #readJson(response: Response, signal: AbortSignal): Promise<unknown> {
     let text = "";
-    for await (const piece of this.#read(message, signal)) {
+    for await (const piece of this.#read(response, signal)) {
       text += piece;
       if (text.length > MAX_ANSWER_CHARACTERS) throw this.#lost("sends an answer without end");
     }
@@ -142,6 +156,8 @@ class HttpConnection implements Connection {
 interface Response {
   asked: ClientRequest;
   message: IncomingMessage;
+  /** Why we have closed it ourselves. */
+  broken?: string;
 }
 
 function isTls(baseUrl: string): boolean {

@@ -1,6 +1,6 @@
 /** A model in a `llama-server`, as an engine: started when it is needed, and again when it died. */
 import { setTimeout as delay } from "node:timers/promises";
-import { engineFailed } from "../engine-failure.ts";
+import { engineFailed, failureReason } from "../engine-failure.ts";
 import type { Backend, Engine } from "../engine.ts";
 import type {
   EmbedRequest,
@@ -20,6 +20,8 @@ const BACKOFF_LIMIT_MS = 10_000;
 /** A server that lived this long before it died is started again at once. */
 const STABLE_MS = 60_000;
 const SILENCE_MS = 60_000;
+/** How long the end of a process may be told after that of its connections. */
+const DEATH_MS = 250;
 
 export interface LlamaServerEngineOptions {
   source: ServerSource;
@@ -69,7 +71,7 @@ class LlamaServerEngine implements Engine {
   }
 
   async slots(): Promise<readonly SlotState[]> {
-    return (await this.#ensure()).client.slots();
+    return this.#ask((client) => client.slots());
   }
 
   async tokenize(
@@ -77,17 +79,17 @@ class LlamaServerEngine implements Engine {
     options: { special: boolean; begin: boolean; signal?: AbortSignal },
   ): Promise<readonly number[]> {
     options.signal?.throwIfAborted();
-    return (await this.#ensure()).client.tokenize(text, options);
+    return this.#ask((client) => client.tokenize(text, options));
   }
 
   async detokenize(tokens: readonly number[], options: { signal?: AbortSignal }): Promise<string> {
     options.signal?.throwIfAborted();
-    return (await this.#ensure()).client.detokenize(tokens, options);
+    return this.#ask((client) => client.detokenize(tokens, options));
   }
 
   async embed(request: EmbedRequest, options: { signal: AbortSignal }): Promise<Embeddings> {
     options.signal.throwIfAborted();
-    return (await this.#ensure()).client.embed(request, options);
+    return this.#ask((client) => client.embed(request, options));
   }
 
   async *generate(
@@ -95,8 +97,12 @@ class LlamaServerEngine implements Engine {
     { signal }: { signal: AbortSignal },
   ): AsyncGenerator<GenerateEvent, void, void> {
     signal.throwIfAborted();
-    const { client } = await this.#ensure();
-    yield* client.generate(request, { signal });
+    const live = await this.#ensure();
+    try {
+      yield* live.client.generate(request, { signal });
+    } catch (thrown) {
+      throw await this.#explain(thrown, live);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -106,6 +112,31 @@ class LlamaServerEngine implements Engine {
     this.#live = undefined;
     live?.client.close(unloaded);
     await live?.server.stop();
+  }
+
+  async #ask<Result>(question: (client: LlamaServerClient) => Promise<Result>): Promise<Result> {
+    const live = await this.#ensure();
+    try {
+      return await question(live.client);
+    } catch (thrown) {
+      throw await this.#explain(thrown, live);
+    }
+  }
+
+  /** A connection breaks before the end of a process is told, and the next request must not meet the same one. */
+  async #explain(thrown: unknown, live: Live): Promise<unknown> {
+    if (failureReason(thrown) !== "crashed" || this.#live !== live) return thrown;
+    const patience = new AbortController();
+    const { signal } = patience;
+    const why = await Promise.race([
+      live.server.ended,
+      delay(DEATH_MS, undefined, { signal }).catch(() => undefined),
+    ]);
+    patience.abort();
+    // One that lives and answers is only out of favour with this request.
+    if (why === undefined && (await live.client.isHealthy())) return thrown;
+    this.#onDeath(live, why ?? "answers no more");
+    return this.#disposal.signal.aborted ? this.#disposal.signal.reason : thrown;
   }
 
   async #ensure(): Promise<Live> {
@@ -151,8 +182,8 @@ class LlamaServerEngine implements Engine {
   }
 
   #onDeath(live: Live, why: string): void {
-    if (this.#live === live) this.#live = undefined;
-    if (this.#disposal.signal.aborted) return;
+    if (this.#disposal.signal.aborted || this.#live !== live) return;
+    this.#live = undefined;
     this.#count(Date.now() - live.startedAt);
     this.#options.log(`engine ${describe(live.server)}: ${why}`);
     live.client.close(

@@ -21,7 +21,6 @@ const NAME = process.platform === "win32" ? "llama-server.exe" : "llama-server";
 const READY_MS = 600_000;
 /** Another program may take the port in between. */
 const ATTEMPTS = 3;
-const STOP_MS = 3_000;
 
 export interface FindLlamaServerOptions {
   /** Where the user says that it is. */
@@ -137,22 +136,16 @@ function launch({ path, load, environment }: HostServerOptions, port: number): L
   };
 }
 
-/** Nothing in it needs saving, but a GPU's memory is given back more surely by a server that ends by itself. */
-async function endGroup(child: ChildProcess, ended: Promise<string>): Promise<void> {
-  const { pid } = child;
+/** Nothing in it needs saving, and when it is busy it takes long to end by itself. */
+async function endGroup({ pid }: ChildProcess, ended: Promise<string>): Promise<void> {
   if (pid === undefined) return;
-  const killAll = (): void => signalGroup(pid, "SIGKILL");
-  const timer = setTimeout(killAll, STOP_MS);
-  if (child.exitCode === null && child.signalCode === null) signalGroup(pid, "SIGTERM");
+  killGroup(pid);
   await ended;
-  clearTimeout(timer);
-  // What it may have started itself.
-  killAll();
 }
 
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
+function killGroup(pid: number): void {
   try {
-    process.kill(-pid, signal);
+    process.kill(-pid, "SIGKILL");
   } catch {
     // It has ended already.
   }
@@ -166,7 +159,7 @@ if [ -n "$started" ]; then
   now=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d ' ' -f 20)
   [ "$now" = "$started" ] || exit 0
 fi
-kill -KILL -- "-$pid" 2>/dev/null`;
+kill -s KILL -- "-$pid" 2>/dev/null`;
 
 function createGroupWatch(): { tell: (pid: number) => void; stop: () => void } {
   const watcher = spawnWatcher(WATCH_SCRIPT);
