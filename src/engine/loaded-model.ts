@@ -5,7 +5,7 @@ import { engineFailed, failureReason } from "./engine-failure.ts";
 import { createMeteredEngine } from "./metered-engine.ts";
 import type { MeteredEngine } from "./metered-engine.ts";
 import type { LoadConfig, LoadedModel, ModelState, ModelStats } from "./model-manager.ts";
-import { readResidentBytes } from "./memory-budget.ts";
+import { readResidentBytes } from "./process-memory.ts";
 import type { MemoryUse } from "./memory-budget.ts";
 import type { LoadOptions } from "./protocol.ts";
 

@@ -1,5 +1,4 @@
 /** Who has to go before another model fits. */
-import { readFile } from "node:fs/promises";
 
 /** Bytes. */
 export interface MemoryUse {
@@ -72,15 +71,4 @@ export function idleMemory(residents: readonly (Resident & { readonly gpuBytes: 
 
 export function sumBytes(residents: readonly Resident[]): number {
   return residents.reduce((sum, { residentBytes }) => sum + residentBytes, 0);
-}
-
-/** Resident memory of a process; `undefined` where there is none, or no /proc. */
-export async function readResidentBytes(pid: number | undefined): Promise<number | undefined> {
-  if (pid === undefined) return undefined;
-  try {
-    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1];
-    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
-  } catch {
-    return undefined;
-  }
 }

@@ -2,7 +2,7 @@
 import type { Backend } from "../../engine/engine.ts";
 import type { LoadedModel, ModelState, ModelStats } from "../../engine/model-manager.ts";
 import type { SlotState } from "../../engine/protocol.ts";
-import { readGpuBytes, readResidentBytes } from "./process-memory.ts";
+import { readGpuBytes, readResidentBytes } from "../../engine/process-memory.ts";
 
 export interface ModelReport {
   id: string;
@@ -44,7 +44,7 @@ async function reportModel(
   const { pid } = engine;
   const stats = model.stats();
   const slots = state === "ready" ? await readSlotsNow(model) : [];
-  const ramBytes = pid === undefined ? undefined : await readResidentBytes(pid);
+  const ramBytes = await readResidentBytes(pid);
   const vramBytes = pid === undefined ? undefined : gpu.get(pid);
   const contextTokens = state === "ready" ? (await engine.facts()).contextTokens : plan.contextTokens;
   return {

@@ -7,7 +7,8 @@ const run = promisify(execFile);
 const PATIENCE_MS = 2_000;
 
 /** Resident memory in bytes; `undefined` where it cannot be told. */
-export async function readResidentBytes(pid: number): Promise<number | undefined> {
+export async function readResidentBytes(pid: number | undefined): Promise<number | undefined> {
+  if (pid === undefined) return undefined;
   const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => undefined);
   if (status === undefined) return readByPs(pid);
   const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
