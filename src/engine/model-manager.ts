@@ -65,6 +65,8 @@ export interface UseOptions {
   purpose: ModelPurpose;
   /** A new TTL for it, from the end of this use on; 0: unloaded then at once; `null`: never. */
   ttlMs?: number | null;
+  /** How it is loaded where it is not; what is loaded already stays as it is. */
+  config?: Pick<LoadConfig, "contextTokens">;
   signal: AbortSignal;
 }
 

@@ -34,9 +34,10 @@ export class ModelPool implements ModelManager {
     return this.#registry.all();
   }
 
-  async use(name: string | undefined, { purpose, ttlMs, signal }: UseOptions): Promise<ModelUse> {
+  async use(name: string | undefined, options: UseOptions): Promise<ModelUse> {
+    const { ttlMs } = options;
     checkTtl(ttlMs);
-    const model = await this.#acquire(name, purpose, signal);
+    const model = await this.#acquire(name, options);
     if (ttlMs !== undefined) model.setTtl(ttlMs);
     return createUse(model);
   }
@@ -91,8 +92,7 @@ export class ModelPool implements ModelManager {
 
   async #acquire(
     name: string | undefined,
-    purpose: ModelPurpose,
-    signal: AbortSignal,
+    { purpose, signal, config: wanted = {} }: UseOptions,
   ): Promise<ModelInstance> {
     signal.throwIfAborted();
     const model = name === undefined ? this.#registry.newest(purpose) : this.#registry.find(name);
@@ -108,7 +108,7 @@ export class ModelPool implements ModelManager {
       (name === undefined ? await this.#firstEntry(purpose) : await this.#findEntry(name));
     checkPurpose(entry, purpose);
     const id = model?.id ?? this.#loader.findPending(fits)?.id ?? entry.key;
-    const config = model?.config ?? {};
+    const config = model?.config ?? wanted;
     return this.#acquireInstance({ id, entry, config, onDemand: true }, signal);
   }
 

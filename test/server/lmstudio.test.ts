@@ -7,7 +7,7 @@ import type { ModelEntry } from "../../src/engine/catalog.ts";
 import type { LoadedModel } from "../../src/engine/model-manager.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
-import { TOOLS, waitFor } from "./_agent.ts";
+import { waitFor } from "./_agent.ts";
 import type { Json } from "./_agent.ts";
 import { startInProcess } from "./_in-process.ts";
 import type { InProcessServer } from "./_in-process.ts";
@@ -118,25 +118,6 @@ describe("LM Studio's lists", () => {
       expect([status, errorOf(json)["code"]]).toEqual([404, "model_not_found"]);
     }
   });
-
-  test("show the window of what is loaded where Cline and Crush look for it", async () => {
-    await server.post("/api/v1/models/load", { model: KEY, context_length: 512 });
-    const listed = (await server.get("/api/v1/models")).json["models"] as Json[];
-    expect(listed[0]?.["loaded_instances"]).toEqual([
-      {
-        id: KEY,
-        config: {
-          context_length: 512,
-          eval_batch_size: expect.any(Number) as number,
-          parallel: expect.any(Number) as number,
-          flash_attention: false,
-          offload_kv_cache_to_gpu: false,
-        },
-      },
-    ]);
-    const old = (await server.get("/api/v0/models")).json["data"] as Json[];
-    expect(old[0]).toMatchObject({ state: "loaded", loaded_context_length: 512, max_context_length: 2048 });
-  });
 });
 
 describe("LM Studio's load and unload", () => {
@@ -158,6 +139,22 @@ describe("LM Studio's load and unload", () => {
         load_config: expect.objectContaining({ context_length: 1024 }) as Json,
       },
     ]);
+    // Where Cline and Crush look for the window.
+    const listed = (await server.get("/api/v1/models")).json["models"] as Json[];
+    expect(listed[0]?.["loaded_instances"]).toEqual([
+      {
+        id: KEY,
+        config: {
+          context_length: 1024,
+          eval_batch_size: expect.any(Number) as number,
+          parallel: expect.any(Number) as number,
+          flash_attention: false,
+          offload_kv_cache_to_gpu: false,
+        },
+      },
+    ]);
+    const old = (await server.get("/api/v0/models")).json["data"] as Json[];
+    expect(old[0]).toMatchObject({ state: "loaded", loaded_context_length: 1024, max_context_length: 2048 });
     expect(await server.post("/api/v1/models/unload", { instance_id: KEY })).toMatchObject({
       status: 200,
       json: { instance_id: KEY },
@@ -168,7 +165,8 @@ describe("LM Studio's load and unload", () => {
   });
 
   test("load nothing twice, and anew only for another window", async () => {
-    const load = (body: Json) => server.post("/api/v1/models/load", { model: KEY, ...body });
+    const load = (body: Json): ReturnType<InProcessServer["post"]> =>
+      server.post("/api/v1/models/load", { model: KEY, ...body });
     await Promise.all([load({}), load({}), load({ context_length: 2048 })]);
     const [first] = server.models.loaded();
     await load({});
@@ -250,9 +248,10 @@ describe("LM Studio's own chat", () => {
     expect([lost.status, errorOf(lost.json)["param"]]).toEqual([400, "previous_response_id"]);
   });
 
-  test("streams its events, with those of the load", async () => {
+  test("streams its events, with those of the load, in the window that is asked for", async () => {
     await server.models.unload(KEY);
-    const { text, headers } = await chat({ input: HELLO, stream: true });
+    const { text, headers } = await chat({ input: HELLO, stream: true, context_length: 512 });
+    expect(practice()?.plan.contextTokens).toBe(512);
     expect(headers["content-type"]).toMatch(/^text\/event-stream/);
     const events = readEvents(text);
     expect(events.every(({ event, data }) => event === data["type"])).toBe(true);
@@ -301,10 +300,7 @@ describe("LM Studio's own chat", () => {
     });
   });
 
-  test("loads with the window that is asked for", async () => {
-    await server.models.unload(KEY);
-    await chat({ input: HELLO, context_length: 512 });
-    expect(practice()?.plan.contextTokens).toBe(512);
+  test("loads anew for a larger window, and never beyond what the model was trained for", async () => {
     await chat({ input: HELLO, context_length: 300 });
     expect(practice()?.plan.contextTokens).toBe(512);
     await chat({ input: HELLO, context_length: 1_000_000 });
@@ -366,89 +362,5 @@ describe("LM Studio's own chat", () => {
   test("is unloaded after the rest that `ttl` names", async () => {
     await chat({ input: HELLO, ttl: 0 });
     expect(await waitFor(() => practice() === undefined, 5_000)).toBe(true);
-  });
-});
-
-describe("LM Studio's older routes", () => {
-  const STATS = {
-    tokens_per_second: expect.any(Number) as number,
-    time_to_first_token: expect.any(Number) as number,
-    generation_time: expect.any(Number) as number,
-  };
-  const INFO = { arch: "llama", quant: "Q8_0", format: "gguf", context_length: 2048 };
-  const CREATE = { role: "user", content: "create a file notes.txt with the text hello" };
-  const ask = (body: Json): ReturnType<InProcessServer["post"]> =>
-    server.post("/api/v0/chat/completions", { model: KEY, temperature: 0, ...body });
-
-  test("answer a chat as OpenAI does, with figures", async () => {
-    const { status, json } = await ask({ messages: [{ role: "user", content: HELLO }], max_tokens: -1 });
-    expect([status, json]).toEqual([
-      200,
-      expect.objectContaining({
-        object: "chat.completion",
-        model: KEY,
-        choices: [expect.objectContaining({ finish_reason: "stop" })],
-        usage: expect.objectContaining({ total_tokens: expect.any(Number) as number }) as Json,
-        stats: { ...STATS, stop_reason: "eosFound" },
-        model_info: INFO,
-        runtime: { name: "llama.cpp-embedded", version: "1.2.3", supported_formats: ["gguf"] },
-      }),
-    ]);
-  });
-
-  test("say why an answer ended", async () => {
-    const reasons = await Promise.all(
-      [{ max_tokens: 2 }, { stop: ["notes"] }, { tools: TOOLS }].map(async (more) => {
-        const { json } = await ask({ messages: [CREATE], ...more });
-        return (json["stats"] as Json)["stop_reason"];
-      }),
-    );
-    expect(reasons).toEqual(["maxPredictedTokensReached", "stopStringFound", "toolCalls"]);
-  });
-
-  test("stream, with the figures in the last chunk", async () => {
-    const body = { messages: [{ role: "user", content: HELLO }], stream: true };
-    const { text } = await ask({ ...body, stream_options: { include_usage: true } });
-    const chunks = readEvents(text).map(({ data }) => data);
-    const last = chunks.find(({ choices }) => (choices as Json[])[0]?.["finish_reason"] === "stop");
-    expect(last).toMatchObject({ stats: { stop_reason: "eosFound" }, model_info: INFO });
-    expect(chunks.filter((chunk) => "stats" in chunk)).toHaveLength(1);
-    expect(text.endsWith("data: [DONE]\n\n")).toBe(true);
-  });
-
-  test("complete a text", async () => {
-    const body = { model: KEY, prompt: "hello", max_tokens: 4, temperature: 0 };
-    const whole = (await server.post("/api/v0/completions", body)).json;
-    expect(whole).toMatchObject({
-      object: "text_completion",
-      choices: [{ index: 0, text: expect.any(String) as string }],
-      stats: STATS,
-      model_info: INFO,
-    });
-    const { text } = await server.post("/api/v0/completions", { ...body, stream: true });
-    const chunks = readEvents(text).map(({ data }) => data);
-    const said = chunks.map(({ choices }) => (choices as Json[])[0]?.["text"]).join("");
-    expect(said).toBe((whole["choices"] as Json[])[0]?.["text"]);
-    expect(chunks.at(-1)).toMatchObject({ stats: STATS });
-  });
-
-  test("embed", async () => {
-    const { json } = await server.post("/api/v0/embeddings", { model: "embedder", input: ["one", "two"] });
-    expect(json).toMatchObject({ object: "list", data: [{ index: 0 }, { index: 1 }], model: "embedder" });
-  });
-
-  test("refuse in OpenAI's shape", async () => {
-    const cases: [string, Json, number, string | null][] = [
-      ["chat/completions", { messages: [] }, 400, "messages"],
-      ["chat/completions", { messages: [CREATE], n: 2 }, 400, "n"],
-      ["chat/completions", { messages: [CREATE], model: "gpt-4" }, 404, "model"],
-      ["completions", { prompt: ["a", "b"] }, 400, "prompt"],
-      ["embeddings", {}, 400, "input"],
-    ];
-    for (const [route, body, expected, param] of cases) {
-      const { status, json } = await server.post(`/api/v0/${route}`, body);
-      expect([status, errorOf(json)["param"]]).toEqual([expected, param]);
-    }
-    expect((await server.get("/api/v0/completions")).status).toBe(405);
   });
 });

@@ -5,7 +5,7 @@ import type { LoadedModel } from "../../engine/model-manager.ts";
 import { createBoundedStore } from "../bounded-store.ts";
 import type { BoundedStore } from "../bounded-store.ts";
 import { runChat } from "../chat.ts";
-import { ensureWindow } from "../context-window.ts";
+import { withWindow } from "../context-window.ts";
 import { ApiFailure, toApiError } from "../errors.ts";
 import type { ApiError } from "../errors.ts";
 import { checkThinking } from "../thinking-wish.ts";
@@ -38,19 +38,16 @@ export function addLmStudioChat(app: App, services: Services): void {
     const messages = toMessages(body, recall(conversations, body.previousId));
     const { signal } = exchange;
     const served = await requireModel(services, body.model);
-    const ttl = body.ttlMs === undefined ? {} : { ttlMs: body.ttlMs };
-    const id =
-      body.contextTokens === undefined
-        ? served.id
-        : await ensureWindow(services, served, {
-            contextTokens: body.contextTokens,
-            param: "context_length",
-            ...ttl,
-            signal,
-          });
-    await withModel(services, id, { purpose: "chat", ...ttl, signal }, (model) =>
-      answer({ body, messages, model, conversations, exchange }),
-    );
+    const use = {
+      purpose: "chat" as const,
+      signal,
+      ...(body.ttlMs === undefined ? {} : { ttlMs: body.ttlMs }),
+    };
+    const run = (model: LoadedModel): Promise<void> =>
+      answer({ body, messages, model, conversations, exchange });
+    const { contextTokens } = body;
+    if (contextTokens === undefined) await withModel(services, served.id, use, run);
+    else await withWindow(services, served, { ...use, contextTokens, param: "context_length" }, run);
   });
   refuseOtherMethods(app, [PATH], "POST");
 }

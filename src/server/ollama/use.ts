@@ -1,7 +1,7 @@
 /** A model for one request, loaded, with the window that it asks for. */
 import type { LoadedModel } from "../../engine/model-manager.ts";
 import type { ModelPurpose } from "../../engine/protocol.ts";
-import { ensureWindow } from "../context-window.ts";
+import { withWindow } from "../context-window.ts";
 import type { Services } from "../services.ts";
 import { withModel } from "../use-model.ts";
 import { requireModel } from "./names.ts";
@@ -22,11 +22,9 @@ export async function useModel<Result>(
   work: (model: LoadedModel) => Promise<Result>,
 ): Promise<Result> {
   const served = await requireModel(services, name);
-  const id =
-    contextTokens === undefined || served.entry.purpose !== purpose
-      ? served.id
-      : await ensureWindow(services, served, { contextTokens, param: "options.num_ctx", ...ttl, signal });
-  return withModel(services, id, { purpose, ...ttl, signal }, work);
+  const use = { purpose, ...ttl, signal };
+  if (contextTokens === undefined) return withModel(services, served.id, use, work);
+  return withWindow(services, served, { ...use, contextTokens, param: "options.num_ctx" }, work);
 }
 
 /** An empty request: the model is loaded, or with `keep_alive` 0 unloaded as soon as nobody uses it. */
