@@ -1,9 +1,6 @@
-// Being written; replace this file.
-const notYet = async (..._given: unknown[]): Promise<number> => 1;
-export {
-  notYet as listModels,
-  notYet as showModel,
-  notYet as removeModel,
-  notYet as importModel,
-  notYet as estimateModel,
-};
+/** `lmagent models`: the model files of this machine. `get` is in `download.ts`. */
+export { estimateModel } from "./models/estimate.ts";
+export { importModel } from "./models/import.ts";
+export { listModels } from "./models/list.ts";
+export { removeModel } from "./models/remove.ts";
+export { showModel } from "./models/show.ts";

@@ -11,17 +11,22 @@ const USUAL_BITS = 4.85;
  * `publisher/repo:quant`, as Ollama writes it, is taken for `@`.
  */
 export function findByName(entries: readonly ModelEntry[], given: string): ModelEntry | undefined {
-  if (given.length > LIMIT_NAME) return undefined;
-  const name = given.trim().toLowerCase();
-  if (name === "") return undefined;
-  return find(entries, name) ?? find(entries, name.replace(/:(?=[^/:]+$)/, "@"));
+  return findAllByName(entries, given).toSorted(byPreference)[0];
 }
 
-function find(entries: readonly ModelEntry[], name: string): ModelEntry | undefined {
-  const exact = entries.find(({ key }) => key.toLowerCase() === name);
-  if (exact !== undefined) return exact;
-  const called = entries.filter(({ aliases }) => aliases.some((alias) => alias.toLowerCase() === name));
-  return called.toSorted(byPreference)[0];
+/** All that have this name; the one whose key it is has it alone. */
+export function findAllByName(entries: readonly ModelEntry[], given: string): readonly ModelEntry[] {
+  if (given.length > LIMIT_NAME) return [];
+  const name = given.trim().toLowerCase();
+  if (name === "") return [];
+  const found = find(entries, name);
+  return found.length > 0 ? found : find(entries, name.replace(/:(?=[^/:]+$)/, "@"));
+}
+
+function find(entries: readonly ModelEntry[], name: string): readonly ModelEntry[] {
+  const exact = entries.filter(({ key }) => key.toLowerCase() === name);
+  if (exact.length > 0) return exact;
+  return entries.filter(({ aliases }) => aliases.some((alias) => alias.toLowerCase() === name));
 }
 
 function byPreference(one: ModelEntry, other: ModelEntry): number {
