@@ -161,3 +161,74 @@ test("the practice model's own template is the one in its file", async () => {
   const head = (await readFile(PRACTICE_MODEL)).subarray(0, 200_000).toString("latin1");
   expect(detectCallFormat(head)).toBe("hermes");
 });
+
+describe("messages that a template cannot take as they are", () => {
+  const talk: Message[] = [
+    { role: "system", content: "Be brief." },
+    { role: "user", content: "one" },
+    { role: "system", content: "Be kind." },
+    { role: "user", content: "two" },
+  ];
+  const plain = "{% for m in messages %}[{{ m.role }}:{{ m.content }}]{% endfor %}";
+
+  test("are sent as they are where it can", () => {
+    expect(render(plain, talk)).toBe("[system:Be brief.][user:one][system:Be kind.][user:two]");
+  });
+
+  test("have one system message at the beginning where it refuses or loses others", () => {
+    const first = "{% if messages[0].role == 'system' %}[system:{{ messages[0].content }}]{% endif %}";
+    const refuses = `${first}{% for m in messages %}{% if m.role == 'system' and not loop.first %}{{ raise_exception('no') }}{% elif m.role == 'user' %}[user:{{ m.content }}]{% endif %}{% endfor %}`;
+    const loses = `${first}{% for m in messages %}{% if m.role == 'user' %}[user:{{ m.content }}]{% endif %}{% endfor %}`;
+    for (const source of [refuses, loses])
+      expect(render(source, talk)).toBe("[system:Be brief.\n\nBe kind.][user:one][user:two]");
+  });
+
+  test("have their system message in the user's where it takes none", () => {
+    const source = `{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}${plain}`;
+    expect(render(source, talk.slice(0, 2))).toBe("[user:Be brief.\n\none]");
+    expect(render(source, [{ role: "system", content: "Go." }])).toBe("[user:Go.]");
+  });
+
+  test("have the user's words in one where turns must alternate", () => {
+    const source =
+      "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('alternate') }}{% endif %}[{{ m.content }}]{% endfor %}";
+    expect(
+      render(source, [
+        { role: "user", content: "one" },
+        { role: "user", content: [{ type: "text", text: "two" }] },
+        { role: "assistant", content: "yes" },
+        { role: "user", content: "three" },
+      ]),
+    ).toBe("[one\n\ntwo][yes][three]");
+    expect(() => render(source, [{ role: "assistant", content: "x" }])).toThrow(/alternate/);
+  });
+
+  test("have short ids of calls where nothing else is allowed, the same ones each time", () => {
+    const source =
+      "{% for m in messages %}{% if m.tool_calls %}{% for t in m.tool_calls %}{% if t.id | length != 9 %}{{ raise_exception('id') }}{% endif %}({{ t.id }}){% endfor %}{% elif m.role == 'tool' %}({{ m.tool_call_id }}){% endif %}{% endfor %}";
+    const text = render(source);
+    expect(text).toMatch(/^\(([a-zA-Z0-9]{9})\)\(\1\)$/);
+    expect(render(source)).toBe(text);
+    expect(createChatTemplate({ source, ...tokens }).shortCallIds).toBe(true);
+    expect(createChatTemplate({ source: plain, ...tokens }).shortCallIds).toBe(false);
+  });
+
+  test("have a mark for each image, and no other text counts as one", () => {
+    const url = "data:image/png;base64,aGk=";
+    const messages: Message[] = [
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "a <__media__> b" },
+          { type: "image_url", image_url: { url } },
+          { type: "text", text: "c" },
+        ],
+      },
+    ];
+    const template = createChatTemplate({ source: plain, ...tokens });
+    expect(template.render({ messages, tools: [], mediaMarker: "<__media__>" })).toBe(
+      String.raw`[user:a <\__media__> b<__media__>c]`,
+    );
+    expect(template.render({ messages, tools: [] })).toBe("[user:a <__media__> bc]");
+  });
+});
