@@ -1,6 +1,7 @@
 /** The parent's side of the engine child: starts it, speaks to it, and survives its death. */
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { AgentError } from "../core/errors.ts";
 import { createMailbox } from "./mailbox.ts";
@@ -29,6 +30,8 @@ interface ForkedEngineOptions {
   load: LoadOptions;
   /** One line about starts and deaths. */
   log: (line: string) => void;
+  /** What native code prints, line by line; absent: it goes where our own output goes. */
+  onOutput?: (line: string) => void;
 }
 
 /** Where a model runs: in a child process of ours, in a `llama-server` of this machine, in one in a container. */
@@ -212,13 +215,16 @@ class ForkedEngine implements Engine {
   }
 
   #startChild(): Child {
-    const { childEntry, load, log } = this.#options;
+    const { childEntry, load, log, onOutput } = this.#options;
+    const output = onOutput === undefined ? "inherit" : "pipe";
     const process = fork(childEntry, [], {
       // Quicker than "advanced" for messages this small; nothing in them is more than JSON.
       serialization: "json",
       execArgv: [],
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      stdio: ["ignore", output, output, "ipc"],
     });
+    for (const stream of [process.stdout, process.stderr])
+      if (stream !== null && onOutput !== undefined) createInterface({ input: stream }).on("line", onOutput);
     const requests = new Map<number, Mailbox<Reply>>();
     const { facts, settle } = createLoadPromise();
     const child: Child = { process, facts, requests, startedAt: Date.now() };

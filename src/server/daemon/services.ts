@@ -23,11 +23,11 @@ export interface DaemonServicesOptions {
 
 export async function createDaemonServices(
   settings: DaemonSettings,
-  { log, environment }: DaemonServicesOptions,
+  options: DaemonServicesOptions,
 ): Promise<DaemonServices> {
-  const logModel = (message: string): void => log.write({ source: "model", message });
-  const backend = await chooseModelBackend(settings, { logModel, environment });
-  const models = createModels(settings, { backend, logModel });
+  const { log } = options;
+  const backend = await chooseModelBackend(settings, options);
+  const models = createModels(settings, { backend, logModel: toModelLog(log) });
   const { version, runtime } = settings;
   const services: Services = {
     models,
@@ -44,6 +44,10 @@ export async function createDaemonServices(
 }
 
 type LogModel = (message: string) => void;
+
+function toModelLog(log: ServerLog): LogModel {
+  return (message) => log.write({ source: "model", message });
+}
 
 function createModels(
   { home, userHome, modelEnv, packageModel, runtime }: DaemonSettings,
@@ -80,8 +84,10 @@ function toDefaults({ contextTokens, parallel, gpuLayers, flashAttention }: Runt
 
 function chooseModelBackend(
   { home, userHome, engineChild, runtime, dockerHost, runtimeDir }: DaemonSettings,
-  { logModel, environment }: { logModel: LogModel; environment: DaemonServicesOptions["environment"] },
+  { log, environment }: DaemonServicesOptions,
 ): Promise<BackendChoice> {
+  const logModel = toModelLog(log);
+  const logRuntime = (message: string): void => log.write({ source: "runtime", message });
   const { backends, llamaImage, llamaServer } = runtime;
   return chooseBackend({
     order: backends,
@@ -94,7 +100,8 @@ function chooseModelBackend(
       ...(llamaImage === undefined ? {} : { image: llamaImage }),
     },
     host: { configured: llamaServer, searchPath: environment["PATH"], environment },
-    createEmbedded: (load) => createForkedEngine({ childEntry: engineChild, load, log: logModel }),
+    createEmbedded: (load) =>
+      createForkedEngine({ childEntry: engineChild, load, log: logModel, onOutput: logRuntime }),
     log: logModel,
   });
 }
