@@ -312,7 +312,7 @@ describe("thinking", () => {
     const { content, usage } = await stream.finalMessage();
     expect(content).toEqual([
       { type: "thinking", thinking: THOUGHT, signature: expect.stringMatching(/./) as string },
-      { type: "text", text: ANSWER, citations: null },
+      { type: "text", text: ANSWER },
     ]);
     expect(usage.output_tokens_details?.thinking_tokens).toBeGreaterThan(0);
   });
@@ -320,7 +320,7 @@ describe("thinking", () => {
   test("is left out for clients that do not", async () => {
     for (const thinking of [undefined, { type: "disabled" as const }]) {
       const { content } = await client.messages.create({ ...THINKER, ...(thinking ? { thinking } : {}) });
-      expect(content).toEqual([{ type: "text", text: ANSWER, citations: null }]);
+      expect(content).toEqual([{ type: "text", text: ANSWER }]);
     }
   });
 

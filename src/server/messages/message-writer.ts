@@ -101,9 +101,7 @@ export class MessageWriter {
   #ensure(kind: "text" | "thinking"): MessageEvent[] {
     if (this.#open?.kind === kind) return [];
     const block =
-      kind === "text"
-        ? { type: "text", text: "", citations: null }
-        : { type: "thinking", thinking: "", signature: "" };
+      kind === "text" ? { type: "text", text: "" } : { type: "thinking", thinking: "", signature: "" };
     return [...this.#close(), this.#add(kind, block)];
   }
 
