@@ -240,7 +240,7 @@ class ForkedEngine implements Engine {
     process.on("message", (messages: readonly FromChild[]) => messages.forEach(receive));
     const onGone = (why: string): void => {
       this.#onDeath(child, why);
-      settle.reject(loadError(load.modelPath, `the engine process ${why}`));
+      settle.reject(loadError(load.modelPath, `the engine process ${why}`, { died: true }));
     };
     process.once("error", (error) => onGone(`could not be started: ${error.message}`));
     process.once("exit", (code, signal) =>
@@ -290,9 +290,10 @@ function send(child: ChildProcess, message: ToChild): void {
   if (child.connected) child.send(message, () => undefined);
 }
 
-function loadError(modelPath: string, why: string): AgentError {
+/** `died`: its process ended, which may be no fault of the file. */
+function loadError(modelPath: string, why: string, more: { died?: true } = {}): AgentError {
   return new AgentError("engine_failed", `The model \`${modelPath}\` could not be loaded: ${why}`, {
-    data: { path: modelPath, reason: "load_failed" },
+    data: { path: modelPath, reason: "load_failed", ...more },
   });
 }
 

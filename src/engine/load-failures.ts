@@ -1,6 +1,6 @@
 /** What is done about a load that failed: try with less, and not again at once. */
 import { stat } from "node:fs/promises";
-import { errorMessage } from "../core/errors.ts";
+import { AgentError, errorMessage } from "../core/errors.ts";
 import { failureReason } from "./engine-failure.ts";
 import type { LoadOptions } from "./protocol.ts";
 
@@ -51,11 +51,20 @@ export function createLoadFailures(now: () => number = Date.now): LoadFailures {
     },
     add: async (id, path, error) => {
       const count = (failures.get(id)?.count ?? 0) + 1;
-      const waitMs = Math.min(BACKOFF_LIMIT_MS, BACKOFF_START_MS * 2 ** (count - 1));
+      const waitMs = count === 1 && hasDied(error) ? 0 : toBackoffMs(count);
       failures.set(id, { error, count, until: now() + waitMs, version: await readVersion(path) });
     },
     remove: (id) => void failures.delete(id),
   };
+}
+
+function toBackoffMs(count: number): number {
+  return Math.min(BACKOFF_LIMIT_MS, BACKOFF_START_MS * 2 ** (count - 1));
+}
+
+/** Somebody ended its process: the next load may well succeed. */
+function hasDied(error: Error): boolean {
+  return AgentError.is(error, "engine_failed") && error.data["died"] === true;
 }
 
 /** Changes when the file does. */
