@@ -119,12 +119,11 @@ function toComputeBytes(
   const mask = masked * batch * (flashAttention ? 2 : FLOAT_BYTES);
   const scores = flashAttention ? 0 : heads * seen * batch * FLOAT_BYTES;
   const activations = (elements: number): number => elements * batch * FLOAT_BYTES;
-  const experts = Math.max(1, expertsUsed);
+  const expertLength = shape.expertLength > 0 ? shape.expertLength : shape.feedForwardLength;
+  const experts = expertsUsed * (2 * expertLength + embedding);
   const stages = [
     mask + scores + activations((flashAttention ? 12 : 6) * embedding),
-    activations(
-      3 * embedding + 2 * experts * shape.feedForwardLength + (experts > 1 ? experts * embedding : 0),
-    ) + mask,
+    mask + activations(3 * embedding + Math.max(2 * shape.feedForwardLength, experts)),
     activations((shape.encoder ? 0 : shape.vocabulary) + 3 * embedding),
   ];
   return { graph: Math.max(...stages), inputs: mask + activations(embedding) };

@@ -54,6 +54,8 @@ export function toLayers(
   const isWindowed = toWindowRule(lookup, facts);
   const window = lookup.count(`${at}.attention.sliding_window`) ?? (at === "llama4" ? LLAMA4_WINDOW : 0);
   const headLength = facts.heads === 0 ? 0 : facts.embedding / facts.heads;
+  // Compressed attention makes the values from what is kept of the keys.
+  const compressed = (lookup.count(`${at}.attention.key_length_mla`) ?? 0) > 0;
   const withoutOwn = lookup.count(`${at}.attention.shared_kv_layers`) ?? 0;
   return kinds.map(({ weightBytes, attention, recurrent }, layer) => {
     const windowed = window > 0 && isWindowed(layer);
@@ -66,7 +68,7 @@ export function toLayers(
     return {
       weightBytes,
       keyLength: keeps ? length("key") : 0,
-      valueLength: keeps ? length("value") : 0,
+      valueLength: keeps && !compressed ? length("value") : 0,
       ...(windowed ? { windowTokens: window } : {}),
       stateBytes: recurrent ? toStateBytes(lookup, facts) : 0,
     };

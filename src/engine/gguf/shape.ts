@@ -33,9 +33,10 @@ export interface ModelShape {
   feedForwardLength: number;
   heads: number;
   vocabulary: number;
-  /** Experts in a layer, and how many of them a token uses; 0 without. */
+  /** Experts in a layer, how many of them a token uses, and how wide they are; 0 without. */
   experts: number;
   expertsUsed: number;
+  expertLength: number;
   layers: readonly LayerShape[];
   /** The matrices that tokens are looked up in, which stay in RAM, and those of the output. */
   inputBytes: number;
@@ -172,6 +173,7 @@ function toDimensions(
     vocabulary: toVocabulary(lookup, { at, tensors }),
     experts: lookup.count(`${at}.expert_count`) ?? 0,
     expertsUsed: lookup.count(`${at}.expert_used_count`) ?? 0,
+    expertLength: lookup.count(`${at}.expert_feed_forward_length`) ?? 0,
     layers: toLayers(lookup, facts, tensors),
     inputBytes: sumBytes(
       tensors.filter(({ name }) => /^(?:token_|position_embd|per_layer_token)/.test(name)),

@@ -5,6 +5,7 @@ import type { ModelEntry } from "../../../engine/catalog.ts";
 import { createCatalog } from "../../../engine/catalog/local-catalog.ts";
 import type { LocalCatalog } from "../../../engine/catalog/local-catalog.ts";
 import { findDaemon } from "../../../server/daemon/client.ts";
+import { pickModelEnv } from "../../model-env.ts";
 import { packageRoot } from "../../package-root.ts";
 import { readSettings } from "../../settings.ts";
 
@@ -25,11 +26,10 @@ export interface Models {
 
 export async function openModels(): Promise<Models> {
   const { home, userHome } = await readSettings({}, process.env, process.cwd());
-  const { OLLAMA_MODELS, HF_HOME, HF_HUB_CACHE, XDG_CACHE_HOME } = process.env;
   const catalog = createCatalog({
     home,
     userHome,
-    env: { OLLAMA_MODELS, HF_HOME, HF_HUB_CACHE, XDG_CACHE_HOME },
+    env: pickModelEnv(process.env),
     packageModel: join(packageRoot(), "practice-model", "practice.gguf"),
   });
   return { home, catalog };
