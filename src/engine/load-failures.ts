@@ -62,8 +62,8 @@ function toBackoffMs(count: number): number {
   return Math.min(BACKOFF_LIMIT_MS, BACKOFF_START_MS * 2 ** (count - 1));
 }
 
-/** Somebody ended its process: the next load may well succeed. */
-function hasDied(error: Error): boolean {
+/** Its process was ended, by the kernel for its memory or by anybody else: the next load may well succeed. */
+export function hasDied(error: unknown): boolean {
   return AgentError.is(error, "engine_failed") && error.data["died"] === true;
 }
 

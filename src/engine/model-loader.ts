@@ -3,7 +3,7 @@ import { errorMessage } from "../core/errors.ts";
 import type { ModelEntry } from "./catalog.ts";
 import type { Engine } from "./engine.ts";
 import { engineFailed } from "./engine-failure.ts";
-import { createLoadFailures, isMemoryFailure, toSmallerPlan } from "./load-failures.ts";
+import { createLoadFailures, hasDied, isMemoryFailure, toSmallerPlan } from "./load-failures.ts";
 import { createLoadQueue } from "./load-queue.ts";
 import type { LoadQueue } from "./load-queue.ts";
 import { ModelInstance, unloadedError } from "./loaded-model.ts";
@@ -175,7 +175,7 @@ export class ModelLoader {
     } catch (thrown) {
       const smaller = toSmallerPlan(plan);
       if (model.gone.aborted || !isMemoryFailure(thrown)) throw thrown;
-      if (smaller === undefined) throw tooLarge(model, thrown);
+      if (smaller === undefined) throw hasDied(thrown) ? thrown : tooLarge(model, thrown);
       this.#options.log(
         `model ${model.id}: ${errorMessage(thrown)} Tried again with ${smaller.contextTokens} tokens of context instead of ${plan.contextTokens}.`,
       );
