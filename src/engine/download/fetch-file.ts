@@ -20,6 +20,8 @@ export interface FileSource {
   /** As the hub lists it. */
   sizeBytes?: number | undefined;
   sha256?: string | undefined;
+  /** The user named the hash: what lies there is believed by nothing else. */
+  exact?: boolean;
 }
 
 export interface FetchFileContext extends TransferContext {
@@ -70,11 +72,11 @@ export async function fetchFile(
 }
 
 /** By its size: to read gigabytes again each time would be worth less than it costs. */
-async function isThere({ sizeBytes, sha256 }: FileSource, target: string): Promise<boolean> {
+async function isThere({ sizeBytes, sha256, exact = false }: FileSource, target: string): Promise<boolean> {
   const found = await stat(target).catch(() => undefined);
   if (found === undefined || !found.isFile()) return false;
-  if (sizeBytes !== undefined) return found.size === sizeBytes;
-  return sha256 === undefined || (await hashFile(target)) === sha256;
+  if (sizeBytes !== undefined && found.size !== sizeBytes) return false;
+  return sha256 === undefined || (!exact && sizeBytes !== undefined) || (await hashFile(target)) === sha256;
 }
 
 async function bringPart(source: FileSource, partPath: string, context: FetchFileContext): Promise<void> {

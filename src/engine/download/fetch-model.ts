@@ -122,7 +122,9 @@ async function planFiles(reference: ModelReference, options: FetchModelOptions):
     const message = `The model has ${models.length} files, so one SHA-256 cannot be that of all. Leave it out: the hub has one for each, and they are checked.`;
     throw downloadFailed(message, { reference: reference.repo });
   }
-  return found.map((file, index) => (index === 0 ? { ...file, sha256: sha256 ?? file.sha256 } : file));
+  return found.map((file, index) =>
+    index === 0 && sha256 !== undefined ? { ...file, sha256, exact: true } : file,
+  );
 }
 
 async function planHubFiles(

@@ -4,7 +4,7 @@
  */
 import { open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
-import { errnoOf, errorMessage } from "../../core/errors.ts";
+import { AgentError, errnoOf, errorMessage } from "../../core/errors.ts";
 import { downloadFailed } from "./failure.ts";
 
 /** What the bytes are part of. Another one of these, and they are worth nothing. */
@@ -42,6 +42,9 @@ interface Note extends Record<string, unknown> {
 
 const LEAST_SEGMENT_BYTES = 1_000_000;
 const MOST_SEGMENT_BYTES = 256_000_000;
+/** Room for the rest of a note, and for each number in it. */
+const NOTE_BASE_BYTES = 2_048;
+const NOTE_SEGMENT_BYTES = 12;
 /** A note is small; more than this is none of ours. */
 const NOTE_BYTES = 4_000_000;
 
@@ -71,9 +74,14 @@ export async function openPartFile(
   try {
     const file = await open(partPath, found === undefined ? "w+" : "r+", 0o644);
     await file.truncate(totalBytes);
-    return new OpenPart(file, { partPath, identity, segmentBytes, segments, flush });
+    const part = new OpenPart(file, { partPath, identity, segmentBytes, segments, flush });
+    await part.save().catch(async (thrown: unknown) => {
+      await file.close();
+      throw thrown;
+    });
+    return part;
   } catch (thrown) {
-    throw toDiskError(thrown, partPath);
+    throw AgentError.is(thrown) ? thrown : toDiskError(thrown, partPath);
   }
 }
 
@@ -136,11 +144,11 @@ class OpenPart implements PartFile {
     const { source, totalBytes, etag = null } = identity;
     const done = this.segments.map((segment) => segment.done);
     const note: Note = { version: 1, source, totalBytes, etag, segmentBytes, done };
-    const path = notePath(partPath);
+    // Always of one length, so that it can be written over itself.
+    const text = JSON.stringify(note).padEnd(NOTE_BASE_BYTES + NOTE_SEGMENT_BYTES * done.length);
     try {
       if (flush) await this.#file.datasync();
-      await writeFile(`${path}.tmp`, JSON.stringify(note));
-      await rename(`${path}.tmp`, path);
+      await replaceNote(notePath(partPath), text);
     } catch (thrown) {
       throw toDiskError(thrown, partPath);
     }
@@ -150,6 +158,24 @@ class OpenPart implements PartFile {
     // What cannot be noted now is fetched again; the reason why all this ends is the better error.
     await this.save().catch(() => undefined);
     await this.#file.close();
+  }
+}
+
+async function replaceNote(path: string, text: string): Promise<void> {
+  const temporary = `${path}.tmp`;
+  try {
+    await writeFile(temporary, text);
+    await rename(temporary, path);
+  } catch (thrown) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    if (errnoOf(thrown) !== "ENOSPC") throw thrown;
+    // The disk is full, but the older note has its place on it.
+    const file = await open(path, "r+");
+    try {
+      await file.write(text, 0);
+    } finally {
+      await file.close();
+    }
   }
 }
 
