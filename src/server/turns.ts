@@ -5,19 +5,31 @@ type UserContent = UserMessage["content"];
 
 /**
  * System messages at the beginning become one, and so do user messages in a row: many templates refuse anything but turns that
- * alternate, and Anthropic defines it so. Nothing else changes.
+ * alternate, and Anthropic defines it so. Later system messages, which many templates refuse or leave out without a word, become part
+ * of what the user says there, in the words that `toNote` makes of them. Nothing else changes.
  */
-export function joinTurns(messages: readonly Message[]): Message[] {
+export function joinTurns(
+  messages: readonly Message[],
+  { toNote = (text) => text }: { toNote?: (text: string) => string } = {},
+): Message[] {
   const joined: Message[] = [];
   for (const message of messages) {
     const last = joined.at(-1);
-    if (message.role === "system" && last?.role === "system" && joined.length === 1) {
-      joined[0] = { role: "system", content: `${last.content}\n\n${message.content}` };
-    } else if (message.role === "user" && last?.role === "user") {
-      joined[joined.length - 1] = { role: "user", content: joinContent(last.content, message.content) };
-    } else joined.push(message);
+    if (message.role === "user") addToUser(joined, message.content);
+    else if (message.role !== "system" || last === undefined) joined.push(message);
+    else if (last.role === "system")
+      joined[joined.length - 1] = { role: "system", content: `${last.content}\n\n${message.content}` };
+    else if (last.role === "tool")
+      joined[joined.length - 1] = { ...last, content: `${last.content}\n\n${toNote(message.content)}` };
+    else addToUser(joined, toNote(message.content));
   }
   return joined;
+}
+
+function addToUser(joined: Message[], content: UserContent): void {
+  const last = joined.at(-1);
+  if (last?.role !== "user") joined.push({ role: "user", content });
+  else joined[joined.length - 1] = { role: "user", content: joinContent(last.content, content) };
 }
 
 function joinContent(before: UserContent, after: UserContent): UserContent {

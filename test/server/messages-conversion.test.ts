@@ -81,8 +81,7 @@ describe("a conversation of blocks", () => {
       { role: "system", content: "s" },
       { role: "user", content: "a\n\nb" },
       { role: "assistant", content: "c" },
-      { role: "system", content: "d" },
-      { role: "user", content: "t\ne" },
+      { role: "user", content: "<system-reminder>\nd\n</system-reminder>\n\nt\ne" },
     ]);
   });
 

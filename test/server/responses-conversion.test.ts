@@ -38,6 +38,7 @@ describe("a conversation of items", () => {
           ],
         },
         { type: "custom_tool_call_output", call_id: "call_2", output: "done" },
+        { type: "message", role: "developer", content: "careful" },
         { type: "web_search_call", id: "ws_1", status: "completed" },
         { type: "message", role: "user", content: "and?" },
       ],
@@ -61,6 +62,8 @@ describe("a conversation of items", () => {
         role: "user",
         content: [
           { type: "image_url", image_url: { url: PIXEL } },
+          { type: "text", text: "\n\n" },
+          { type: "text", text: "careful" },
           { type: "text", text: "\n\n" },
           { type: "text", text: "and?" },
         ],

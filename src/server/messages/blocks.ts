@@ -58,7 +58,14 @@ export function toMessages(
 ): Message[] {
   const instructions = toSystem(system ?? "");
   const turns = messages.flatMap((one, index) => toTurn(one, ["messages", index]));
-  return joinTurns(instructions === "" ? turns : [{ role: "system", content: instructions }, ...turns]);
+  const whole: Message[] =
+    instructions === "" ? turns : [{ role: "system", content: instructions }, ...turns];
+  return joinTurns(whole, { toNote: toReminder });
+}
+
+/** Claude Code's own words for what the system says in the middle of a conversation. */
+function toReminder(text: string): string {
+  return `<system-reminder>\n${text}\n</system-reminder>`;
 }
 
 function toSystem(system: Content): string {
