@@ -42,7 +42,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(managers.map((manager) => manager[Symbol.asyncDispose]()));
   await rm(folder, { recursive: true });
-  if (isThere) expect(await listContainers(prefix, socketPath)).toEqual([]);
+  if (isThere && (await listContainers(prefix, socketPath)).length > 0)
+    throw new Error("containers are left");
 });
 
 function open(options: Partial<ContainerManagerOptions> = {}): ContainerManager {

@@ -80,6 +80,12 @@ describe("the grammar of a whole reply", () => {
     expect(allows({ calls }, `${open}no`)).toBe(false);
   });
 
+  it("takes tags of no letters for none", () => {
+    const thinking = { open: "", close: "", startsInside: true };
+    expect(toServerGrammar({ answer: 'root ::= "a"', thinking })).toBe('root ::= "a"');
+    expect(allows({ calls: CALLS, thinking }, "Text <tool_call>{a}</tool_call>")).toBe(true);
+  });
+
   it("is none where nothing is constrained", () => {
     expect(toServerGrammar({ thinking: THINKING })).toBeUndefined();
   });
@@ -93,6 +99,7 @@ describe("control tokens that have to stay in the text", () => {
     expect(tags).toEqual(
       expect.arrayContaining(["<|channel|>", "<|message|>", "[TOOL_CALLS]", "<｜tool▁sep｜>"]),
     );
+    expect(tags).toEqual(expect.arrayContaining(["<|start|>", "<|end|>"]));
     expect(tags).not.toContain("<|im_start|>");
     expect(tags).not.toContain("<b>");
   });
@@ -103,6 +110,7 @@ describe("control tokens that have to stay in the text", () => {
     expect(tags).toContain("<|ask|>");
     expect(tags).not.toContain("<|eot|>");
     expect(tags).not.toContain("<|call|>");
+    expect(toControlTags({ chatTemplate: "<|user|>x<|end|>", eosToken: "" })).not.toContain("<|end|>");
   });
 });
 

@@ -11,6 +11,8 @@ const TAG = /<[|｜]?[/\p{L}\p{N}_:|｜▁.-]{1,40}>|\[\/?[A-Z][A-Z_]{1,30}\]/gu
 const ENDS = new Set(["<|call|>", "<|return|>", "<|message_end|>", "<|end_of_message|>"]);
 /** A template that ends its thinking by another template's means may not show these. */
 const USUAL = ["<think>", "</think>", "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "<|python_tag|>"];
+/** Where a reply is made of channels, these part them and end nothing (OpenAI's Harmony). */
+const CHANNELS = { sign: "<|channel|>", tags: ["<|start|>", "<|end|>"] };
 const MOST = 64;
 
 export function toControlTags(
@@ -21,6 +23,7 @@ export function toControlTags(
   const wanted = [calls?.open, calls?.close, thinking?.open, thinking?.close].filter(
     (tag) => tag !== undefined && tag !== "",
   ) as string[];
-  const all = new Set([...wanted, ...USUAL, ...shown].map((tag) => tag.trim()));
+  const channels = chatTemplate.includes(CHANNELS.sign) ? CHANNELS.tags : [];
+  const all = new Set([...wanted, ...USUAL, ...channels, ...shown].map((tag) => tag.trim()));
   return [...all].filter((tag) => tag !== eosToken && !ENDS.has(tag)).slice(0, MOST);
 }

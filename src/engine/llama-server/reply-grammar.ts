@@ -14,15 +14,22 @@ const REPLY = "lm-reply";
 const SPACE = "lm-space";
 
 /** GBNF; `undefined` when nothing is constrained. */
-export function toServerGrammar({ answer, calls, thinking }: ReplyGrammar): string | undefined {
+export function toServerGrammar({ answer, calls, ...rest }: ReplyGrammar): string | undefined {
+  const thinking = isUsable(rest.thinking) ? rest.thinking : undefined;
   if (answer !== undefined) return thinking === undefined ? answer : toAnswerGrammar(answer, thinking);
   return calls === undefined ? undefined : toCallsGrammar(calls, thinking);
+}
+
+/** Tags of no letters would be everywhere. */
+function isUsable(thinking: ReplyGrammar["thinking"]): boolean {
+  return thinking !== undefined && thinking.open !== "" && thinking.close !== "";
 }
 
 function toAnswerGrammar(answer: string, thinking: Thinking): string {
   const root = thinking.startsInside
     ? `${INSIDE}-0`
-    : `${REPLY} | ${SPACE} ${toLiteral(thinking.open)} ${INSIDE}-0`;
+    : // Space before the tag would be a way into thinking for models that do not think.
+      `${REPLY} | ${toLiteral(thinking.open)} ${INSIDE}-0`;
   return [
     `root ::= ${root}`,
     // The model must come to its answer: thinking cannot be the end.
