@@ -42,7 +42,7 @@ const CONTEXT_STEP = 256;
 const FLOAT_BYTES = 4;
 const KV_BYTES: Readonly<Record<KvType, number>> = { f32: 4, f16: 2, q8_0: 34 / 32, q4_0: 18 / 32 };
 /** The process and its libraries, and what a GPU's driver takes for itself. */
-const PROCESS_BYTES = 90 * MIB;
+const PROCESS_BYTES = 100 * MIB;
 const DRIVER_BYTES = 450 * MIB;
 
 export const DEFAULT_BATCH_TOKENS = 256;
