@@ -23,7 +23,7 @@ function act(
   run: (flags: never, argument: string) => Promise<number>,
 ): void {
   command.action(async (argument: unknown) => {
-    finish(await run(command.optsWithGlobals() as never, typeof argument === "string" ? argument : ""));
+    finish(await run(command.optsWithGlobals<never>(), typeof argument === "string" ? argument : ""));
   });
 }
 

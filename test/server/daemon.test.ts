@@ -1,6 +1,6 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { copyFile, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { findDaemon } from "../../src/server/daemon/client.ts";
@@ -9,6 +9,7 @@ import { daemonRunPath } from "../../src/server/daemon/run-file.ts";
 import type { DaemonStatus } from "../../src/server/daemon/settings.ts";
 import type { ModelReport } from "../../src/server/daemon/stats.ts";
 import { ask, engineChildOf, hasEnded, isAlive, waitFor } from "./_agent.ts";
+import { PRACTICE_MODEL } from "../engine/_bundle.ts";
 import { createTestDaemon } from "./_daemon.ts";
 import type { TestDaemon } from "./_daemon.ts";
 
@@ -174,5 +175,26 @@ describe("the public server", () => {
       method: "GET",
       status: 404,
     });
+  });
+});
+
+describe("a file that lies anywhere", () => {
+  test("can be loaded by the user, and by no client", async () => {
+    daemon = await createTestDaemon("daemon");
+    const client = await daemon.start();
+    const { url } = await daemon.serve(client);
+    const path = join(daemon.home, "elsewhere.gguf");
+    await copyFile(PRACTICE_MODEL, path);
+    const answer = await ask(`${url}/v1/chat/completions`, {
+      method: "POST",
+      body: chatBody({ model: path }),
+    });
+    expect(answer.status).toBe(404);
+    const loaded = await client.ask<ModelReport>("/control/load", { model: path, config: {} });
+    const again = await ask(`${url}/v1/chat/completions`, {
+      method: "POST",
+      body: chatBody({ model: loaded.id }),
+    });
+    expect(again.status).toBe(200);
   });
 });

@@ -1,4 +1,6 @@
 /** `lmagent load` and `lmagent unload`, as `lms` has them. */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { AgentError } from "../../core/errors.ts";
 import type { LoadConfig } from "../../engine/model-manager.ts";
 import { ensureDaemon, findDaemon } from "../../server/daemon/client.ts";
@@ -35,7 +37,9 @@ export async function loadModel(name: string, flags: LoadFlags): Promise<number>
   const interrupt = onInterrupt();
   const startedAt = performance.now();
   try {
-    const loaded = await client.ask<ModelReport>("/control/load", { model: name, config }, interrupt);
+    // The daemon runs in another folder.
+    const model = name.endsWith(".gguf") && existsSync(name) ? resolve(name) : name;
+    const loaded = await client.ask<ModelReport>("/control/load", { model, config }, interrupt);
     const took = formatDuration(performance.now() - startedAt);
     if (flags.json === true) process.stdout.write(`${toTerminalJson(loaded, 2)}\n`);
     else {

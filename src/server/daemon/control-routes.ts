@@ -1,4 +1,5 @@
 /** Commands to the daemon, on its private port: what `lmagent server`, `daemon`, `load`, `unload` and `ps` speak. */
+import { isAbsolute } from "node:path";
 import * as z from "zod/mini";
 import type { LoadConfig } from "../../engine/model-manager.ts";
 import { parseBody } from "../body.ts";
@@ -7,12 +8,14 @@ import { addGet, addPost } from "../routes.ts";
 import type { App } from "../routes.ts";
 import { sendJson } from "../send.ts";
 import type { Services } from "../services.ts";
+import type { ServedCatalog } from "./served-catalog.ts";
 import type { PublicServer } from "./public-server.ts";
 import type { DaemonStatus } from "./settings.ts";
 import { reportModels } from "./stats.ts";
 
 export interface ControlOptions {
   services: Services;
+  catalog: ServedCatalog;
   server: PublicServer;
   status: () => DaemonStatus;
   /** Stay when the public server is stopped. */
@@ -51,7 +54,7 @@ const loadBody = z.object({
 
 const unloadBody = z.object({ id: z.optional(z.string()) });
 
-export function addControl(app: App, { services, server, status, keep, end }: ControlOptions): void {
+export function addControl(app: App, { services, catalog, server, status, keep, end }: ControlOptions): void {
   const { models } = services;
   addGet(app, "/control/status", async () => status());
   addGet(app, "/control/models", async () => ({
@@ -75,6 +78,7 @@ export function addControl(app: App, { services, server, status, keep, end }: Co
   });
   addPost(app, "/control/load", async ({ body, outgoing, signal }) => {
     const { model, config } = parseBody(body, loadBody);
+    if (isAbsolute(model)) catalog.allow(model);
     const loaded = await models.load(model, config as LoadConfig, { signal });
     const [report] = await reportModels([loaded], services.now());
     sendJson(outgoing, 200, report);

@@ -42,7 +42,7 @@ export async function startDaemon(settings: DaemonSettings, options: DaemonOptio
     now,
     ...(options.onLog === undefined ? {} : { onEntry: options.onLog }),
   });
-  const { services, dispose } = await createDaemonServices(settings, {
+  const { services, catalog, dispose } = await createDaemonServices(settings, {
     log,
     environment: options.environment,
   });
@@ -84,7 +84,7 @@ export async function startDaemon(settings: DaemonSettings, options: DaemonOptio
     const keep = (): void => {
       untilServerStops = false;
     };
-    addControl(app, { services, server, status, keep, end: (why) => void end(why) });
+    addControl(app, { services, catalog, server, status, keep, end: (why) => void end(why) });
     control = await listen(app, { host: "127.0.0.1", port: 0 });
     run = createDaemonRun(version, { port: control.port, now: now() });
     if (settings.http !== undefined) await server.start(settings.http);

@@ -2,16 +2,22 @@
 import { findDockerSocket } from "../../docker/socket.ts";
 import { chooseBackend } from "../../engine/backend.ts";
 import type { BackendChoice } from "../../engine/backend.ts";
-import { createCatalog, modelsFolder } from "../../engine/catalog/local-catalog.ts";
+import { modelsFolder } from "../../engine/catalog/local-catalog.ts";
+import { readHubAccess } from "../../engine/download/hub-access.ts";
+import { createDownloads } from "../../engine/download/jobs.ts";
+import type { Downloads } from "../../engine/downloads.ts";
 import { createForkedEngine } from "../../engine/engine.ts";
 import { createModelManager } from "../../engine/model-manager.ts";
 import type { LoadConfig, ModelManager } from "../../engine/model-manager.ts";
 import type { Services } from "../services.ts";
+import { createServedCatalog } from "./served-catalog.ts";
+import type { ServedCatalog } from "./served-catalog.ts";
 import type { ServerLog } from "./server-log.ts";
 import type { DaemonSettings, RuntimeSettings } from "./settings.ts";
 
 export interface DaemonServices {
   services: Services;
+  catalog: ServedCatalog;
   dispose: () => Promise<void>;
 }
 
@@ -27,20 +33,24 @@ export async function createDaemonServices(
 ): Promise<DaemonServices> {
   const { log } = options;
   const backend = await chooseModelBackend(settings, options);
-  const models = createModels(settings, { backend, logModel: toModelLog(log) });
-  const { version, runtime } = settings;
+  const { home, userHome, modelEnv: env, packageModel, version, runtime } = settings;
+  const catalog = createServedCatalog({ home, userHome, env, packageModel });
+  const models = createModels(settings, { backend, catalog, logModel: toModelLog(log) });
+  const downloads = createModelDownloads(settings, { log, onFetched: () => catalog.refresh() });
   const services: Services = {
     models,
+    downloads,
     version,
     now: () => new Date(),
     log: (message) => log.write({ source: "server", message }),
     settings: { jit: runtime.jit, reasoningField: runtime.reasoningField },
   };
   const dispose = async (): Promise<void> => {
+    await downloads[Symbol.asyncDispose]();
     await models[Symbol.asyncDispose]();
     await backend[Symbol.asyncDispose]();
   };
-  return { services, dispose };
+  return { services, catalog, dispose };
 }
 
 type LogModel = (message: string) => void;
@@ -50,12 +60,12 @@ function toModelLog(log: ServerLog): LogModel {
 }
 
 function createModels(
-  { home, userHome, modelEnv, packageModel, runtime }: DaemonSettings,
-  { backend, logModel }: { backend: BackendChoice; logModel: LogModel },
+  { runtime }: DaemonSettings,
+  { backend, catalog, logModel }: { backend: BackendChoice; catalog: ServedCatalog; logModel: LogModel },
 ): ModelManager {
   const { threads, queueLimit, maxModels, memoryBytes, ttlMs } = runtime;
   return createModelManager({
-    catalog: createCatalog({ home, userHome, env: modelEnv, packageModel }),
+    catalog,
     createEngine: (load, entry) =>
       backend.createEngine(
         {
@@ -70,6 +80,18 @@ function createModels(
     ...(maxModels === undefined ? {} : { maxModels }),
     ...(memoryBytes === undefined ? {} : { memoryBudgetBytes: memoryBytes }),
     log: logModel,
+  });
+}
+
+function createModelDownloads(
+  { home, userHome, modelEnv, version }: DaemonSettings,
+  { log, onFetched }: { log: ServerLog; onFetched: () => void },
+): Downloads {
+  return createDownloads({
+    home,
+    access: () => readHubAccess({ env: modelEnv, userHome, version }),
+    log: toModelLog(log),
+    onFetched,
   });
 }
 
