@@ -3,13 +3,14 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { createFixedCatalog } from "../../src/engine/catalog.ts";
+import { createFixedCatalog, toFileEntry } from "../../src/engine/catalog.ts";
 import type { ModelEntry } from "../../src/engine/catalog.ts";
 import { createForkedEngine } from "../../src/engine/engine.ts";
 import { createModelManager } from "../../src/engine/model-manager.ts";
 import type { ModelManager } from "../../src/engine/model-manager.ts";
 import { createApp } from "../../src/server/app.ts";
 import type { Services } from "../../src/server/services.ts";
+import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { bundleEntries } from "../engine/_bundle.ts";
 import { ask } from "./_agent.ts";
 import type { Answer } from "./_agent.ts";
@@ -69,5 +70,20 @@ export async function startInProcess(
       server.closeAllConnections();
       await models[Symbol.asyncDispose]();
     },
+  };
+}
+
+/** A model that writes to the end of its window: about a second of nonsense. */
+export async function writeEndlessModel(path: string): Promise<ModelEntry> {
+  await writeTinyModel(path, { contextTokens: 8192, layers: 4, width: 128, heads: 8 });
+  return toFileEntry(path);
+}
+
+/** Ends an engine's process when it is called first. */
+export function killOnce(pid: number | undefined): () => void {
+  let left = pid;
+  return () => {
+    if (left !== undefined) process.kill(left, "SIGKILL");
+    left = undefined;
   };
 }

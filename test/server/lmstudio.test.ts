@@ -9,15 +9,12 @@ import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
 import { waitFor } from "./_agent.ts";
 import type { Json } from "./_agent.ts";
-import { startInProcess } from "./_in-process.ts";
+import { killOnce, startInProcess, writeEndlessModel } from "./_in-process.ts";
 import type { InProcessServer } from "./_in-process.ts";
 import { readEvents } from "./_sse.ts";
 
 const KEY = "lmagent-practice";
 const HELLO = "hello";
-/** Writes until it is stopped. */
-const LONG = { temperature: 2, max_output_tokens: 1500 };
-
 /** Thinks, and then says yes. */
 const THINKING_TEMPLATE =
   "{% for m in messages %}{{ m.content }}\n{% endfor %}{% if enable_thinking %}{% endif %}";
@@ -49,6 +46,7 @@ beforeAll(async () => {
     entry,
     await toFileEntry(thinker),
     { ...(await toFileEntry(embedder)), purpose: "embedding", maxContextTokens: 128 },
+    await writeEndlessModel(join(folder, "endless.gguf")),
   ]);
 });
 
@@ -58,6 +56,7 @@ afterAll(async () => {
 });
 
 const practice = (): LoadedModel | undefined => server.models.loaded().find(({ id }) => id === KEY);
+const endless = (): LoadedModel | undefined => server.models.loaded().find(({ id }) => id === "endless");
 
 const errorOf = (json: Json): Json => json["error"] as Json;
 
@@ -65,7 +64,7 @@ describe("LM Studio's lists", () => {
   test("say what there is before anything is loaded", async () => {
     await server.models.unload(KEY);
     const listed = (await server.get("/api/v1/models")).json["models"] as Json[];
-    expect(listed.map(({ key }) => key)).toEqual([KEY, "thinker", "embedder"]);
+    expect(listed.map(({ key }) => key)).toEqual([KEY, "thinker", "embedder", "endless"]);
     expect(listed[0]).toEqual({
       type: "llm",
       publisher: "someone",
@@ -95,7 +94,7 @@ describe("LM Studio's lists", () => {
       format: "gguf",
     });
     const { object, data } = (await server.get("/api/v0/models")).json as { object: string; data: Json[] };
-    expect([object, data.map(({ type }) => type)]).toEqual(["list", ["llm", "llm", "embeddings"]]);
+    expect([object, data.map(({ type }) => type)]).toEqual(["list", ["llm", "llm", "embeddings", "llm"]]);
     expect(data[0]).toEqual({
       id: KEY,
       object: "model",
@@ -149,6 +148,7 @@ describe("LM Studio's load and unload", () => {
           eval_batch_size: expect.any(Number) as number,
           parallel: expect.any(Number) as number,
           flash_attention: false,
+          num_experts: 0,
           offload_kv_cache_to_gpu: false,
         },
       },
@@ -348,15 +348,36 @@ describe("LM Studio's own chat", () => {
     const abort = new AbortController();
     const gone = server.post(
       "/api/v1/chat",
-      { model: KEY, input: HELLO, stream: true, ...LONG },
+      { model: "endless", input: HELLO, stream: true, temperature: 0 },
       { signal: abort.signal, onText: (text) => text.includes("message.delta") && abort.abort() },
     );
     await expect(gone).rejects.toThrow(/abort/i);
     const isIdle = async (): Promise<boolean> => {
-      const model = practice();
+      const model = endless();
       return model?.users === 0 && (await model.engine.slots()).every(({ busy }) => !busy);
     };
     expect(await waitFor(isIdle, 5_000)).toBe(true);
+  });
+
+  test("that loses its model says so, with what was written until then, and the next one is served", async () => {
+    await server.post("/api/v1/models/load", { model: "endless" });
+    const kill = killOnce(endless()?.engine.pid);
+    const { text } = await server.post(
+      "/api/v1/chat",
+      { model: "endless", input: HELLO, stream: true, temperature: 0 },
+      { onText: (piece) => piece.includes("message.delta") && kill() },
+    );
+    const [error, end] = readEvents(text).slice(-2);
+    expect([error?.event, error?.data["error"]]).toEqual([
+      "error",
+      expect.objectContaining({ type: "internal_error", code: "engine_crashed" }) as Json,
+    ]);
+    expect([end?.event, end?.data["result"]]).toEqual([
+      "chat.end",
+      expect.objectContaining({ model_instance_id: "endless", output: [expect.anything()] }) as Json,
+    ]);
+    const next = await chat({ model: "endless", input: HELLO, max_output_tokens: 1 });
+    expect(next.status).toBe(200);
   });
 
   test("is unloaded after the rest that `ttl` names", async () => {

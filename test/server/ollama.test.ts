@@ -9,7 +9,7 @@ import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
 import { ask, TOOLS, waitFor } from "./_agent.ts";
 import type { Json } from "./_agent.ts";
-import { startInProcess } from "./_in-process.ts";
+import { killOnce, startInProcess, writeEndlessModel } from "./_in-process.ts";
 import type { InProcessServer } from "./_in-process.ts";
 
 const MODEL = "lmagent-practice";
@@ -41,8 +41,17 @@ beforeAll(async () => {
       parameters: 1_957_824,
       maxContextTokens: 2048,
     },
-    { ...(await toFileEntry(thinker)), toolUse: false },
+    {
+      ...(await toFileEntry(thinker)),
+      toolUse: false,
+      ollama: {
+        template: "{{ .Prompt }}",
+        system: "Be brief.",
+        parameters: { num_predict: 2, stop: ["</s>"] },
+      },
+    },
     { ...(await toFileEntry(embedder)), purpose: "embedding", maxContextTokens: 128 },
+    await writeEndlessModel(join(folder, "endless.gguf")),
   ]);
   ollama = new Ollama({ host: server.url });
 });
@@ -67,6 +76,7 @@ describe("Ollama's client", () => {
       "lmagent-practice:latest",
       "thinker:latest",
       "embedder:latest",
+      "endless:latest",
     ]);
     expect(models[0]).toMatchObject({
       model: "lmagent-practice:latest",
@@ -96,7 +106,12 @@ describe("Ollama's client", () => {
         "tokenizer.ggml.tokens": null,
       },
     });
-    expect((await ollama.show({ model: "thinker" })).capabilities).toEqual(["completion", "thinking"]);
+    expect(await ollama.show({ model: "thinker" })).toMatchObject({
+      capabilities: ["completion", "thinking"],
+      template: "{{ .Prompt }}",
+      system: "Be brief.",
+      parameters: expect.stringMatching(/^num_predict +2\nstop +"<\/s>"$/) as string,
+    });
     expect((await ollama.show({ model: "embedder" })).capabilities).toEqual(["embedding"]);
     await expect(ollama.show({ model: "llama3:8b" })).rejects.toMatchObject({ status_code: 404 });
   });
@@ -181,18 +196,33 @@ describe("a chat with Ollama's client", () => {
   });
 
   test("keeps thinking apart from the answer", async () => {
-    const request = { model: "thinker", messages: [HELLO], think: true, options: COLD };
+    const request = {
+      model: "thinker",
+      messages: [HELLO],
+      think: true,
+      options: { ...COLD, num_predict: 50 },
+    };
     const whole = await ollama.chat(request);
     expect(whole.message).toMatchObject({ thinking: "hm", content: "yes" });
     const parts = await readAll(await ollama.chat({ ...request, stream: true }));
     expect(parts.map(({ message }) => message.thinking ?? "").join("")).toBe("hm");
-    const generated = await ollama.generate({
-      model: "thinker",
-      prompt: "hello",
-      think: "low",
-      options: COLD,
-    });
+    const { model, options } = request;
+    const generated = await ollama.generate({ model, prompt: "hello", think: "low", options });
     expect(generated).toMatchObject({ thinking: "hm", response: "yes" });
+  });
+
+  test("goes by what Ollama's store says of a model, unless the request says otherwise", async () => {
+    const plain = { model: "thinker", messages: [HELLO] };
+    const brief = await ollama.chat({ ...plain, options: COLD });
+    expect(brief).toMatchObject({ done_reason: "length", eval_count: 2 });
+    const own: Message = { role: "system", content: "" };
+    const bare = await ollama.chat({
+      ...plain,
+      messages: [own, HELLO],
+      options: { ...COLD, num_predict: 3 },
+    });
+    expect(bare.eval_count).toBe(3);
+    expect(brief.prompt_eval_count - bare.prompt_eval_count).toBe("Be brief.".length);
   });
 
   test("writes what the schema says, or any object", async () => {
@@ -236,10 +266,10 @@ describe("a chat with Ollama's client", () => {
 
   test("that is aborted stops the generation", async () => {
     const parts = await ollama.chat({
-      model: MODEL,
+      model: "endless",
       messages: [HELLO],
       stream: true,
-      options: { temperature: 2, num_predict: 1500 },
+      options: COLD,
     });
     await expect(
       (async () => {
@@ -247,11 +277,24 @@ describe("a chat with Ollama's client", () => {
       })(),
     ).rejects.toThrow(/abort/i);
     const isIdle = async (): Promise<boolean> => {
-      const model = server.models.loaded().find(({ id }) => id === MODEL);
+      const model = server.models.loaded().find(({ id }) => id === "endless");
       return model?.users === 0 && (await model.engine.slots()).every(({ busy }) => !busy);
     };
     expect(await waitFor(isIdle, 5_000)).toBe(true);
   });
+});
+
+test("a stream whose model dies ends with an error line, and the next request is served", async () => {
+  await ollama.generate({ model: "endless", prompt: "" });
+  const pid = server.models.loaded().find(({ id }) => id === "endless")?.engine.pid;
+  const body = { model: "endless", prompt: "hello", options: COLD };
+  const { status, text } = await server.post("/api/generate", body, {
+    onText: killOnce(pid),
+  });
+  const last = JSON.parse(text.trimEnd().split("\n").at(-1) ?? "") as Json;
+  expect([status, last]).toEqual([200, { error: expect.stringMatching(/\S/) as string }]);
+  const next = await ollama.generate({ model: "endless", prompt: "hello", options: { num_predict: 1 } });
+  expect(next.done).toBe(true);
 });
 
 describe("Ollama's generate", () => {
@@ -277,6 +320,9 @@ describe("Ollama's generate", () => {
     const chat = await ollama.generate({ model: MODEL, prompt: "hello", options: { num_predict: 4 } });
     expect(raw.prompt_eval_count).toBeLessThan(chat.prompt_eval_count);
     expect("context" in raw).toBe(false);
+    const format = { type: "object", properties: { ok: { type: "boolean" } }, required: ["ok"] };
+    const formed = await ollama.generate({ model: MODEL, prompt: "hello", raw: true, format, options: COLD });
+    expect(JSON.parse(formed.response ?? "")).toEqual({ ok: expect.any(Boolean) as boolean });
   });
 
   test("says what it does not do", async () => {

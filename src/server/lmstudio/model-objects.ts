@@ -1,8 +1,10 @@
 /** A model as LM Studio lists it (https://lmstudio.ai/docs/developer/rest/list, and `endpoints` for the older `/api/v0`). */
 import type { ModelEntry } from "../../engine/catalog.ts";
+import { readGgufHeader } from "../../engine/gguf/header.ts";
 import type { LoadedModel } from "../../engine/model-manager.ts";
 import { outlineModel } from "../served-model.ts";
 import type { Services } from "../services.ts";
+import { knowsThinking } from "../thinking-wish.ts";
 
 /** An entry of the catalog, with what is loaded of it. */
 export interface ListedModel {
@@ -44,7 +46,7 @@ export async function toModelObject({ entry, loaded }: ListedModel): Promise<Rec
     format: "gguf",
     ...(isChat
       ? {
-          capabilities: { vision: canSee(entry, outline), trained_for_tool_use: entry.toolUse },
+          capabilities: toCapabilities(entry, outline),
           description: null,
         }
       : {}),
@@ -55,7 +57,26 @@ async function toInstance(model: LoadedModel): Promise<Record<string, unknown>> 
   return { id: model.id, config: await toLoadConfig(model) };
 }
 
-/** How an instance was loaded. The number of experts is the model's own. */
+const experts = new WeakMap<ModelEntry, Promise<number>>();
+
+/** Experts of which each token uses so many, as the file says; 0 for a model without. */
+async function countExperts(entry: ModelEntry): Promise<number> {
+  const known = experts.get(entry) ?? readExperts(entry);
+  experts.set(entry, known);
+  return known;
+}
+
+async function readExperts({ path, architecture }: ModelEntry): Promise<number> {
+  try {
+    const count = (await readGgufHeader(path)).metadata.get(`${architecture}.expert_used_count`);
+    return typeof count === "number" ? count : 0;
+  } catch {
+    // The model runs, whatever has become of its file.
+    return 0;
+  }
+}
+
+/** How an instance was loaded. */
 export async function toLoadConfig(model: LoadedModel): Promise<Record<string, unknown>> {
   const { contextTokens, slots } = await outlineModel(model);
   const { sliceTokens, flashAttention, gpu } = model.plan;
@@ -65,6 +86,7 @@ export async function toLoadConfig(model: LoadedModel): Promise<Record<string, u
     eval_batch_size: sliceTokens,
     parallel: slots,
     flash_attention: flashAttention ?? false,
+    num_experts: await countExperts(model.entry),
     offload_kv_cache_to_gpu: gpu !== false,
   };
 }
@@ -87,6 +109,16 @@ export async function toOldModelObject({ entry, loaded }: ListedModel): Promise<
     max_context_length: trainedTokens(entry, outline),
     ...(outline?.loaded === true ? { loaded_context_length: outline.contextTokens } : {}),
     ...(toolUse && purpose === "chat" ? { capabilities: ["tool_use"] } : {}),
+  };
+}
+
+/** Whether it thinks is only known once it is loaded. */
+function toCapabilities(entry: ModelEntry, outline: Outline | undefined): Record<string, unknown> {
+  const thinks = outline?.chatTemplate !== undefined && knowsThinking(outline.chatTemplate);
+  return {
+    vision: canSee(entry, outline),
+    trained_for_tool_use: entry.toolUse,
+    ...(thinks ? { reasoning: { allowed_options: ["off", "on"], default: "on" } } : {}),
   };
 }
 

@@ -2,6 +2,7 @@
 import * as z from "zod/mini";
 import type { ContentPart, Message, ToolCall } from "../../core/message.ts";
 import type { ToolSchema } from "../../core/model.ts";
+import type { OllamaLayers } from "../../engine/catalog.ts";
 import { parseBody } from "../body.ts";
 import { CHAT_DEFAULTS } from "../chat-request.ts";
 import type { ChatRequest } from "../chat-request.ts";
@@ -52,18 +53,25 @@ export interface OllamaChat extends SharedRequest {
 }
 
 /** Throws `ApiFailure`; its message names the field. */
-export function parseChat(text: string): OllamaChat {
+export function parseChat(text: string, layers: OllamaLayers = {}): OllamaChat {
   const body = parseBody(text, chatBody);
-  const shared = toShared(body);
+  const shared = toShared(body, layers);
+  const messages = toMessages(body.messages ?? []);
   return {
     ...shared,
     request: {
       ...CHAT_DEFAULTS,
       ...toRequestPart(shared),
-      messages: toMessages(body.messages ?? []),
+      messages: withSystem(messages, layers.system),
       tools: (body.tools ?? []).map(toTool),
     },
   };
+}
+
+/** The model's own system message, where the conversation has none. */
+function withSystem(messages: readonly Message[], system: string | undefined): readonly Message[] {
+  if (!system || messages.length === 0 || messages.some(({ role }) => role === "system")) return messages;
+  return [{ role: "system", content: system }, ...messages];
 }
 
 /**

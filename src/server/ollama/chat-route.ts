@@ -18,6 +18,7 @@ import type { OllamaChat } from "./chat-body.ts";
 import { toOllamaBody } from "./error-body.ts";
 import { startStopwatch, toMetrics } from "./metrics.ts";
 import type { Stopwatch } from "./metrics.ts";
+import { requireModel } from "./names.ts";
 import { toCutText, toOllamaCall } from "./tool-calls.ts";
 import { loadOrUnload, useModel } from "./use.ts";
 
@@ -26,7 +27,9 @@ const PATH = "/api/chat";
 export function addOllamaChat(app: App, services: Services): void {
   addPost(app, PATH, async (exchange) => {
     const watch = startStopwatch();
-    const chat = parseChat(exchange.body);
+    const asked = parseChat(exchange.body);
+    const { ollama } = (await requireModel(services, asked.model)).entry;
+    const chat = ollama === undefined ? asked : parseChat(exchange.body, ollama);
     const { signal, outgoing } = exchange;
     const options = {
       purpose: "chat" as const,

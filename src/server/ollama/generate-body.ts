@@ -1,6 +1,7 @@
 /** The body of `POST /api/generate` (https://docs.ollama.com/api/generate). Unknown fields are ignored. */
 import * as z from "zod/mini";
 import type { ContentPart, Message } from "../../core/message.ts";
+import type { OllamaLayers } from "../../engine/catalog.ts";
 import { parseBody } from "../body.ts";
 import { CHAT_DEFAULTS } from "../chat-request.ts";
 import type { ChatRequest } from "../chat-request.ts";
@@ -35,10 +36,10 @@ export interface OllamaGenerate extends SharedRequest {
 }
 
 /** Throws `ApiFailure`; its message names the field. */
-export function parseGenerate(text: string): OllamaGenerate {
+export function parseGenerate(text: string, layers: OllamaLayers = {}): OllamaGenerate {
   const body = parseBody(text, generateBody);
-  const shared = toShared(body);
-  return { ...shared, task: toTask(body, shared) };
+  const shared = toShared(body, layers);
+  return { ...shared, task: toTask({ ...body, system: body.system ?? layers.system }, shared) };
 }
 
 function toTask(body: ParsedBody, shared: SharedRequest): GenerateTask {
@@ -46,13 +47,13 @@ function toTask(body: ParsedBody, shared: SharedRequest): GenerateTask {
   if (body.template) throw refuse("template", TEMPLATE_REFUSED);
   if (suffix) {
     if (images?.length) throw refuse("images", "`images` and `suffix` do not go together.");
-    refuseFormat(shared, "suffix");
+    if (shared.format.type !== "text")
+      throw refuse("format", "`format` and `suffix` do not go together. Leave one of them out.");
     return { type: "infill", prefix: prompt ?? "", suffix };
   }
   if (!prompt && !images?.length) return { type: "load" };
   if (body.raw) {
     if (images?.length) throw refuse("images", "`images` need a chat template: leave `raw` out.");
-    refuseFormat(shared, "raw");
     return { type: "raw", prompt: prompt ?? "" };
   }
   return { type: "chat", request: toChatRequest(body, shared) };
@@ -61,11 +62,6 @@ function toTask(body: ParsedBody, shared: SharedRequest): GenerateTask {
 const TEMPLATE_REFUSED =
   "`template` is written in Go's template language, which this server does not run: it uses the template in the model's file. " +
   "Send the finished prompt with `raw`, or messages to `/api/chat`.";
-
-function refuseFormat({ format }: SharedRequest, param: string): void {
-  if (format.type === "text") return;
-  throw refuse("format", `\`format\` and \`${param}\` do not go together. Leave one of them out.`);
-}
 
 function refuse(param: string, message: string): ApiFailure {
   return new ApiFailure(toApiError(400, message, { param, code: "unsupported" }));

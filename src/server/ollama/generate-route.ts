@@ -1,6 +1,7 @@
 /** `POST /api/generate`, streaming unless told otherwise. */
 import type { LoadedModel } from "../../engine/model-manager.ts";
 import type { Prompt, Timings, TokenLogprob } from "../../engine/protocol.ts";
+import { toAnswerForm } from "../answer-form.ts";
 import { DEFAULT_SAMPLING, runChat } from "../chat.ts";
 import type { FinishReason } from "../chat.ts";
 import { ApiFailure, toApiError } from "../errors.ts";
@@ -19,6 +20,7 @@ import type { OllamaGenerate } from "./generate-body.ts";
 import { toInfillPrompt } from "./infill.ts";
 import { startStopwatch, toMetrics } from "./metrics.ts";
 import type { Stopwatch } from "./metrics.ts";
+import { requireModel } from "./names.ts";
 import { loadOrUnload, useModel } from "./use.ts";
 
 const PATH = "/api/generate";
@@ -26,9 +28,11 @@ const PATH = "/api/generate";
 export function addOllamaGenerate(app: App, services: Services): void {
   addPost(app, PATH, async (exchange) => {
     const watch = startStopwatch();
-    const asked = parseGenerate(exchange.body);
+    const parsed = parseGenerate(exchange.body);
     const { signal, outgoing } = exchange;
-    const { model: name, ttl } = asked;
+    const { model: name, ttl } = parsed;
+    const { ollama } = (await requireModel(services, name)).entry;
+    const asked = ollama === undefined ? parsed : parseGenerate(exchange.body, ollama);
     const { contextTokens } = asked.options;
     const options = { purpose: "chat" as const, ttl, contextTokens, signal };
     const head = () => ({ model: name, created_at: services.now().toISOString() });
@@ -168,12 +172,14 @@ async function* generateText(
   prompt: Prompt,
 ): AsyncGenerator<GeneratePiece, void, void> {
   const { sampling, stop, maxTokens } = asked.options;
+  const form = toAnswerForm(asked.format);
   const request = {
     prompt,
     sampling: { ...DEFAULT_SAMPLING, ...sampling },
     stop,
     ...(maxTokens === undefined ? {} : { maxTokens }),
     ...(asked.logprobs === undefined ? {} : { logprobs: asked.logprobs }),
+    ...(form === undefined ? {} : { grammar: { answer: form.grammar } }),
   };
   for await (const event of model.engine.generate(request, { signal: exchange.signal })) {
     if (event.type === "text") {

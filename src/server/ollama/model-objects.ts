@@ -79,13 +79,23 @@ export async function toShow(
   return {
     ...(typeof license === "string" ? { license } : {}),
     modelfile: `# What this server runs; it creates no models from a Modelfile.\nFROM ${toOllamaName(entry)}\n`,
-    parameters: outline === undefined ? "" : `${"num_ctx".padEnd(30)} ${outline.contextTokens}`,
-    template: source,
+    parameters: toParameterLines(entry.ollama?.parameters ?? {}),
+    // Of a model in Ollama's store clients expect Ollama's own, although the one in the file is used.
+    template: entry.ollama?.template ?? source,
+    ...(entry.ollama?.system === undefined ? {} : { system: entry.ollama.system }),
     details: toDetails(entry),
     model_info: toModelInfo(header, { entry, verbose }),
     capabilities: toCapabilities(entry, { sees, thinks: knowsThinking(source) }),
     modified_at: entry.modifiedAt.toISOString(),
   };
+}
+
+/** A line each; a list has a line for each of its values. */
+function toParameterLines(parameters: Readonly<Record<string, unknown>>): string {
+  return Object.entries(parameters)
+    .flatMap(([name, value]) => (Array.isArray(value) ? value.map((one) => [name, one]) : [[name, value]]))
+    .map(([name, value]) => `${String(name).padEnd(30)} ${JSON.stringify(value)}`)
+    .join("\n");
 }
 
 function toCapabilities(

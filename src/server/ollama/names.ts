@@ -12,13 +12,7 @@ export async function requireModel(services: Services, name: string): Promise<Se
   return requireServed(services, name, [name, bare, bare + LATEST]);
 }
 
-/** The name in lists, which always has a tag. */
-export function toOllamaName({ key, source, aliases }: ModelEntry): string {
-  const own = source === "ollama" ? aliases.find((alias) => /^[^/]+:[^/]+$/.test(alias)) : undefined;
-  return own ?? withTag(key);
-}
-
-/** A colon in a host's name, such as `localhost:5000/model`, makes no tag. */
-export function withTag(name: string): string {
-  return name.slice(name.lastIndexOf("/") + 1).includes(":") ? name : name + LATEST;
+/** The name in lists always has a tag. A colon in a host's name, such as `localhost:5000/model`, makes none. */
+export function toOllamaName({ key }: ModelEntry): string {
+  return key.slice(key.lastIndexOf("/") + 1).includes(":") ? key : key + LATEST;
 }

@@ -35,7 +35,16 @@ export interface GenerationOptions {
   sampling: Partial<Sampling>;
 }
 
-export function toGenerationOptions(options: z.output<typeof optionsField>): GenerationOptions {
+type Options = z.output<typeof optionsField>;
+
+/** `defaults`: what Ollama's store says of the model; anything odd in it is ignored. */
+export function withDefaults(options: Options, defaults: Readonly<Record<string, unknown>> = {}): Options {
+  const known = z.safeParse(optionsField, defaults);
+  const given = Object.entries(options ?? {}).filter(([, value]) => value !== null && value !== undefined);
+  return { ...(known.success ? known.data : {}), ...Object.fromEntries(given) };
+}
+
+export function toGenerationOptions(options: Options): GenerationOptions {
   const { num_ctx: contextTokens, num_predict: limit, stop, seed } = options ?? {};
   return {
     ...(typeof contextTokens === "number" ? { contextTokens } : {}),

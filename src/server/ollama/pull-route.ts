@@ -23,10 +23,11 @@ export function addOllamaPull(app: App, services: Services): void {
   const watchers = new Map<string, number>();
   addPost(app, PATH, async ({ body, outgoing, signal }) => {
     const asked = parseBody(body, pullBody);
-    const reference = toReference(asked.model || asked.name || "");
+    const model = asked.model || asked.name || "";
+    checkName(model);
     const downloads = requireDownloads(services);
     const running = new Set(downloads.list().flatMap((job) => (isRunning(job) ? [job.id] : [])));
-    const job = await startDownload(services, reference);
+    const job = await startDownload(services, { model });
     // Ollama ends a pull whose last client has gone; one that others began is not ours to end.
     const own = !running.has(job.id) || watchers.has(job.id);
     if (own) watchers.set(job.id, (watchers.get(job.id) ?? 0) + 1);
@@ -59,17 +60,13 @@ async function leave(downloads: Downloads, id: string, watchers: Map<string, num
   await downloads.cancel(id);
 }
 
-/** `hf.co/owner/repo:Q4_K_M` as Ollama's users write it, or a reference as downloads take it. */
-function toReference(name: string): { model: string; quantization?: string } {
-  const bare = name.replace(/^(?:https?:\/\/)?(?:hf\.co|huggingface\.co)\//, "");
-  if (!bare.includes("/")) {
-    const message =
-      `\`${name.slice(0, 200)}\` is a name of Ollama's own library, which this server does not fetch from. ` +
-      "Pull from Hugging Face: `hf.co/OWNER/REPO:QUANTIZATION`.";
-    throw new ApiFailure(toApiError(400, message, { param: "model", code: "download_failed" }));
-  }
-  const [, model = bare, quantization] = /^([^:@]+\/[^:@]+)[:@]([^:@/]+)$/.exec(bare) ?? [];
-  return quantization === undefined || quantization === "latest" ? { model } : { model, quantization };
+/** Throws `ApiFailure` (400) for a name of Ollama's own library: the hub has only `owner/repo`. */
+function checkName(name: string): void {
+  if (name.replace(/^(?:hf\.co|huggingface\.co)\//, "").includes("/")) return;
+  const message =
+    `\`${name.slice(0, 200)}\` is a name of Ollama's own library, which this server does not fetch from. ` +
+    "Pull from Hugging Face: `hf.co/OWNER/REPO:QUANTIZATION`.";
+  throw new ApiFailure(toApiError(400, message, { param: "model", code: "download_failed" }));
 }
 
 /** The job as it is now, again and again until it has ended. Throws `ApiFailure` for one that ended badly. */

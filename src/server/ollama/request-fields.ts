@@ -1,12 +1,13 @@
 /** Fields that `/api/chat` and `/api/generate` share. */
 import * as z from "zod/mini";
 import type { ContentPart } from "../../core/message.ts";
+import type { OllamaLayers } from "../../engine/catalog.ts";
 import type { ChatRequest, ReplyFormat } from "../chat-request.ts";
 import { ApiFailure, toApiError } from "../errors.ts";
 import { toWishVariables } from "../thinking-wish.ts";
 import type { ThinkingWish } from "../thinking-wish.ts";
 import { keepAliveField, toTtlOption } from "./keep-alive.ts";
-import { optionsField, toGenerationOptions } from "./options.ts";
+import { optionsField, toGenerationOptions, withDefaults } from "./options.ts";
 import type { GenerationOptions } from "./options.ts";
 
 export const nameField = z.string().check(z.minLength(1), z.maxLength(1_000));
@@ -35,14 +36,15 @@ export interface SharedRequest {
   logprobs?: number;
 }
 
-export function toShared(body: z.output<typeof sharedBody>): SharedRequest {
+/** `layers`: of a model in Ollama's store, which brings settings of its own. */
+export function toShared(body: z.output<typeof sharedBody>, layers: OllamaLayers = {}): SharedRequest {
   const { think } = body;
   const thinking = typeof think === "boolean" ? (think ? "on" : "off") : (think ?? undefined);
   return {
     model: body.model,
     stream: body.stream ?? true,
     ttl: toTtlOption(body.keep_alive),
-    options: toGenerationOptions(body.options),
+    options: toGenerationOptions(withDefaults(body.options, layers.parameters)),
     format: toFormat(body.format),
     ...(thinking === undefined ? {} : { thinking }),
     ...(body.logprobs === true ? { logprobs: body.top_logprobs ?? 0 } : {}),
