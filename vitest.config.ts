@@ -32,7 +32,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "real",
-          include: ["test/{e2e,engine,sandbox,server,tui}/**/*.test.ts", ...DELICATE],
+          include: ["test/{e2e,engine,sandbox,sdk,server,tui}/**/*.test.ts", ...DELICATE],
           exclude: [...configDefaults.exclude, ...ONE_SHOT, "test/tui/**/!(*-tmux).test.ts"],
           globalSetup: ["test/_build.ts"],
           // Tests run real processes and a real model; on the two cores this project is built for, one file at a time keeps them honest.
