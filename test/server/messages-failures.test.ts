@@ -13,6 +13,7 @@ import {
   startDialects,
 } from "./_dialects.ts";
 import type { Dialects } from "./_dialects.ts";
+import { readEvents } from "./_sse.ts";
 
 let server: Dialects;
 let client: Anthropic;
@@ -180,12 +181,20 @@ describe("a failure", () => {
       thread: { type: "create" },
     };
     await fc.assert(
-      fc.asyncProperty(fc.oneof(mutate(valid), fc.jsonValue()), async (body) => {
-        const { status, text, json } = await server.post("/v1/messages", body);
-        if (status === 200) return;
-        expect([status, text]).toEqual([expect.toBeOneOf([400, 404]), expect.any(String)]);
-        expect(json).toMatchObject({ type: "error", error: { message: expect.any(String) as string } });
-      }),
+      fc.asyncProperty(
+        fc.oneof(mutate(valid), mutate({ ...valid, stream: true }), fc.jsonValue()),
+        async (body) => {
+          const { status, text, json } = await server.post("/v1/messages", body);
+          if (status === 200) {
+            expect(json["stop_reason"] ?? readEvents(text).at(-1)?.event).toMatch(
+              /^(max_tokens|end_turn|stop_sequence|tool_use|message_stop)$/,
+            );
+            return;
+          }
+          expect([status, text]).toEqual([expect.toBeOneOf([400, 404]), expect.any(String)]);
+          expect(json).toMatchObject({ type: "error", error: { message: expect.any(String) as string } });
+        },
+      ),
       { numRuns: 150 },
     );
   });

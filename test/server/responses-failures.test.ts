@@ -197,12 +197,18 @@ describe("a failure", () => {
       stream: false,
     };
     await fc.assert(
-      fc.asyncProperty(fc.oneof(mutate(valid), fc.jsonValue()), async (body) => {
-        const { status, text, json } = await server.post("/v1/responses", body);
-        if (status === 200) return;
-        expect([status, text]).toEqual([expect.toBeOneOf([400, 404]), expect.any(String)]);
-        expect(json).toMatchObject({ error: { message: expect.any(String) as string } });
-      }),
+      fc.asyncProperty(
+        fc.oneof(mutate(valid), mutate({ ...valid, stream: true }), fc.jsonValue()),
+        async (body) => {
+          const { status, text, json } = await server.post("/v1/responses", body);
+          if (status === 200) {
+            expect(json["status"] ?? readEvents(text).at(-1)?.event).toMatch(/(completed|incomplete)$/);
+            return;
+          }
+          expect([status, text]).toEqual([expect.toBeOneOf([400, 404]), expect.any(String)]);
+          expect(json).toMatchObject({ error: { message: expect.any(String) as string } });
+        },
+      ),
       { numRuns: 150 },
     );
   });

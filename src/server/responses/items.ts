@@ -128,7 +128,7 @@ function addItem(builder: Builder, item: Item, at: Path): void {
       const { arguments: input, ...call } = parseField(item, functionCall, at);
       return addCall(builder.turn(), {
         ...call,
-        input: typeof input === "string" ? input : JSON.stringify(input),
+        input: toArguments(input),
       });
     }
     case "custom_tool_call": {
@@ -151,6 +151,12 @@ function addItem(builder: Builder, item: Item, at: Path): void {
     default:
       if (!IGNORED.has(String(item["type"]))) throw unknownItem(item, at);
   }
+}
+
+/** Clients leave out, or send empty, the arguments of a call that has none. */
+function toArguments(input: string | object): string {
+  const text = typeof input === "string" ? input : JSON.stringify(input);
+  return text.trim() === "" ? "{}" : text;
 }
 
 function addMessage(builder: Builder, { role, content: given }: z.output<typeof message>, at: Path): void {
