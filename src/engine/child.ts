@@ -109,7 +109,19 @@ async function runEmbed(
 }
 
 function toTokens(model: LlamaModel, prompt: Prompt): readonly Token[] {
-  return typeof prompt === "string" ? model.tokenize(prompt, { special: true, begin: true }) : prompt;
+  if (typeof prompt === "string") return model.tokenize(prompt, { special: true, begin: true });
+  checkTokens(model, prompt);
+  return prompt;
+}
+
+/** llama.cpp ends its process over a token that its vocabulary does not have. */
+function checkTokens({ vocabularySize }: LlamaModel, tokens: readonly Token[]): void {
+  const wrong = tokens.find((token) => !Number.isInteger(token) || token < 0 || token >= vocabularySize);
+  if (wrong === undefined) return;
+  throw refuse(
+    "invalid_request",
+    `There is no token ${wrong}: this model's tokens go from 0 to ${vocabularySize - 1}.`,
+  );
 }
 
 function refuse(code: EngineFailureCode, message: string): AgentError {
@@ -179,6 +191,7 @@ async function answer(
     case "tokenize":
       return outbox.put({ type: "tokens", id, tokens: model.tokenize(message.text, message) });
     case "detokenize": {
+      checkTokens(model, message.tokens);
       const bytes = Buffer.concat(message.tokens.map((token) => model.bytesOf(token)));
       return outbox.put({ type: "detokenized", id, text: bytes.toString("utf8") });
     }

@@ -33,6 +33,8 @@ export interface Embedder {
 
 export interface LlamaModel {
   readonly facts: ModelFacts;
+  /** Tokens are numbers below it. */
+  readonly vocabularySize: number;
   /** None for a model of purpose `embedding`. */
   readonly slots: readonly LlamaSlot[];
   /** Only for a model of purpose `embedding`. */
@@ -101,6 +103,7 @@ export async function loadLlamaModel(options: LoadOptions): Promise<LlamaModel> 
       contextTokens,
       loadMs,
     },
+    vocabularySize: readVocabularySize(model),
     slots,
     ...(embedder === undefined ? {} : { embedder }),
     bytesOf,
@@ -110,6 +113,12 @@ export async function loadLlamaModel(options: LoadOptions): Promise<LlamaModel> 
     },
     tokenizePiece: (text) => model.tokenize(text, true, "trimLeadingSpace"),
   };
+}
+
+function readVocabularySize({ fileInfo }: LibraryModel): number {
+  const metadata = fileInfo.metadata as { tokenizer?: { ggml?: { tokens?: { length?: unknown } } } };
+  const size = metadata.tokenizer?.ggml?.tokens?.length;
+  return typeof size === "number" ? size : Number.MAX_SAFE_INTEGER;
 }
 
 async function loadFile(llama: Llama, options: LoadOptions): Promise<LibraryModel> {
