@@ -39,8 +39,9 @@ class TextCallRescue implements CallRescue {
   readonly #sources: readonly string[];
   readonly #gate;
   #text = "";
-  #shown = 0;
-  #passed = 0;
+  /** The end of the text that nobody has seen yet. */
+  #held = "";
+  #begun = false;
   #released = false;
 
   constructor({ tools, sources }: CallRescueOptions) {
@@ -50,21 +51,24 @@ class TextCallRescue implements CallRescue {
   }
 
   get held(): number {
-    return this.#text.length - this.#shown;
+    return this.#held.length;
   }
 
   push(text: string): string {
     this.#text += text;
-    if (this.#released) return this.#show(this.#text.length);
-    this.#passed += this.#gate.push(text).length;
+    this.#held += text;
+    if (this.#released) return this.#take(this.#held.length);
+    const passed = this.#gate.push(text).length;
+    if (passed === 0) return "";
     // The gate leaves out white space at the beginning.
-    const lead = this.#text.length - this.#text.trimStart().length;
-    return this.#show(this.#passed === 0 ? 0 : lead + this.#passed);
+    const lead = this.#begun ? 0 : this.#held.length - this.#held.trimStart().length;
+    this.#begun = true;
+    return this.#take(lead + passed);
   }
 
   release(): string {
     this.#released = true;
-    return this.#show(this.#text.length);
+    return this.#take(this.#held.length);
   }
 
   flush({ complete }: { complete: boolean }): { text: string; calls: ParsedCall[] } {
@@ -73,11 +77,11 @@ class TextCallRescue implements CallRescue {
       : rescueFromText(this.#text.trim(), this.#toScope(complete));
     const read = rescue.calls.map((call) => ({ call, parsed: this.#parse(call, complete) }));
     const calls = read.flatMap(({ parsed }) => (parsed === undefined ? [] : [parsed]));
-    if (calls.length === 0) return { text: this.#show(this.#text.length), calls };
+    if (calls.length === 0) return { text: this.#take(this.#held.length), calls };
     const broken = read.filter(({ parsed }) => parsed === undefined).map(({ call }) => call.raw);
     const text = [rescue.text, ...broken].filter(Boolean).join("\n\n");
-    const shown = this.#text.slice(0, this.#shown).trimStart();
-    this.#shown = this.#text.length;
+    const shown = this.#text.slice(0, this.#text.length - this.#held.length).trimStart();
+    this.#held = "";
     return { text: text.startsWith(shown) ? text.slice(shown.length) : "", calls };
   }
 
@@ -106,9 +110,9 @@ class TextCallRescue implements CallRescue {
     return { name: resolved.name, arguments: JSON.stringify(args.arguments) };
   }
 
-  #show(end: number): string {
-    const text = this.#text.slice(this.#shown, end);
-    this.#shown = Math.max(this.#shown, end);
+  #take(length: number): string {
+    const text = this.#held.slice(0, length);
+    this.#held = this.#held.slice(length);
     return text;
   }
 }

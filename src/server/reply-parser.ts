@@ -51,6 +51,9 @@ export function createReplyParser(options: ReplyParserOptions): ReplyParser {
 /** `"name"` and then an object of arguments, as the grammar writes them. */
 const CALL_HEAD = /^\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(?=\{)/;
 
+/** No name is longer. */
+const HEAD_LIMIT = 1024;
+
 type State = "content" | "reasoning" | "call" | "arguments" | "call_end";
 
 class StreamingReplyParser implements ReplyParser {
@@ -68,6 +71,9 @@ class StreamingReplyParser implements ReplyParser {
   #calls = 0;
   /** How much of a call that is held was looked through for its end. */
   #searched = 0;
+  /** The call that is held does not begin as the grammar writes them. */
+  #headless = false;
+  #tail = "";
   #reasoning = "";
   #hasContent = false;
 
@@ -89,6 +95,7 @@ class StreamingReplyParser implements ReplyParser {
 
   push(text: string): ReplyPart[] {
     this.#held += text;
+    if (this.#isInsideCall(text)) return [];
     const parts: ReplyPart[] = [];
     if (this.#options.startsThinking && this.#reasoning === "") parts.push(...this.#openInline());
     for (let before = -1; before !== this.#held.length;) {
@@ -98,6 +105,14 @@ class StreamingReplyParser implements ReplyParser {
       if (state !== this.#state && this.#held !== "") before = -1;
     }
     return parts;
+  }
+
+  /** A call can be a whole file, which is not to be looked through again with every token. */
+  #isInsideCall(text: string): boolean {
+    if (this.#state !== "call" || !this.#headless) return false;
+    const seam = this.#tail + text;
+    this.#tail = seam.slice(1 - CALL_CLOSE.length);
+    return !seam.includes(CALL_CLOSE);
   }
 
   flush({ complete } = { complete: true }): ReplyPart[] {
@@ -195,6 +210,7 @@ class StreamingReplyParser implements ReplyParser {
   #startCall(): void {
     this.#state = "call";
     this.#searched = 0;
+    this.#headless = false;
     this.#scanner = createJsonScanner();
   }
 
@@ -215,6 +231,8 @@ class StreamingReplyParser implements ReplyParser {
       return this.#wholeCall(text) ?? this.#content(CALL_OPEN + text + CALL_CLOSE, { last: false });
     }
     this.#searched = Math.max(this.#searched, this.#held.length - CALL_CLOSE.length);
+    this.#headless = this.#held.length > HEAD_LIMIT || /^\s*[^\s{]/.test(this.#held);
+    this.#tail = this.#held.slice(1 - CALL_CLOSE.length);
     return [];
   }
 

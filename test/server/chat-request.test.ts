@@ -1,8 +1,13 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { createChatTemplate } from "../../src/engine/chat-template.ts";
+import { CHAT_DEFAULTS } from "../../src/server/chat-request.ts";
 import { ApiFailure } from "../../src/server/errors.ts";
 import { parseChatBody } from "../../src/server/openai/chat-body.ts";
 import type { ChatRequest } from "../../src/server/chat-request.ts";
+import { prepareChat } from "../../src/server/prepare-chat.ts";
+import type { PreparedChat } from "../../src/server/prepare-chat.ts";
+import { detectThinking } from "../../src/server/thinking-tags.ts";
 
 function parse(body: Record<string, unknown>): ChatRequest {
   return parseChatBody(JSON.stringify({ messages: [{ role: "user", content: "x" }], ...body })).request;
@@ -93,5 +98,74 @@ describe("the body of a chat request", () => {
       ),
       { numRuns: 300 },
     );
+  });
+});
+
+describe("images", () => {
+  const template = createChatTemplate({
+    source: "{% for m in messages %}[{{ m.content }}]{% endfor %}",
+    bosToken: "",
+    eosToken: "",
+  });
+  const prepare = (url: string, facts: { vision?: boolean; mediaMarker?: string } = {}): PreparedChat =>
+    prepareChat(
+      {
+        ...CHAT_DEFAULTS,
+        messages: [
+          {
+            role: "user",
+            content: [
+              { type: "text", text: "see <img>" },
+              { type: "image_url", image_url: { url } },
+            ],
+          },
+          { role: "user", content: "and" },
+        ],
+      },
+      {
+        facts: {
+          contextTokens: 1,
+          trainContextTokens: 1,
+          parameters: 1,
+          sizeBytes: 1,
+          slots: 1,
+          threads: 1,
+          bosToken: "",
+          eosToken: "",
+          loadMs: { library: 0, backend: 0, model: 0, context: 0 },
+          ...facts,
+        },
+        template,
+        callFormat: "text",
+        thinking: detectThinking(""),
+      },
+    );
+
+  test("go to a model that can see, each with its mark in the prompt", () => {
+    const { generate } = prepare("data:image/PNG;base64,aG\nk=", { vision: true, mediaMarker: "<img>" });
+    expect(generate.images).toEqual([{ mediaType: "image/png", base64: "aGk=" }]);
+    expect(generate.prompt).toBe(String.raw`[see <\img><img>][and]`);
+  });
+
+  test("are refused by the part where they cannot be read", () => {
+    const cases: [string, { vision?: boolean }][] = [
+      ["data:image/png;base64,aGk=", {}],
+      ["https://example.com/a.png", { vision: true }],
+      ["file:///etc/passwd", { vision: true }],
+      ["data:text/html;base64,aGk=", { vision: true }],
+      ["data:image/png;base64,<svg>", { vision: true }],
+      ["data:image/png;base64,", { vision: true }],
+    ];
+    for (const [url, facts] of cases) {
+      let thrown: unknown;
+      try {
+        prepare(url, facts);
+      } catch (error) {
+        thrown = error;
+      }
+      expect(thrown).toMatchObject({
+        error: { status: 400, code: "unsupported_content", param: "messages.0.content.1" },
+      });
+    }
   });
 });

@@ -273,6 +273,19 @@ describe("calls in any form", () => {
   });
 });
 
+test("a call that is a whole file is read in no time, whatever its form", () => {
+  for (const head of [
+    "<tool_call><function=read><parameter=path>",
+    '[TOOL_CALLS][{"name": "read", "arguments": {"path": "',
+  ]) {
+    const started = performance.now();
+    parse([head, ...Array.from({ length: 60_000 }, (_, at) => (at % 9 === 0 ? "\n" : " word"))], {
+      sources: [],
+    });
+    expect(performance.now() - started).toBeLessThan(5_000);
+  }
+});
+
 describe("thinking", () => {
   test("has the tags of the model's own family", () => {
     const harmony = detectThinking("… <|channel|>analysis …");
