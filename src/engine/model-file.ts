@@ -92,8 +92,7 @@ export async function planLoad(settings: LoadSettings, options: PlanOptions = {}
 /** The same, with what it takes. */
 export async function planModel(settings: LoadSettings, options: PlanOptions = {}): Promise<LoadPlan> {
   const sizeBytes = await checkModelFile(settings.modelPath);
-  if (sizeBytes < TINY_BYTES && !isSplit(settings.modelPath))
-    return { options: planTiny(settings, sizeBytes) };
+  if (isTiny(sizeBytes) && !isSplit(settings.modelPath)) return { options: planTiny(settings, sizeBytes) };
   const { readModelShape } = await import("./gguf/shape.ts");
   const shape = await readModelShape(settings.modelPath);
   requireModel(shape, settings.modelPath);
@@ -104,6 +103,11 @@ export async function planModel(settings: LoadSettings, options: PlanOptions = {
   if (!fit.fits) throw refusal(toModelId(settings.modelPath), fit);
   const load = toLoadOptions(settings, { sizeBytes: shape.weightBytes, fit, machine });
   return { options: load, estimate: fit.estimate, kvType: fit.kvType };
+}
+
+/** One that is loaded without a look at the machine, with two slots and without a GPU. */
+export function isTiny(sizeBytes: number): boolean {
+  return sizeBytes < TINY_BYTES;
 }
 
 /** No look at the machine: it would take longer than the load. */

@@ -335,6 +335,11 @@ describe("lmagent models estimate", () => {
     expect(most.stdout).toContain("33 of 33 layers");
   });
 
+  it("shows a tiny model as it is loaded: two slots, and no GPU", async () => {
+    const run = await runCommand(() => estimateModel("lmagent-practice", {}, machineOf(16, 24)));
+    expect(run.stdout).toMatch(/^lmagent-practice: 2 slots of 2,048 tokens\n/);
+  });
+
   it("refuses numbers that are none", async () => {
     for (const flags of [
       { context: "0" },

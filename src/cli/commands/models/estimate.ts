@@ -5,6 +5,7 @@ import { readModelShape } from "../../../engine/gguf/shape.ts";
 import type { ModelShape } from "../../../engine/gguf/shape.ts";
 import { readMachine } from "../../../engine/machine.ts";
 import type { MachineFacts } from "../../../engine/machine.ts";
+import { isTiny } from "../../../engine/model-file.ts";
 import { offloadableLayers } from "../../../engine/memory-estimate.ts";
 import type { MemoryEstimate, PoolEstimate } from "../../../engine/memory-estimate.ts";
 import { formatBytes, formatCount } from "../../../tui/format.ts";
@@ -28,9 +29,10 @@ export async function estimateModel(
   flags: EstimateFlags,
   machine: () => Promise<MachineFacts> = readMachine,
 ): Promise<number> {
-  const wanted = { ...(await readDefaults()), ...toRequest(flags) };
+  const asked = { ...(await readDefaults()), ...toRequest(flags) };
   const models = await openModels();
   const entry = await requireEntry(models, name);
+  const wanted = isTiny(entry.sizeBytes) ? { slots: 2, gpuLayers: 0, ...asked } : asked;
   const shape = await readModelShape(entry.path);
   const facts = await machine();
   const fit = planFit(shape, facts, wanted);

@@ -67,7 +67,7 @@ function toModelRows(shape: ModelShape, headers: readonly GgufHeader[]): readonl
     ["parameters", formatCount(parameters)],
     ["quantization", quantization === "" ? "" : quantization + bits],
     ["context", maxContextTokens === undefined ? "" : `${formatCount(maxContextTokens)} tokens`],
-    ["memory of it", toKvText(shape)],
+    ["KV memory", toKvText(shape)],
     ["layers", `${layers.length}, ${heads} heads, ${embeddingLength} wide`],
     ["experts", experts === 0 ? "" : `${experts}, of which a token uses ${expertsUsed}`],
     ["window", toWindowText(shape)],
@@ -83,7 +83,7 @@ function toModelRows(shape: ModelShape, headers: readonly GgufHeader[]): readonl
 
 function toKvText(shape: ModelShape): string {
   const { kvBytes } = estimateMemory(shape, { contextTokens: KV_TOKENS, slots: 1 });
-  return kvBytes === 0 ? "" : `${formatBytes(kvBytes)} for each ${formatCount(KV_TOKENS)} tokens`;
+  return kvBytes === 0 ? "" : `${formatBytes(kvBytes)} with ${formatCount(KV_TOKENS)} tokens`;
 }
 
 function toWindowText({ layers }: ModelShape): string {
