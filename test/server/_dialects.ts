@@ -102,6 +102,9 @@ export const LONG_PARAMETERS = {
   required: Array.from({ length: 60 }, (_, at) => `field_number_${at}`),
 };
 
+/** Nearly all of the practice model's window. */
+export const LONG_PROMPT = "read it ".repeat(470);
+
 /** Tokens in the fullest slot of any model. */
 export async function readTokens(models: ModelManager): Promise<number> {
   const slots = await Promise.all(models.loaded().map(({ engine }) => engine.slots()));

@@ -7,6 +7,7 @@ import {
   announceBody,
   KEY,
   killEngine,
+  LONG_PROMPT,
   LONG_PARAMETERS,
   mutate,
   readTokens,
@@ -19,7 +20,7 @@ let server: Dialects;
 let client: Anthropic;
 
 beforeAll(async () => {
-  server = await startDialects("messages-failures", { slots: 1, queueLimit: 0 });
+  server = await startDialects("messages-failures", { slots: 1, queueLimit: 0, sliceTokens: 8 });
   client = new Anthropic({ baseURL: server.url, apiKey: KEY, authToken: null, maxRetries: 0 });
 });
 
@@ -42,6 +43,15 @@ describe("a client that goes", () => {
     await expect(stream.finalMessage()).rejects.toBeInstanceOf(Anthropic.APIUserAbortError);
     expect(await server.rests()).toBe(true);
     expect(await readTokens(server.models)).toBeLessThan(800);
+  });
+
+  test("stops the reading of its prompt", async () => {
+    const messages = [{ role: "user" as const, content: LONG_PROMPT }];
+    const stream = client.messages.stream({ ...BASE, messages });
+    stream.once("streamEvent", () => stream.abort());
+    await expect(stream.done()).rejects.toBeInstanceOf(Anthropic.APIUserAbortError);
+    expect(await server.rests()).toBe(true);
+    expect(await readTokens(server.models)).toBeLessThan(1_850);
   });
 
   test("stops the generation that it waited for", async () => {

@@ -5,6 +5,7 @@ import {
   announceBody,
   KEY,
   killEngine,
+  LONG_PROMPT,
   LONG_PARAMETERS,
   mutate,
   readTokens,
@@ -18,7 +19,7 @@ let server: Dialects;
 let client: OpenAI;
 
 beforeAll(async () => {
-  server = await startDialects("responses-failures", { slots: 1, queueLimit: 0 });
+  server = await startDialects("responses-failures", { slots: 1, queueLimit: 0, sliceTokens: 8 });
   client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: KEY, maxRetries: 0 });
 });
 
@@ -40,6 +41,13 @@ describe("a client that goes", () => {
     for await (const event of stream) if (event.type === "response.function_call_arguments.delta") break;
     expect(await server.rests()).toBe(true);
     expect(await readTokens(server.models)).toBeLessThan(800);
+  });
+
+  test("stops the reading of its prompt", async () => {
+    const stream = await client.responses.create({ ...BASE, input: LONG_PROMPT, stream: true });
+    for await (const event of stream) if (event.type === "response.created") break;
+    expect(await server.rests()).toBe(true);
+    expect(await readTokens(server.models)).toBeLessThan(1_850);
   });
 
   test("stops the generation that it waited for", async () => {
