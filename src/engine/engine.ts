@@ -2,6 +2,7 @@
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
+import { env as environment } from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { AgentError } from "../core/errors.ts";
 import { createMailbox } from "./mailbox.ts";
@@ -221,6 +222,7 @@ class ForkedEngine implements Engine {
       // Quicker than "advanced" for messages this small; nothing in them is more than JSON.
       serialization: "json",
       execArgv: [],
+      env: { ...environment, UV_THREADPOOL_SIZE: poolSize(load.threads) },
       stdio: ["ignore", output, output, "ipc"],
     });
     for (const stream of [process.stdout, process.stderr])
@@ -265,6 +267,11 @@ class ForkedEngine implements Engine {
       (loadFailure: unknown) => failAll(child, loadFailure),
     );
   }
+}
+
+/** As many threads for native work as may compute: with more, one token's work would wander from core to core. */
+function poolSize(threads: number): string {
+  return String(Math.max(1, Math.min(4, threads)));
 }
 
 function failAll(child: Child, error: unknown): void {

@@ -59,6 +59,8 @@ export function importLibrary(): Promise<Library> {
   return library;
 }
 
+const SHORT_HEAD = 64;
+
 /** llama.cpp says what is wrong with a file in its log only. */
 const complaints: string[] = [];
 const KEPT_COMPLAINTS = 8;
@@ -160,7 +162,7 @@ async function createChatMemory({ llama, model, options }: MemorySubject): Promi
     ignoreMemorySafetyChecks: !options.shrinkToFit,
     batchSize: options.sliceTokens,
     threads: options.threads,
-    ...(options.flashAttention === undefined ? {} : { flashAttention: options.flashAttention }),
+    ...toFlashAttention(model, options),
   });
   const addon = toAddon({ llama, model, context });
   return {
@@ -168,6 +170,18 @@ async function createChatMemory({ llama, model, options }: MemorySubject): Promi
     slots: createSlots(addon, { model, context, slots: options.slots }),
     bytesOf: createTokenBytes(addon.model),
   };
+}
+
+/** Where each head is shorter than a processor's vectors, its flash attention is ten times slower for a few tokens than the plain one. */
+function toFlashAttention(
+  model: LibraryModel,
+  { flashAttention }: LoadOptions,
+): { flashAttention?: boolean } {
+  if (flashAttention !== undefined) return { flashAttention };
+  const { embedding_length: width, attention } = model.fileInfo.architectureMetadata;
+  const heads = Number(attention?.head_count);
+  const headWidth = attention?.key_length ?? Number(width) / heads;
+  return model.gpuLayers === 0 && headWidth < SHORT_HEAD ? { flashAttention: false } : {};
 }
 
 function createSlots(
