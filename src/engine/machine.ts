@@ -1,7 +1,8 @@
 /** What this machine can hold: memory as far as this process may have it, cores, and GPUs as their own tools tell them. */
-import { execFile } from "node:child_process";
 import { freemem, totalmem } from "node:os";
 import { gpusFromNvidia, gpusFromRocm, freeFromVmStat } from "./machine-tools.ts";
+import { createToolRunner } from "./run-tool.ts";
+import type { ToolRunner } from "./run-tool.ts";
 import { readMemoryLimit } from "./memory-limit.ts";
 import { usableCores } from "./threads.ts";
 
@@ -24,9 +25,6 @@ export interface MachineFacts {
   unified: boolean;
 }
 
-/** Runs a program and gives what it wrote; `undefined` when there is none, or when it failed or took too long. */
-export type ToolRunner = (program: string, args: readonly string[]) => Promise<string | undefined>;
-
 export interface MachineOptions {
   run?: ToolRunner;
   platform?: NodeJS.Platform;
@@ -37,13 +35,11 @@ export interface MachineOptions {
   memory?: () => { totalBytes: number; freeBytes: number };
 }
 
-const TOOL_TIMEOUT_MS = 3_000;
-const TOOL_OUTPUT_BYTES = 65_536;
 /** What macOS lets a GPU have of the memory at most, unless it was told otherwise. */
 const UNIFIED_SHARE = 0.75;
 
 export async function readMachine(options: MachineOptions = {}): Promise<MachineFacts> {
-  const { run = runTool, platform = process.platform, architecture = process.arch } = options;
+  const { run = createToolRunner(), platform = process.platform, architecture = process.arch } = options;
   const { cgroup, memory = systemMemory } = options;
   const { totalBytes, freeBytes } = memory();
   const unified = platform === "darwin" && architecture === "arm64";
@@ -85,18 +81,4 @@ async function readGpus(run: ToolRunner): Promise<readonly GpuFacts[]> {
   if (found.length > 0) return found;
   const rocm = await run("rocm-smi", ["--showmeminfo", "vram", "--csv"]);
   return rocm === undefined ? [] : gpusFromRocm(rocm);
-}
-
-function runTool(program: string, args: readonly string[]): Promise<string | undefined> {
-  const limits = { timeout: TOOL_TIMEOUT_MS, killSignal: "SIGKILL", maxBuffer: TOOL_OUTPUT_BYTES } as const;
-  return new Promise((resolve) => {
-    // A tool that cannot even be started throws here on some systems.
-    try {
-      execFile(program, [...args], { ...limits, windowsHide: true }, (error, stdout) =>
-        resolve(error === null ? stdout : undefined),
-      );
-    } catch {
-      resolve(undefined);
-    }
-  });
 }

@@ -373,6 +373,19 @@ describe("what headers said", () => {
     expect(await keysOf(open())).toEqual(["thing"]);
   });
 
+  test("is enough to find a model that was known before, as long as it is there", async () => {
+    const path = await addModel(".lmagent/models/org/Thing/thing.gguf");
+    const catalog = open();
+    const known = await catalog.find("thing");
+    expect(await catalog.find("thing")).toBe(known);
+    await rm(path);
+    await addModel(".lmagent/models/org/Thing/thing-Q8_0.gguf");
+    expect((await catalog.find("thing"))?.path).not.toBe(path);
+    await rm(join(modelsFolder(home), "org"), { recursive: true });
+    catalog.refresh();
+    expect(await catalog.find("thing")).toBeUndefined();
+  });
+
   test("is asked for once by many, and a new model is found at once", async () => {
     await addModel(".lmagent/models/org/Thing/thing.gguf");
     const catalog = open({ freshMs: 60_000 });

@@ -1,9 +1,11 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readMachine } from "../../src/engine/machine.ts";
-import type { MachineOptions, ToolRunner } from "../../src/engine/machine.ts";
+import type { MachineOptions } from "../../src/engine/machine.ts";
+import { createToolRunner } from "../../src/engine/run-tool.ts";
+import type { ToolRunner } from "../../src/engine/run-tool.ts";
 
 const GIB = 2 ** 30;
 let folder: string;
@@ -123,5 +125,30 @@ describe("GPUs", () => {
     const facts = await readMachine();
     expect(facts.availableBytes).toBeGreaterThan(0);
     expect(facts.availableBytes).toBeLessThanOrEqual(facts.totalBytes);
+  });
+});
+
+describe.skipIf(process.platform === "win32")("a tool", () => {
+  const addTool = async (script: string): Promise<string> => {
+    const path = join(folder, "tool");
+    await writeFile(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    return path;
+  };
+
+  test("gives what it writes, and nothing when it fails or is not there", async () => {
+    const run = createToolRunner();
+    expect(await run(await addTool('echo "$1, fine"'), ["so"])).toBe("so, fine\n");
+    expect(await run(await addTool("echo lost; exit 3"), [])).toBeUndefined();
+    expect(await run(await addTool("yes"), [])).toBeUndefined();
+    expect(await run(join(folder, "none"), [])).toBeUndefined();
+    expect(await run(folder, ["\0"])).toBeUndefined();
+  });
+
+  test("is given up in time, also when something that it started goes on", async () => {
+    const path = await addTool(`sleep 20 & echo $! > ${join(folder, "pid")}; exec sleep 20`);
+    const started = performance.now();
+    expect(await createToolRunner({ timeoutMs: 1_000 })(path, [])).toBeUndefined();
+    expect(performance.now() - started).toBeLessThan(10_000);
+    process.kill(Number(await readFile(join(folder, "pid"), "utf8")), "SIGKILL");
   });
 });

@@ -65,19 +65,20 @@ export function createCatalog(options: CatalogOptions): LocalCatalog {
   const refresh = (): void => {
     content = undefined;
   };
-  const findHere = async (name: string): Promise<ModelEntry | undefined> => {
-    const { entries } = await read();
+  const findHere = async (name: string, among: Promise<CatalogContent>): Promise<ModelEntry | undefined> => {
+    const { entries } = await among;
     return findByName(entries, name) ?? entries.find(({ files }) => files.includes(name));
   };
 
   return {
     list: async () => (await read()).entries,
     find: async (name) => {
-      const known = await findHere(name);
-      if (known !== undefined) return known;
+      // A request must not wait for a look at all folders where the model was known before.
+      const known = await findHere(name, content ?? read());
+      if (known !== undefined && (await isFile(known.path))) return known;
       // It may have come since the last look.
       if (performance.now() - readAt > RELOOK_MS) refresh();
-      return (await findHere(name)) ?? findFile(name);
+      return (await findHere(name, read())) ?? findFile(name);
     },
     broken: async () => (await read()).broken,
     suggest: async (name) => suggestNames((await read()).entries, name),
@@ -121,9 +122,12 @@ async function readAll(
 async function findFile(name: string): Promise<ModelEntry | undefined> {
   if (!isAbsolute(name) || /^[\\/]{2}/.test(name) || !/\.gguf$/i.test(name) || name.includes("\0"))
     return undefined;
-  const isThere = await stat(name).then(
+  return (await isFile(name)) ? toFileEntry(name) : undefined;
+}
+
+function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
     (facts) => facts.isFile(),
     () => false,
   );
-  return isThere ? toFileEntry(name) : undefined;
 }
