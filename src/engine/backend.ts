@@ -12,9 +12,9 @@ export const BACKEND_ORDER: readonly Backend[] = ["docker", "host", "embedded"];
 export interface ChooseBackendOptions {
   /** What is not in it is not used. Default `BACKEND_ORDER`. */
   order?: readonly Backend[];
-  /** `socketPath`: as `findDockerSocket` finds it; absent where it finds none. */
   docker?: Omit<ContainerManagerOptions, "socketPath" | "log"> & {
-    socketPath?: string | undefined;
+    /** As `findDockerSocket` finds it. A function is asked when it is Docker's turn; what it throws is why Docker is not used. */
+    socketPath?: string | undefined | (() => string | undefined);
     /** Over what a model's plan says. */
     profile?: Partial<ContainerProfile>;
   };
@@ -107,8 +107,11 @@ function orderFor(plan: LoadOptions, found: readonly [Backend, Usable][]): reado
 }
 
 async function probeDocker({ docker, log }: ChooseBackendOptions): Promise<Probe> {
-  if (docker?.socketPath === undefined) return { usable: false, reason: "there is no Docker engine" };
-  const { socketPath, profile, ...rest } = docker;
+  const given = docker?.socketPath;
+  const socketPath = typeof given === "function" ? given() : given;
+  if (docker === undefined || socketPath === undefined)
+    return { usable: false, reason: "there is no Docker engine" };
+  const { profile, socketPath: _, ...rest } = docker;
   const [{ ContainerManager, createContainerSource }, { createLlamaServerEngine }] = await Promise.all([
     import("./containers/index.ts"),
     import("./llama-server/index.ts"),

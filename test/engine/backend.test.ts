@@ -73,6 +73,20 @@ describe("where models run", () => {
     expect(choice.createEngine(plan, entry).backend).toBe("embedded");
   });
 
+  it("is no other engine than one of this machine", async () => {
+    const socketPath = (): string => {
+      throw new Error("`DOCKER_HOST` is `tcp://far:1`.");
+    };
+    const { choice, lines } = await choose({
+      docker: { socketPath, modelsFolder: folder },
+      order: ["docker"],
+    });
+    expect(choice.backends).toEqual(["embedded"]);
+    expect(lines).toEqual([
+      "models run in the embedded runtime: not in Docker, because `DOCKER_HOST` is `tcp://far:1`",
+    ]);
+  });
+
   it("is said by nobody when it is what was asked for", async () => {
     const { choice, lines } = await choose({ order: ["embedded"] });
     expect([choice.backends, lines]).toEqual([["embedded"], []]);

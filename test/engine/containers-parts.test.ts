@@ -1,3 +1,6 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { KNOWN_MODELS } from "../../src/engine/containers/index.ts";
 import {
@@ -23,8 +26,12 @@ const LOAD: LoadOptions = {
 };
 
 function plan(changes: Partial<ContainerPlan> = {}, load: LoadOptions = LOAD): ContainerPlan {
+  const draft = load.speculation?.type === "draft" ? load.speculation.modelPath : undefined;
+  const files = [load.modelPath, load.projectorPath, draft].flatMap((path) =>
+    path === undefined ? [] : [{ path, real: `${path}-real`, isInFolder: path.startsWith("/models-here/") }],
+  );
   return {
-    model: { name: "b", path: load.modelPath, load, profile: CONSERVATIVE_PROFILE },
+    model: { name: "b", path: load.modelPath, load, profile: CONSERVATIVE_PROFILE, files },
     image: { name: "i", id: `sha256:${"0".repeat(64)}`, hasEntrypoint: true },
     facts: { nvidia: undefined, hasBridge: true, rootless: false },
     modelsFolder: "/models-here",
@@ -86,17 +93,17 @@ describe("what a container is made of", () => {
     const { Cmd, HostConfig } = toCreateOptions(plan({}, load));
     expect(Cmd?.join(" ")).toContain("--model /models/a/b.gguf");
     expect(Cmd?.join(" ")).toContain("--mmproj /models/a/mmproj.gguf");
-    expect(Cmd?.join(" ")).toContain("--model-draft /models-0/draft.gguf");
+    expect(Cmd?.join(" ")).toContain("--model-draft /models-1/draft.gguf");
     expect(HostConfig?.Mounts).toEqual([
       { Type: "bind", Source: "/models-here", Target: "/models", ReadOnly: true },
-      { Type: "bind", Source: "/elsewhere", Target: "/models-0", ReadOnly: true },
+      { Type: "bind", Source: "/elsewhere/draft.gguf-real", Target: "/models-1/draft.gguf", ReadOnly: true },
     ]);
   });
 
   it("does not show the models' folder to a model that lies elsewhere", () => {
     const load = { ...LOAD, modelPath: "/elsewhere/c.gguf" };
     const { HostConfig } = toCreateOptions(plan({}, load));
-    expect(HostConfig?.Mounts?.map(({ Source }) => Source)).toEqual(["/elsewhere"]);
+    expect(HostConfig?.Mounts?.map(({ Source }) => Source)).toEqual(["/elsewhere/c.gguf-real"]);
   });
 });
 
@@ -123,6 +130,31 @@ describe("which model is meant", () => {
     const bare = await resolveModel(asked, { modelsFolder: "/" });
     expect(bare.profile).toEqual(CONSERVATIVE_PROFILE);
     expect(bare.load).toMatchObject({ contextTokens: 512, gpuLayers: 8, sliceTokens: 128, slots: 1 });
+  });
+
+  it("all parts of a model are found, and links are followed", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "lmagent-parts-"));
+    try {
+      await mkdir(join(folder, "models"));
+      await mkdir(join(folder, "blobs"));
+      const part = (at: number): string => join(folder, "models", `m-0000${at}-of-00002.gguf`);
+      for (const at of [1, 2]) {
+        await writeFile(join(folder, "blobs", `b${at}`), "");
+        await symlink(`../blobs/b${at}`, part(at));
+      }
+      const modelsFolder = join(folder, "models");
+      const { files } = await resolveModel({ name: "m", path: part(1) }, { modelsFolder });
+      const real = (at: number): string => join(folder, "blobs", `b${at}`);
+      expect(files).toEqual([
+        { path: part(1), real: real(1), isInFolder: false },
+        { path: part(2), real: real(2), isInFolder: false },
+      ]);
+      await writeFile(join(modelsFolder, "plain.gguf"), "");
+      const plain = await resolveModel("plain.gguf", { modelsFolder });
+      expect(plain.files.map(({ isInFolder }) => isInFolder)).toEqual([true]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it.each([

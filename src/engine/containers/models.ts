@@ -1,6 +1,6 @@
 /** Which model a container runs, and how. */
-import { stat } from "node:fs/promises";
-import { basename, isAbsolute, join, relative, resolve } from "node:path";
+import { realpath, stat } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { engineFailed } from "../engine-failure.ts";
 import type { LoadOptions } from "../protocol.ts";
 
@@ -63,7 +63,17 @@ export interface ContainerModel {
   load?: LoadOptions;
 }
 
+/** A file that the server needs: a part of the model, its projector, a draft model. */
+export interface ModelFile {
+  path: string;
+  /** Without links: caches keep their files elsewhere, and a link would lead nowhere inside. */
+  real: string;
+  /** It lies below the models' folder, and not only a link to it. */
+  isInFolder: boolean;
+}
+
 export interface ResolvedModel extends ContainerModel {
+  files: readonly ModelFile[];
   load: LoadOptions;
   profile: ContainerProfile;
 }
@@ -80,7 +90,38 @@ export async function resolveModel(
   if (!file?.isFile())
     throw engineFailed("model_not_found", `There is no model file \`${model.path}\`.`, { model: model.name });
   const profile = { ...toProfile(model.load), ...model.profile };
-  return { ...model, profile, load: applyProfile(model, profile) };
+  const load = applyProfile(model, profile);
+  return { ...model, profile, load, files: await findFiles(load, modelsFolder) };
+}
+
+/** As llama.cpp names the parts of a model (`llama_split_path`). */
+const SPLIT = /-(\d{5})-of-(\d{5})\.gguf$/;
+
+async function findFiles(
+  { modelPath, projectorPath, speculation }: LoadOptions,
+  modelsFolder: string,
+): Promise<ModelFile[]> {
+  const draft = speculation?.type === "draft" ? speculation.modelPath : undefined;
+  const paths = [modelPath, projectorPath, draft].flatMap((path) =>
+    path === undefined ? [] : toParts(path),
+  );
+  const folder = await realpath(modelsFolder).catch(() => modelsFolder);
+  return Promise.all(
+    paths.map(async (path) => {
+      const real = await realpath(path).catch(() => path);
+      return { path, real, isInFolder: isBelow(path, modelsFolder) && isBelow(real, folder) };
+    }),
+  );
+}
+
+function toParts(path: string): string[] {
+  const [end, , count] = SPLIT.exec(path) ?? [];
+  if (end === undefined || count === undefined) return [path];
+  const start = join(dirname(path), basename(path).slice(0, -end.length));
+  return Array.from(
+    { length: Math.min(Number(count), MOST_PARTS) },
+    (_, at) => `${start}-${String(at + 1).padStart(5, "0")}-of-${count}.gguf`,
+  );
 }
 
 function toModel(name: string, modelsFolder: string): ContainerModel {
@@ -129,6 +170,7 @@ export function toProfile(load: LoadOptions | undefined): ContainerProfile {
 }
 
 const DEFAULT_THREADS = 4;
+const MOST_PARTS = 1_000;
 
 function applyProfile({ load, path }: ContainerModel, profile: ContainerProfile): LoadOptions {
   const { gpuLayers, contextTokens, batchTokens, slots, threads } = profile;
@@ -145,8 +187,7 @@ function applyProfile({ load, path }: ContainerModel, profile: ContainerProfile)
   };
 }
 
-/** Where the file is inside: below the folder that is mounted, or beside it. */
-export function isBelow(path: string, folder: string): boolean {
+function isBelow(path: string, folder: string): boolean {
   const way = relative(folder, path);
   return way !== "" && !way.startsWith("..") && !isAbsolute(way);
 }

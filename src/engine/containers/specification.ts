@@ -4,7 +4,6 @@ import type { ContainerCreateOptions, HostConfig, MountSettings } from "dockerod
 import { readOwner, toOwnerLabel } from "../../docker/owner.ts";
 import { toServerArguments, toServerEnvironment } from "../llama-server/arguments.ts";
 import type { DockerFacts, ImageFacts } from "./docker-facts.ts";
-import { isBelow } from "./models.ts";
 import type { ResolvedModel } from "./models.ts";
 
 /** Of the process that started it; not the one that containers of the sandbox carry. */
@@ -89,7 +88,7 @@ function toHostConfig(plan: ContainerPlan): HostConfig {
   };
 }
 
-/** Files beside the models' folder are mounted by themselves, with their neighbours: a split model is more than one. */
+/** Files that lie elsewhere are mounted one by one. */
 function toMounts({ model, modelsFolder }: ContainerPlan): MountSettings[] {
   const mount = (source: string, target: string): MountSettings => ({
     Type: "bind",
@@ -97,11 +96,11 @@ function toMounts({ model, modelsFolder }: ContainerPlan): MountSettings[] {
     Target: target,
     ReadOnly: true,
   });
-  const others = otherFolders(model, modelsFolder).map((folder, at) =>
-    mount(folder, `${MODELS_FOLDER}-${at}`),
-  );
-  const isUsed = others.length < filesOf(model).length;
-  return [...(isUsed ? [mount(modelsFolder, MODELS_FOLDER)] : []), ...others];
+  const others = model.files.filter(({ isInFolder }) => !isInFolder);
+  return [
+    ...(others.length < model.files.length ? [mount(modelsFolder, MODELS_FOLDER)] : []),
+    ...others.map(({ path, real }) => mount(real, toInside(path, model, modelsFolder))),
+  ];
 }
 
 interface InsidePaths {
@@ -111,26 +110,19 @@ interface InsidePaths {
 }
 
 function toPaths({ model, modelsFolder }: ContainerPlan): InsidePaths {
-  const folders = otherFolders(model, modelsFolder);
-  const toInside = (path: string): string =>
-    isBelow(path, modelsFolder)
-      ? `${MODELS_FOLDER}/${relative(modelsFolder, path)}`
-      : `${MODELS_FOLDER}-${folders.indexOf(dirname(path))}/${basename(path)}`;
-  const { projectorPath, speculation } = model.load;
+  const { projectorPath, speculation, modelPath } = model.load;
+  const to = (path: string): string => toInside(path, model, modelsFolder);
   return {
-    modelPath: toInside(model.path),
-    ...(projectorPath === undefined ? {} : { projectorPath: toInside(projectorPath) }),
-    ...(speculation?.type === "draft" ? { draftPath: toInside(speculation.modelPath) } : {}),
+    modelPath: to(modelPath),
+    ...(projectorPath === undefined ? {} : { projectorPath: to(projectorPath) }),
+    ...(speculation?.type === "draft" ? { draftPath: to(speculation.modelPath) } : {}),
   };
 }
 
-function otherFolders(model: ResolvedModel, modelsFolder: string): string[] {
-  const outside = filesOf(model).filter((path) => !isBelow(path, modelsFolder));
-  return [...new Set(outside.map((path) => dirname(path)))];
-}
-
-function filesOf({ path, load }: ResolvedModel): string[] {
-  const { projectorPath, speculation } = load;
-  const draft = speculation?.type === "draft" ? speculation.modelPath : undefined;
-  return [path, projectorPath, draft].filter((each) => each !== undefined);
+/** Parts of a model stay beside each other, under their names. */
+function toInside(path: string, { files }: ResolvedModel, modelsFolder: string): string {
+  const isInFolder = files.some((file) => file.path === path && file.isInFolder);
+  if (isInFolder) return `${MODELS_FOLDER}/${relative(modelsFolder, path)}`;
+  const folders = [...new Set(files.map((file) => dirname(file.path)))];
+  return `${MODELS_FOLDER}-${folders.indexOf(dirname(path))}/${basename(path)}`;
 }
