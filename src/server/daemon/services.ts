@@ -113,11 +113,8 @@ function chooseModelBackend(
   const { backends, llamaImage, llamaServer } = runtime;
   return chooseBackend({
     order: backends,
-    // Looked for only where it may be used: an address that cannot be is an error of its own.
     docker: {
-      socketPath: backends.includes("docker")
-        ? findDockerSocket({ dockerHost, home: userHome, runtimeDir })
-        : undefined,
+      socketPath: () => findDockerSocket({ dockerHost, home: userHome, runtimeDir }),
       modelsFolder: modelsFolder(home),
       ...(llamaImage === undefined ? {} : { image: llamaImage }),
     },
