@@ -73,7 +73,8 @@ export function checkOrigin(
 }
 
 function isSameOrigin(origin: string, host: string | undefined): boolean {
-  return host !== undefined && origin.toLowerCase() === `http://${host.toLowerCase()}`;
+  // A proxy in front may add TLS.
+  return host !== undefined && origin.toLowerCase().replace(/^https?:\/\//, "") === host.toLowerCase();
 }
 
 function isAllowedOrigin(origin: string, cors: boolean | readonly string[]): boolean {

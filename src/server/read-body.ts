@@ -3,10 +3,15 @@ import type { IncomingMessage } from "node:http";
 import { ApiFailure, toApiError } from "./errors.ts";
 
 /** Images come inside bodies. */
-export const BODY_LIMIT_BYTES = 100_000_000;
+const BODY_LIMIT_BYTES = 100_000_000;
 
 /** Throws `ApiFailure`: 413 as soon as there is too much, 400 for what is no UTF-8. */
 export async function readBody(incoming: IncomingMessage): Promise<string> {
+  const { "content-encoding": encoding = "identity" } = incoming.headers;
+  if (encoding.toLowerCase() !== "identity") {
+    const message = `\`Content-Encoding: ${encoding.slice(0, 40)}\` is not read here. Send the body as it is.`;
+    throw new ApiFailure(toApiError(400, message, { code: "unsupported_encoding" }));
+  }
   if (Number(incoming.headers["content-length"] ?? 0) > BODY_LIMIT_BYTES) throw tooLarge();
   const pieces: Buffer[] = [];
   let bytes = 0;

@@ -148,6 +148,12 @@ describe("a request that cannot be served", () => {
       const answer = await post(body);
       expect([answer.status, errorOf(answer)["type"]]).toEqual([400, "invalid_request_error"]);
     }
+    const packed = await server("/v1/chat/completions", {
+      method: "POST",
+      headers: { "content-encoding": "gzip" },
+      body: "x",
+    });
+    expect([packed.status, errorOf(packed)["code"]]).toEqual([400, "unsupported_encoding"]);
     expect(errorOf(await post('{"messages": 5}'))["param"]).toBe("messages");
     const nobody = await post('{"model": "x", "messages": [{"role": "user", "content": "hi"}]}');
     expect([nobody.status, errorOf(nobody)["code"]]).toEqual([404, "model_not_found"]);
