@@ -335,6 +335,16 @@ describe("trouble in a folder", () => {
     },
   );
 
+  test("does not lead out to the whole disk, but to another one it does", async () => {
+    const models = join(root, ".lmagent/models");
+    await addModel(".lmagent/models/org/Thing/thing.gguf");
+    await addModel("elsewhere/not-here.gguf");
+    await addModel("disk/Far/far.gguf");
+    for (const [name, target] of Object.entries({ up: root, top: "/", far: join(root, "disk") }))
+      await symlink(target, join(models, "org", name));
+    expect(await keysOf(open())).toEqual(["far", "thing"]);
+  });
+
   test("does not go on deeper than models lie", async () => {
     await addModel(`.lmagent/models/${"d/".repeat(30)}deep.gguf`);
     expect(await open().list()).toEqual([]);
