@@ -28,14 +28,19 @@ export function joinTurns(
 
 function addToUser(joined: Message[], content: UserContent): void {
   const last = joined.at(-1);
-  if (last?.role !== "user") joined.push({ role: "user", content });
-  else joined[joined.length - 1] = { role: "user", content: joinContent(last.content, content) };
+  if (last?.role !== "user")
+    joined.push({ role: "user", content: Array.isArray(content) ? [...content] : content });
+  else last.content = joinContent(last.content, content);
 }
 
+/** Grows a list in place: there may be very many. */
 function joinContent(before: UserContent, after: UserContent): UserContent {
   if (before === "") return after;
   if (typeof before === "string" && typeof after === "string") return `${before}\n\n${after}`;
-  return [...toParts(before), { type: "text", text: "\n\n" }, ...toParts(after)];
+  const parts = toParts(before);
+  parts.push({ type: "text", text: "\n\n" });
+  for (const part of toParts(after)) parts.push(part);
+  return parts;
 }
 
 function toParts(content: UserContent): ContentPart[] {

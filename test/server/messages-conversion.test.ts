@@ -102,6 +102,22 @@ describe("a conversation of blocks", () => {
   });
 });
 
+test("a conversation of very many small things takes no longer for that", () => {
+  const image = { type: "image", source: PIXEL };
+  const many = <Thing>(thing: Thing): Thing[] => Array.from({ length: 100_000 }, () => thing);
+  const user = (...content: Json[]): Parameters<typeof toMessages>[0][number] => ({
+    role: "user",
+    content: content as { type: string }[],
+  });
+  const result = { type: "tool_result", tool_use_id: "a", content: many(image) };
+  const call = { type: "tool_use", id: "a", name: "a", input: {} };
+  expect(toMessages(many(user(image)), null)).toHaveLength(1);
+  expect(toMessages([user(...many(image))], null)).toHaveLength(1);
+  expect(toMessages([user(result)], null)).toHaveLength(2);
+  expect(toMessages([{ role: "assistant", content: many(call) }], null)).toHaveLength(1);
+  expect(toMessages(many({ role: "system", content: "a" }), "a")).toHaveLength(1);
+});
+
 describe("the fields of a request", () => {
   test("reach the model in its own words", () => {
     const tool = { name: "a", input_schema: { type: "object" } };

@@ -115,25 +115,26 @@ function addThinking(
 
 function addCall(turn: AssistantMessage, { id, name, input }: z.output<typeof toolUse>): void {
   const call = { id, type: "function" as const, function: { name, arguments: JSON.stringify(input ?? {}) } };
-  turn.tool_calls = [...(turn.tool_calls ?? []), call];
+  turn.tool_calls ??= [];
+  turn.tool_calls.push(call);
 }
 
 /** Results of tools first, as templates want them right after the calls; images in them follow as the user's. */
 function toUser(blocks: readonly Block[], at: Path): Message[] {
   const results: Message[] = [];
-  const images: ContentPart[] = [];
-  const parts: ContentPart[] = [];
+  const images: ContentPart[][] = [];
+  const parts: ContentPart[][] = [];
   for (const [index, one] of blocks.entries()) {
     const path = [...at, index];
     if (one.type !== "tool_result") {
-      if (!IGNORED.has(one.type)) parts.push(...toParts(one, path));
+      if (!IGNORED.has(one.type)) parts.push(toParts(one, path));
       continue;
     }
     const { result, images: shown } = toResult(parseField(one, toolResult, path), path);
     results.push(result);
-    images.push(...shown);
+    images.push(shown);
   }
-  const said = [...images, ...parts];
+  const said = [...images, ...parts].flat();
   return said.length === 0 && results.length > 0
     ? results
     : [...results, { role: "user", content: toUserContent(said) }];

@@ -14,9 +14,12 @@ const optional = z.nullish;
 const fraction = z.number().check(z.minimum(0), z.maximum(1));
 const format = z.looseObject({ type: z.literal("json_schema"), schema: z.looseObject({}) });
 
+/** More than any window holds. */
+const MOST_MESSAGES = 100_000;
+
 const messagesBody = z.object({
   model: optional(z.string()),
-  messages: z.array(message),
+  messages: z.pipe(z.array(z.unknown()).check(z.maxLength(MOST_MESSAGES)), z.array(message)),
   system: optional(content),
   // Anthropic wants it always; a client of a server that does not charge for tokens need not.
   max_tokens: optional(z.int().check(z.minimum(1))),

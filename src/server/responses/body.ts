@@ -25,9 +25,12 @@ const format = z.discriminatedUnion("type", [
   }),
 ]);
 
+/** More than any window holds. */
+const MOST_ITEMS = 100_000;
+
 const responsesBody = z.object({
   model: optional(z.string()),
-  input: optional(z.union([z.string(), z.array(z.unknown())])),
+  input: optional(z.union([z.string(), z.array(z.unknown()).check(z.maxLength(MOST_ITEMS))])),
   instructions: optional(z.string()),
   previous_response_id: optional(z.string()),
   conversation: optional(z.unknown()),

@@ -110,7 +110,9 @@ function createBuilder(): Builder {
       }
       return turn;
     },
-    show: (more) => images.push(...more),
+    show: (more) => {
+      for (const image of more) images.push(image);
+    },
     finish: () => {
       flushImages();
       return messages;
@@ -165,7 +167,7 @@ function addMessage(builder: Builder, { role, content: given }: z.output<typeof 
   const text = toText(parts, [...at, "content"]);
   if (role !== "assistant") return builder.add({ role: "system", content: text });
   const turn = builder.turn();
-  turn.content = [turn.content, text].filter(Boolean).join("\n\n");
+  turn.content = addText(turn.content, text, "\n\n");
 }
 
 function addReasoning(
@@ -175,7 +177,11 @@ function addReasoning(
   const join = (list: z.output<typeof texts> | null | undefined): string =>
     (list ?? []).map(({ text }) => text ?? "").join("\n");
   const text = join(whole) || (sealed && unsealText(sealed)) || join(summary);
-  if (text !== "") turn.reasoning_content = [turn.reasoning_content, text].filter(Boolean).join("\n");
+  if (text !== "") turn.reasoning_content = addText(turn.reasoning_content, text, "\n");
+}
+
+function addText(before: string | null | undefined, text: string, between: string): string {
+  return before && text ? `${before}${between}${text}` : before || text;
 }
 
 function addCall(
@@ -183,10 +189,8 @@ function addCall(
   call: { call_id: string; name: string; namespace?: string | null | undefined; input: string },
 ): void {
   const name = toModelName(call.name, call.namespace);
-  turn.tool_calls = [
-    ...(turn.tool_calls ?? []),
-    { id: call.call_id, type: "function", function: { name, arguments: call.input } },
-  ];
+  turn.tool_calls ??= [];
+  turn.tool_calls.push({ id: call.call_id, type: "function", function: { name, arguments: call.input } });
 }
 
 function toParts(given: z.output<typeof content>, at: Path): ContentPart[] {

@@ -19,25 +19,26 @@ export interface ResponseStore extends BoundedStore<StoredResponse> {
 export function createResponseStore(
   bounds: Omit<BoundedStoreOptions<StoredResponse>, "onRemoved">,
 ): ResponseStore {
-  /** The newest response that has the item. */
-  const owners = new Map<string, string>();
+  /** Each item, with the newest response that has it. */
+  const owners = new Map<string, { id: string; item: Item }>();
   const store = createBoundedStore<StoredResponse>({
     ...bounds,
     onRemoved: (id, stored) => {
       for (const item of itemsOf(stored)) {
         const itemId = String(item["id"]);
-        if (owners.get(itemId) === id) owners.delete(itemId);
+        if (owners.get(itemId)?.id === id) owners.delete(itemId);
       }
     },
   });
   return {
     ...store,
     findItem: (id) => {
-      const stored = store.get(owners.get(id) ?? "");
-      return stored && itemsOf(stored).find((item) => item["id"] === id);
+      const owner = owners.get(id);
+      // Which counts as a use, and forgets what is too old.
+      return owner !== undefined && store.get(owner.id) !== undefined ? owner.item : undefined;
     },
     put: (id, stored) => {
-      for (const item of itemsOf(stored)) owners.set(String(item["id"]), id);
+      for (const item of itemsOf(stored)) owners.set(String(item["id"]), { id, item });
       store.put(id, stored);
     },
   };

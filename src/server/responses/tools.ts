@@ -51,7 +51,7 @@ const choice = z.union([
 ]);
 const allowedTools = z.object({
   mode: z.nullish(z.enum(["auto", "required"])),
-  tools: z.array(z.looseObject({ type: z.string(), name: z.optional(z.string()) })),
+  tools: z.array(z.looseObject({ type: z.string(), name: z.optional(z.string()) })).check(z.maxLength(1_000)),
 });
 
 /** The name under which the model knows a tool. */
