@@ -11,12 +11,14 @@ export interface DraftModelOptions {
   /** Tokens that fit into the smaller model's context. */
   contextTokens: number;
   sliceTokens: number;
+  /** Tokens from this one on are unknown to the real model. */
+  vocabularySize: number;
 }
 
 /** One generation at a time may use it: it takes `slot` for its own. */
 export function createModelDrafter(
   slot: LlamaSlot,
-  { maxTokens, contextTokens, sliceTokens }: DraftModelOptions,
+  { maxTokens, contextTokens, sliceTokens, vocabularySize }: DraftModelOptions,
 ): Drafter {
   const pace = createPace(maxTokens);
   return {
@@ -25,7 +27,9 @@ export function createModelDrafter(
       const tokens = [...held, ...next];
       if (count === 0 || tokens.length + count >= contextTokens) return [];
       const rest = await catchUp(slot, tokens, sliceTokens);
-      return guess(slot, rest, count);
+      const guesses = await guess(slot, rest, count);
+      const unknown = guesses.findIndex((token) => token >= vocabularySize);
+      return unknown < 0 ? guesses : guesses.slice(0, unknown);
     },
     judged: pace.judged,
   };

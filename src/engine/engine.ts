@@ -169,6 +169,7 @@ class ForkedEngine implements Engine {
     const child = this.#child;
     if (child === undefined || child.process.exitCode !== null || child.process.signalCode !== null) return;
     const exited = new Promise<void>((resolve) => child.process.once("exit", () => resolve()));
+    failAll(child, toError(UNLOADED));
     // Nothing in the child needs saving, and native code may be busy for long.
     child.process.kill("SIGKILL");
     await exited;
@@ -197,7 +198,7 @@ class ForkedEngine implements Engine {
   }
 
   async #ensure(): Promise<Child> {
-    if (this.#disposed) throw toError({ code: "crashed", message: "The engine was stopped." });
+    if (this.#disposed) throw toError(UNLOADED);
     if (this.#child !== undefined) return this.#child;
     this.#starting ??= this.#startAfterBackoff().finally(() => {
       this.#starting = undefined;
@@ -210,7 +211,7 @@ class ForkedEngine implements Engine {
       const waitMs = Math.min(BACKOFF_LIMIT_MS, BACKOFF_START_MS * 2 ** (this.#deaths - 1));
       await delay(Math.max(0, this.#lastDeathAt + waitMs - Date.now()));
     }
-    if (this.#disposed) throw toError({ code: "crashed", message: "The engine was stopped." });
+    if (this.#disposed) throw toError(UNLOADED);
     this.#child = this.#startChild();
     return this.#child;
   }
@@ -273,6 +274,8 @@ class ForkedEngine implements Engine {
 function poolSize(threads: number): string {
   return String(Math.max(1, Math.min(4, threads)));
 }
+
+const UNLOADED: EngineFailure = { code: "unloaded", message: "The model was unloaded." };
 
 function failAll(child: Child, error: unknown): void {
   for (const mailbox of child.requests.values()) mailbox.fail(error);
