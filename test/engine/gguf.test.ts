@@ -208,6 +208,14 @@ describe("the shape of a model", () => {
     expect([shape.tiedBytes, (await read({ tied: true })).tiedBytes]).toEqual([0, 300 * 64 * 2]);
   });
 
+  test("is read again only when the file is another one", async () => {
+    const first = await read({});
+    expect(await readModelShape(path)).toBe(first);
+    expect((await read({ layers: 3 })).layers).toHaveLength(3);
+    await rm(path);
+    await expect(readModelShape(path)).rejects.toThrow(/ENOENT/);
+  });
+
   test("knows which layers look back a window only", async () => {
     const shape = await read(
       { architecture: "gemma3", layers: 12 },

@@ -1,4 +1,5 @@
 /** What a GGUF file is and how large its parts are: all that lists, estimates and plans need of it. */
+import { stat } from "node:fs/promises";
 import { endianness } from "node:os";
 import { AgentError } from "../../core/errors.ts";
 import { ggufError } from "./gguf-error.ts";
@@ -61,9 +62,30 @@ const POOLINGS: readonly Pooling[] = ["none", "mean", "cls", "last", "rank"];
 const ENCODERS =
   /^(?:.*bert.*|t5encoder|gemma-embedding|llama-embed|dream|llada(?:-moe)?|neo-bert|wavtokenizer-dec)$/;
 
-/** All parts of a model. Throws `AgentError` `engine_failed` when one is missing or broken. */
+/** Of the files that were read last: a model is planned for more than once before it is loaded. */
+const newest = new Map<string, { stamp: string; shape: ModelShape }>();
+const LIMIT_NEWEST = 16;
+
+/** All parts of a model; read again when one of them is another file. Throws `AgentError` `engine_failed` when one is missing or broken. */
 export async function readModelShape(path: string): Promise<ModelShape> {
-  return toModelShape(await readParts(path));
+  const stamp = await toStamp(path);
+  const before = newest.get(path);
+  newest.delete(path);
+  const shape =
+    before !== undefined && before.stamp === stamp ? before.shape : toModelShape(await readParts(path));
+  if (newest.size >= LIMIT_NEWEST) newest.delete(newest.keys().next().value ?? "");
+  newest.set(path, { stamp, shape });
+  return shape;
+}
+
+async function toStamp(path: string): Promise<string> {
+  const parts = partPaths(path).map((part) =>
+    stat(part).then(
+      ({ dev, ino, size, mtimeMs }) => `${dev}:${ino}:${size}:${mtimeMs}`,
+      () => "missing",
+    ),
+  );
+  return (await Promise.all(parts)).join(" ");
 }
 
 /** Headers of all parts, the first one first. */
