@@ -46,6 +46,7 @@ interface Usable {
   usable: true;
   create: CreateCandidate;
   containers?: ContainerManager;
+  dispose?: () => Promise<void>;
 }
 
 type Probe = Usable | { usable: false; reason: string };
@@ -89,7 +90,9 @@ export async function chooseBackend(options: ChooseBackendOptions): Promise<Back
           log(`${entry.key} runs in ${NAMES[to]}: not in ${NAMES[from]}, because ${withoutStop(why)}`),
       });
     },
-    [Symbol.asyncDispose]: async () => containers?.[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      for (const [, { dispose }] of found) await dispose?.();
+    },
   };
 }
 
@@ -128,7 +131,13 @@ async function probeDocker({ docker, log }: ChooseBackendOptions): Promise<Probe
     });
     return createLlamaServerEngine({ source, load, log });
   };
-  return { usable: true, create, containers: manager };
+  // What ends this process in good order disposes of this choice; what does not must leave nothing behind either.
+  const onExit = manager.stopOnExit({ signals: false });
+  const dispose = async (): Promise<void> => {
+    onExit[Symbol.dispose]();
+    await manager[Symbol.asyncDispose]();
+  };
+  return { usable: true, create, containers: manager, dispose };
 }
 
 async function probeHost({ host, log }: ChooseBackendOptions): Promise<Probe> {

@@ -7,7 +7,7 @@ import type { AgentError } from "../../src/core/errors.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { createLlamaServerEngine } from "../../src/engine/llama-server/index.ts";
 import { waitUntilReady } from "../../src/engine/llama-server/ready.ts";
-import type { GenerateEvent, LoadOptions } from "../../src/engine/protocol.ts";
+import type { GenerateEvent, GenerateRequest, LoadOptions } from "../../src/engine/protocol.ts";
 
 const LOAD: LoadOptions = {
   modelPath: "/m.gguf",
@@ -67,8 +67,9 @@ async function openEngine(
   return engine;
 }
 
-async function generate(engine: Engine): Promise<GenerateEvent[]> {
-  const request = { prompt: "Hi", sampling: { temperature: 0, topP: 1, topK: 1, minP: 0 }, stop: [] };
+async function generate(engine: Engine, more: Partial<GenerateRequest> = {}): Promise<GenerateEvent[]> {
+  const sampling = { temperature: 0, topP: 1, topK: 1, minP: 0 };
+  const request = { prompt: "Hi", sampling, stop: [], ...more };
   const events: GenerateEvent[] = [];
   for await (const event of engine.generate(request, { signal: new AbortController().signal }))
     events.push(event);
@@ -163,6 +164,33 @@ describe("a llama-server that", () => {
     const events = await generate(engine);
     expect(events.filter(({ type }) => type === "text")).toEqual([{ type: "text", text: "Grüße" }]);
     expect(events.at(-1)).toMatchObject({ type: "done", reason: "end", slot: 0 });
+  });
+
+  it("can see is given images in their places, and counts them itself", async () => {
+    let body: Record<string, unknown> = {};
+    const complete: Handler = (incoming, outgoing) => {
+      let text = "";
+      incoming.setEncoding("utf8").on("data", (piece: string) => (text += piece));
+      incoming.on("end", () => {
+        body = JSON.parse(text) as typeof body;
+        stream(outgoing).write(frame({ prompt_progress: { total: 70, cache: 0, processed: 70 } }));
+        outgoing.end(frame({ content: "A cat.", stop: true, stop_type: "limit", tokens_evaluated: 70 }));
+      });
+    };
+    const props = {
+      modalities: { vision: true },
+      media_marker: "<here>",
+      bos_token: "<s>",
+      default_generation_settings: { n_ctx: 100 },
+    };
+    const engine = await openEngine(complete, { facts: { "/props": props } });
+    expect(await engine.facts()).toMatchObject({ vision: true, mediaMarker: "<here>" });
+    const images = [{ mediaType: "image/png", base64: "aGk=" }];
+    const events = await generate(engine, { prompt: "<s>What is <here>?", images });
+    expect(body["prompt"]).toEqual({ prompt_string: "What is <here>?", multimodal_data: ["aGk="] });
+    expect(events.map(({ type }) => type)).toEqual(["accepted", "progress", "text", "done"]);
+    expect(events[0]).toEqual({ type: "accepted", promptTokens: 70 });
+    expect(events.at(-1)).toMatchObject({ reason: "length", timings: { promptTokens: 70 } });
   });
 
   it("tells nothing useful of itself is taken as planned", async () => {

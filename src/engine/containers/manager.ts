@@ -143,9 +143,13 @@ export class ContainerManager implements AsyncDisposable {
     }
   }
 
-  /** Stops all containers when this process ends, also by SIGINT, SIGTERM and SIGHUP. Dispose of it to undo that. */
-  stopOnExit(): Disposable {
+  /**
+   * Stops all containers when this process ends, also by SIGINT, SIGTERM and SIGHUP unless these are not to be listened to. Dispose of it
+   * to undo that.
+   */
+  stopOnExit({ signals = true }: { signals?: boolean } = {}): Disposable {
     return stopOnExit({
+      signals,
       stopAll: () => this[Symbol.asyncDispose](),
       ids: () => [...this.#ids],
       socketPath: this.#options.socketPath,

@@ -8,7 +8,7 @@ import type { ResolvedModel } from "./models.ts";
 
 /** Of the process that started it; not the one that containers of the sandbox carry. */
 export const MODEL_OWNER_LABEL = "lmagent.model-owner";
-export const MODEL_LABEL = "lmagent.model";
+const MODEL_LABEL = "lmagent.model";
 
 /** Where the official images listen, and look for their health. */
 export const CONTAINER_PORT = 8080;

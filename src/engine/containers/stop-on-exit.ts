@@ -9,9 +9,11 @@ export interface StopOnExitOptions {
   /** Of the containers that run just now. */
   ids: () => readonly string[];
   socketPath: string;
+  /** `false`: somebody else ends this process in its own way when it gets a signal. */
+  signals: boolean;
 }
 
-export function stopOnExit({ stopAll, ids, socketPath }: StopOnExitOptions): Disposable {
+export function stopOnExit({ stopAll, ids, socketPath, signals }: StopOnExitOptions): Disposable {
   const onSignal = (signal: NodeJS.Signals): void => {
     dispose();
     const again = (): void => void process.kill(process.pid, signal);
@@ -23,7 +25,7 @@ export function stopOnExit({ stopAll, ids, socketPath }: StopOnExitOptions): Dis
     for (const signal of SIGNALS) process.removeListener(signal, onSignal);
     process.removeListener("exit", onExit);
   };
-  for (const signal of SIGNALS) process.once(signal, onSignal);
+  if (signals) for (const signal of SIGNALS) process.once(signal, onSignal);
   process.once("exit", onExit);
   return { [Symbol.dispose]: dispose };
 }
