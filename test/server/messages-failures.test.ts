@@ -205,7 +205,7 @@ describe("a failure", () => {
           expect(json).toMatchObject({ type: "error", error: { message: expect.any(String) as string } });
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 80 },
     );
   });
 });

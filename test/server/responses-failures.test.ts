@@ -217,7 +217,7 @@ describe("a failure", () => {
           expect(json).toMatchObject({ error: { message: expect.any(String) as string } });
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 80 },
     );
   });
 });
