@@ -10,10 +10,12 @@ import {
   chooseModel,
   identifyServer,
   isSameOllamaModel,
+  isUnloaded,
   listModelIds,
   listOf,
   readFacts,
   readShown,
+  speaksOf,
 } from "./identify.ts";
 import type { ProfileRule } from "./profile.ts";
 import { findProfile } from "./profile.ts";
@@ -62,9 +64,13 @@ export async function describeModel(options: DescribeOptions): Promise<Descripti
   checkListed(kind, id, { answers, options });
   const asked = kind === "ollama" ? await showModel(id, { answers, options }) : {};
   const template =
-    kind === "lmagent" || kind === "llama-server" ? await readPropsTemplate(answers.props) : {};
+    kind === "llama-server" || (kind === "lmagent" && speaksOf(id, answers))
+      ? await readPropsTemplate(answers.props)
+      : {};
   const facts = { ...asked, ...template, ...readFacts(kind, id, answers) };
-  const guessed = kind === "ollama" && readFacts(kind, id, answers).contextTokens === undefined;
+  const guessed =
+    (kind === "ollama" && readFacts(kind, id, answers).contextTokens === undefined) ||
+    (kind === "lmagent" && isUnloaded(id, answers));
   const info: ModelInfo = {
     id,
     server: kind,

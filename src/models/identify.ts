@@ -93,11 +93,24 @@ export function readFacts(kind: ServerKind, id: string, answers: ServerAnswers):
   const entry =
     listed.find((model) => model["id"] === id) ?? (listed.length === 1 ? listed[0] : undefined) ?? {};
   const common = readEntry(entry);
-  if (kind === "llama-server" || kind === "lmagent") return { ...common, ...readProps(answers.props) };
+  if (kind === "llama-server" || (kind === "lmagent" && speaksOf(id, answers)))
+    return { ...common, ...readProps(answers.props) };
   if (kind === "lmstudio")
     return { ...common, ...readNativeV0(id, answers.nativeV0), ...readNative(id, answers.native) };
   if (kind === "ollama") return { ...common, ...readRunning(id, answers.running) };
   return common;
+}
+
+/** Our own server has properties of one of its models, and names it; a name that it does not list may be another one of that. */
+export function speaksOf(id: string, { models, props }: ServerAnswers): boolean {
+  const alias = props["model_alias"];
+  const isListed = listOf(models, "data").some((model) => model["id"] === id);
+  return alias === undefined || alias === id || !isListed;
+}
+
+/** Of our own server: the model is listed, and will be loaded by the first request for it. */
+export function isUnloaded(id: string, { models }: ServerAnswers): boolean {
+  return listOf(models, "data").some((model) => model["id"] === id && model["state"] === "not-loaded");
 }
 
 /** Each server has its own name for the window; what is loaded goes before what would be possible. */
@@ -114,6 +127,7 @@ function readEntry(entry: Json): Facts {
   return compact({
     contextTokens: window.map(toCount).find((value) => value !== undefined),
     trainedTokens: toCount(meta["n_ctx_train"]),
+    slots: toCount(entry["slots"]),
     vision: toFlag(toObject(entry["capabilities"])["vision"]),
     quantization: toName(entry["quantization"]) ?? toName(meta["ftype"]),
   });
