@@ -19,8 +19,8 @@ const asked = new WeakMap<Engine, number>();
 const changes = new Map<string, Promise<unknown>>();
 
 /**
- * `withModel` with at least this window, or the one that the model was trained for where that is smaller. Throws `ApiFailure` (503)
- * while others use the model with less, and what `withModel` throws.
+ * `withModel` with at least this window, or the one that the model was trained for where that is smaller. Never with less than it would
+ * have without: others use it too. Throws `ApiFailure` (503) while others use the model with less, and what `withModel` throws.
  */
 export async function withWindow<Result>(
   services: Services,
@@ -29,25 +29,53 @@ export async function withWindow<Result>(
   work: (model: LoadedModel) => Promise<Result>,
 ): Promise<Result> {
   const { contextTokens: _contextTokens, param: _param, ...use } = options;
+  const { id, entry } = served;
   // It is refused below, and stays loaded as it is.
-  if (served.entry.purpose !== use.purpose) return withModel(services, served.id, use, work);
-  const wanted = await oneAtATime(served.entry.path, () => makeRoom(services, served, options));
-  const config = { contextTokens: wanted };
-  return withModel(services, served.id, { ...use, config }, async (model) => {
-    asked.set(model.engine, Math.max(wanted, asked.get(model.engine) ?? 0));
-    return work(model);
+  if (entry.purpose !== use.purpose) return withModel(services, id, use, work);
+  // Until one has its model with its window, the next one does not look.
+  const { running } = await oneAtATime(entry.path, async () => {
+    await seePlan(services, served, use);
+    const wanted = await endSmaller(services, served, options);
+    const config = wanted === undefined ? {} : { config: { contextTokens: wanted } };
+    let begin = (): void => {};
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const running = withModel(services, id, { ...use, ...config }, async (model) => {
+      if (wanted !== undefined) asked.set(model.engine, Math.max(wanted, asked.get(model.engine) ?? 0));
+      begin();
+      return work(model);
+    });
+    await Promise.race([
+      begun,
+      running.then(
+        () => undefined,
+        () => undefined,
+      ),
+    ]);
+    return { running };
   });
+  return running;
 }
 
-/** What has less and rests goes. Returns the window that can be had. */
-async function makeRoom(
+/** With which window it is loaded is known as soon as it has its place. */
+async function seePlan(
+  services: Services,
+  { id, loaded }: ServedModel,
+  { purpose, signal }: UseOptions,
+): Promise<void> {
+  if (loaded === undefined) await withModel(services, id, { purpose, signal }, async () => undefined);
+}
+
+/** Ends what is loaded with less and rests; returns the window with which it is to be loaded again. */
+async function endSmaller(
   services: Services,
   { id, entry }: ServedModel,
   { contextTokens, param, ttlMs, signal }: WindowOptions,
-): Promise<number> {
+): Promise<number | undefined> {
   const loaded = services.models.loaded().find((one) => one.id === id);
-  const wanted = Math.min(contextTokens, await trainedFor(loaded, entry.maxContextTokens));
-  if (loaded === undefined || hasWindow(loaded, wanted)) return wanted;
+  if (loaded === undefined || (await isLargeEnough(loaded, contextTokens))) return undefined;
+  const wanted = await trainedAtMost(loaded, contextTokens);
   if (loaded.onDemand) {
     refuseBusy(loaded, { param, contextTokens });
     await services.models.unload(id);
@@ -55,8 +83,9 @@ async function makeRoom(
   }
   // What was loaded to stay is loaded to stay again.
   const config = { id, contextTokens: wanted, ttlMs: ttlMs === undefined ? loaded.ttlMs : ttlMs };
-  await loadAnew(services, loaded, { name: entry.key, param, config, signal });
-  return wanted;
+  const model = await loadAnew(services, loaded, { name: entry.key, param, config, signal });
+  asked.set(model.engine, wanted);
+  return undefined;
 }
 
 export interface LoadAnewOptions {
@@ -109,13 +138,12 @@ export async function oneAtATime<Result>(path: string, work: () => Promise<Resul
   }
 }
 
-async function trainedFor(loaded: LoadedModel | undefined, known: number | undefined): Promise<number> {
-  if (known !== undefined) return known;
-  return loaded === undefined
-    ? Number.POSITIVE_INFINITY
-    : (await loaded.engine.facts()).trainContextTokens || Number.POSITIVE_INFINITY;
+async function isLargeEnough(model: LoadedModel, contextTokens: number): Promise<boolean> {
+  const has = Math.max(model.plan.contextTokens, asked.get(model.engine) ?? 0);
+  return has >= contextTokens || has >= (await trainedAtMost(model, contextTokens));
 }
 
-function hasWindow({ plan, engine }: LoadedModel, wanted: number): boolean {
-  return plan.contextTokens >= wanted || (asked.get(engine) ?? 0) >= wanted;
+async function trainedAtMost({ entry, engine }: LoadedModel, contextTokens: number): Promise<number> {
+  const trained = entry.maxContextTokens ?? (await engine.facts()).trainContextTokens;
+  return trained > 0 ? Math.min(contextTokens, trained) : contextTokens;
 }

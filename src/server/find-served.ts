@@ -1,7 +1,7 @@
 /** From what a client calls a model to the name that `withModel` takes. */
 import type { ModelEntry } from "../engine/catalog.ts";
 import type { LoadedModel } from "../engine/model-manager.ts";
-import { ApiFailure, toApiError } from "./errors.ts";
+import { ApiFailure, PERMANENT, toApiError } from "./errors.ts";
 import type { Services } from "./services.ts";
 
 export interface ServedModel {
@@ -43,7 +43,7 @@ export async function requireServed(
     toApiError(404, message, {
       code: "model_not_found",
       param: "model",
-      headers: { "x-should-retry": "false" },
+      headers: PERMANENT,
     }),
   );
 }

@@ -117,3 +117,23 @@ describe("LM Studio's older routes", () => {
     expect((await server.get("/api/v0/completions")).status).toBe(405);
   });
 });
+
+test("where requests load nothing, they are told how to, and Ollama's clients see only what is loaded", async () => {
+  const entry = await toFileEntry(PRACTICE_MODEL);
+  await using strict = await startInProcess("lmstudio-older", [entry], {
+    settings: { jit: false, reasoningField: "content" },
+  });
+  const chats = await Promise.all([
+    strict.post("/api/v1/chat", { model: KEY, input: HELLO }),
+    strict.post("/api/v1/chat", { model: KEY, input: HELLO, context_length: 4096 }),
+    strict.post("/api/v0/completions", { model: KEY, prompt: HELLO }),
+  ]);
+  for (const { status, json } of chats)
+    expect([status, errorOf(json)]).toEqual([
+      404,
+      expect.objectContaining({ message: expect.stringMatching(/`lmagent load/) as string }),
+    ]);
+  expect((await strict.get("/api/tags")).json).toEqual({ models: [] });
+  expect((await strict.get("/api/v1/models")).json["models"]).toHaveLength(1);
+  expect(strict.models.loaded()).toEqual([]);
+});

@@ -51,7 +51,8 @@ beforeAll(async () => {
   // A small window ends what has lost its limit.
   const entry = { ...(await toFileEntry(PRACTICE_MODEL)), maxContextTokens: 256 };
   server = await startInProcess("ollama-hostile", [entry]);
-  await server.post("/api/generate", { ...SMALL, prompt: "", options: { num_ctx: 256 } });
+  const { signal } = new AbortController();
+  await server.models.load(entry.key, { contextTokens: 256 }, { signal });
 });
 
 afterAll(async () => {

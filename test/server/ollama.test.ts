@@ -342,11 +342,11 @@ describe("the window", () => {
       ollama.chat({ model: MODEL, messages: [HELLO], options: { num_ctx, num_predict: 1 } });
     const window = (): number | undefined =>
       server.models.loaded().find(({ id }) => id === MODEL)?.plan.contextTokens;
-    await chat(512);
-    expect(window()).toBe(512);
+    const { signal } = new AbortController();
+    const config = { contextTokens: 512 };
+    const use = await server.models.use(MODEL, { purpose: "chat", config, signal });
     await chat(256);
     expect(window()).toBe(512);
-    const use = await server.models.use(MODEL, { purpose: "chat", signal: new AbortController().signal });
     await expect(chat(1024)).rejects.toMatchObject({
       status_code: 503,
       message: expect.stringMatching(
@@ -355,6 +355,10 @@ describe("the window", () => {
     });
     use.release();
     await Promise.all([chat(100_000), chat(100_000)]);
+    expect(window()).toBe(2048);
+    // Not loaded at all, it is planned first; two that want more do not stand in each other's way.
+    await server.models.unload(MODEL);
+    await Promise.all([chat(100_000), chat(1024)]);
     expect(window()).toBe(2048);
   });
 
