@@ -1,8 +1,16 @@
 /** How a model writes its tool calls, as its chat template shows, and the grammar that keeps it to that form. */
-import type { JsonSchema } from "../core/tool.ts";
 import type { ToolSchema } from "../core/model.ts";
-import { createGrammarBuilder, toLiteral } from "./gbnf.ts";
+import type { JsonSchema } from "../core/tool.ts";
 import type { CallGrammar } from "./protocol.ts";
+import { complement, toAutomaton } from "./schema/automaton.ts";
+import { automatonExpression } from "./schema/automaton-grammar.ts";
+import { pointer } from "./schema/node.ts";
+import { addSchema } from "./schema/compile.ts";
+import { charClass, choice, Grammar, literal, optional, sequence } from "./schema/grammar.ts";
+import type { Expression } from "./schema/grammar.ts";
+import { anyObject, anyValue, member, space } from "./schema/json-text.ts";
+import { isObject } from "../core/json-object.ts";
+import { parsePattern } from "./schema/regex.ts";
 
 /**
  * `hermes`: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`. `qwen_xml`: the same tags around
@@ -27,32 +35,97 @@ export interface CallGrammarOptions {
   parallel: boolean;
 }
 
-/** `undefined` when nothing is to be constrained: no tools, or an optional call in a form without a grammar. */
+/**
+ * `undefined` when nothing is to be constrained: no tools, or an optional call in a form without a grammar. A schema that cannot be
+ * kept leaves the arguments of its tool free, in the right form.
+ */
 export function toCallGrammar(
   tools: readonly ToolSchema[],
-  { format, choice, parallel }: CallGrammarOptions,
+  { format, choice: wanted, parallel }: CallGrammarOptions,
 ): CallGrammar | undefined {
   const offered =
-    typeof choice === "object" ? tools.filter((tool) => tool.function.name === choice.name) : tools;
-  if (offered.length === 0 || (choice === "auto" && format !== "hermes")) return undefined;
-  const calls = createGrammarBuilder();
-  const call = calls.rule("call", offered.map((tool) => callRule(calls, tool)).join(" | "));
-  const body = `ws ${call} ws ${toLiteral(CALL_CLOSE)}`;
+    typeof wanted === "object" ? tools.filter((tool) => tool.function.name === wanted.name) : tools;
+  if (offered.length === 0 || (wanted === "auto" && format === "text")) return undefined;
+  const grammar = new Grammar();
+  const ws = space(grammar);
+  const toCall = format === "qwen_xml" ? xmlCall : jsonCall;
+  const call = grammar.rule("call", choice(offered.map((tool) => toCall(grammar, tool))));
+  const body = sequence(ws, call, ws, literal(CALL_CLOSE));
   return {
-    afterOpen: calls.toText(body),
-    ...(choice === "auto" ? {} : { fromStart: calls.toText(`${toLiteral(CALL_OPEN)} ${body}`) }),
+    afterOpen: grammar.toText(body),
+    ...(wanted === "auto" ? {} : { fromStart: grammar.toText(sequence(literal(CALL_OPEN), body)) }),
     open: CALL_OPEN,
     close: CALL_CLOSE,
-    single: !parallel || typeof choice === "object",
+    ...(format === "qwen_xml" ? { body: "text" as const } : {}),
+    single: !parallel || typeof wanted === "object",
   };
 }
 
-function callRule(builder: ReturnType<typeof createGrammarBuilder>, { function: tool }: ToolSchema): string {
-  const parameters: JsonSchema = { type: "object", ...tool.parameters };
-  const expression = builder.schema(parameters, `${tool.name}-args`);
-  const name = toLiteral(JSON.stringify(tool.name));
-  return builder.rule(
-    `${tool.name}-call`,
-    `"{" ws "\\"name\\"" ws ":" ws ${name} ws "," ws "\\"arguments\\"" ws ":" ws ${expression} ws "}"`,
+function jsonCall(grammar: Grammar, { function: { name, parameters } }: ToolSchema): Expression {
+  const ws = space(grammar);
+  const schema = { type: "object", ...parameters };
+  const result = addSchema(grammar, schema, { strict: false, name: `${name}-args` });
+  const input = result.ok ? result.expression : anyObject(grammar);
+  return grammar.rule(
+    `${name}-call`,
+    sequence(
+      literal("{"),
+      ws,
+      member(grammar, literal('"name"'), literal(JSON.stringify(name))),
+      ws,
+      literal(","),
+      ws,
+      member(grammar, literal('"arguments"'), input),
+      ws,
+      literal("}"),
+    ),
   );
+}
+
+/** What can stand between `=` and `>`; other names are written as JSON, which the reader takes as well. */
+const XML_NAME = /^[^<>\s]+$/;
+
+/** The parameters in the declared order: strings as bare text, other values as JSON. */
+function xmlCall(grammar: Grammar, tool: ToolSchema): Expression {
+  const { name, parameters } = tool.function;
+  const properties = isObject(parameters["properties"]) ? parameters["properties"] : {};
+  const required: unknown[] = Array.isArray(parameters["required"]) ? parameters["required"] : [];
+  if (![name, ...Object.keys(properties)].every((one) => XML_NAME.test(one))) return jsonCall(grammar, tool);
+  const blocks = Object.entries(properties).map(([key, schema]) => {
+    const path = pointer("#", "properties", key);
+    const value = xmlValue(grammar, { schema, path, root: parameters, name: `${name}-${key}` });
+    const block = sequence(literal(`<parameter=${key}>\n`), value, literal("\n</parameter>\n"));
+    return required.includes(key) ? block : optional(block);
+  });
+  return grammar.rule(
+    `${name}-call`,
+    sequence(literal(`<function=${name}>\n`), ...blocks, literal("</function>")),
+  );
+}
+
+function xmlValue(
+  grammar: Grammar,
+  { schema, path, root, name }: { schema: unknown; path: string; root: JsonSchema; name: string },
+): Expression {
+  if (!isObject(schema) || schema["type"] !== "string") {
+    const result = addSchema(grammar, root, { strict: false, name, start: { schema, path } });
+    return result.ok ? result.expression : anyValue(grammar);
+  }
+  const listed: unknown[] = Array.isArray(schema["enum"]) ? schema["enum"] : [schema["const"]];
+  const words = listed.filter((word) => typeof word === "string" && !MARKS.test(word)) as string[];
+  return words.length > 0 ? choice(words.map(literal)) : bareText(grammar);
+}
+
+const MARKS = /<\/?(?:parameter|function|tool_call)/;
+
+/** Any text that the reader does not take for the end of the value. */
+function bareText(grammar: Grammar): Expression {
+  return grammar.shared("text", () => {
+    const parsed = parsePattern(MARKS.source);
+    const automaton = parsed.ok ? toAutomaton(parsed.pattern) : undefined;
+    return automatonExpression(grammar, (automaton && complement(automaton)) ?? [], {
+      name: "text",
+      encode: charClass,
+    });
+  });
 }

@@ -1,6 +1,6 @@
 /**
  * Watches generated text for tool calls and says when the grammar has to take over and when it is done. The tags count only
- * outside thinking; the closing tag only outside the call's JSON, because an argument may contain it.
+ * outside thinking; the closing tag only outside the call's JSON, because an argument may contain it; calls of bare text do not.
  */
 import { createJsonScanner } from "./json-scanner.ts";
 import type { JsonScanner } from "./json-scanner.ts";
@@ -24,7 +24,7 @@ export function createCallWatch(grammar: CallGrammar, thinking?: ReplyGrammar["t
   let tail = "";
 
   const openCall = (): void => {
-    call = { scanner: createJsonScanner(), rest: undefined };
+    call = { scanner: createJsonScanner(), rest: grammar.body === "text" ? "" : undefined };
     tail = "";
   };
   if (grammar.fromStart !== undefined) openCall();

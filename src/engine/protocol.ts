@@ -101,6 +101,8 @@ export interface CallGrammar {
   fromStart?: string;
   open: string;
   close: string;
+  /** `text`: the first `close` ends the call. Default `json`: one behind the first object does. */
+  body?: "json" | "text";
   /** End the generation with the first complete call. */
   single: boolean;
 }

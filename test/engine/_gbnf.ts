@@ -121,7 +121,7 @@ class BodyParser {
   #character(): number {
     const rest = this.#text.slice(this.#at);
     if (rest === "") throw new Error("ends inside a literal");
-    const [whole] = /^\\x[0-9a-fA-F]{2}/.exec(rest) ?? [];
+    const [whole] = /^\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})/.exec(rest) ?? [];
     if (whole !== undefined) {
       this.#at += whole.length;
       return Number.parseInt(whole.slice(2), 16);
@@ -195,34 +195,84 @@ function inClass({ negated, ranges }: Extract<Node, { kind: "class" }>, code: nu
   return negated !== ranges.some(([from, to]) => code >= from && code <= to);
 }
 
-/** A random text of the grammar; `pick(n)` returns a number from 0 to n - 1. Deep inside it takes the first option that ends. */
+/** A text of the grammar that `pick(n)`, a number from 0 to n - 1, decides. After many choices it takes the shortest way to an end. */
 export function derive(grammar: Grammar, pick: (count: number) => number): string {
-  const write = (node: Node, depth: number): string => {
+  const costs = findCosts(grammar);
+  let left = 150;
+  const write = (node: Node): string => {
+    left -= 1;
     switch (node.kind) {
       case "literal":
         return node.text;
       case "class":
         return String.fromCodePoint(characterOf(node, pick));
       case "reference":
-        return write(grammar.get(node.name) as Node, depth + 1);
+        return write(grammar.get(node.name) as Node);
       case "sequence":
-        return node.parts.map((part) => write(part, depth)).join("");
+        return node.parts.map(write).join("");
       case "choice":
-        return write(node.options.at(depth > 60 ? -1 : pick(node.options.length)) as Node, depth + 1);
+        return write(
+          left > 0 ? (node.options.at(pick(node.options.length)) as Node) : cheapest(node.options, costs),
+        );
       case "repeat": {
-        const extra = depth > 40 ? 0 : pick(Math.min(3, node.max - node.min) + 1);
-        return Array.from({ length: node.min + extra }, () => write(node.part, depth + 1)).join("");
+        const extra = left > 0 ? pick(Math.min(3, node.max - node.min) + 1) : 0;
+        return Array.from({ length: node.min + extra }, () => write(node.part)).join("");
       }
       default:
         throw new Error("unknown node");
     }
   };
-  return write(grammar.get("root") as Node, 0);
+  return write(grammar.get("root") as Node);
+}
+
+type Costs = ReadonlyMap<string, number>;
+
+function costOf(node: Node, costs: Costs): number {
+  switch (node.kind) {
+    case "reference":
+      return 1 + (costs.get(node.name) ?? Infinity);
+    case "sequence":
+      return node.parts.reduce((sum, part) => sum + costOf(part, costs), 0);
+    case "choice":
+      return Math.min(...node.options.map((option) => costOf(option, costs)));
+    case "repeat":
+      return node.min === 0 ? 0 : node.min * costOf(node.part, costs);
+    case "literal":
+      return node.text.length;
+    default:
+      return 1;
+  }
+}
+
+/** What the shortest text of each rule costs; a rule without an end keeps an infinite cost. */
+function findCosts(grammar: Grammar): Costs {
+  const costs = new Map<string, number>();
+  for (let changed = true; changed;) {
+    changed = false;
+    for (const [name, node] of [...grammar].reverse()) {
+      const cost = costOf(node, costs);
+      if (cost >= (costs.get(name) ?? Infinity)) continue;
+      costs.set(name, cost);
+      changed = true;
+    }
+  }
+  return costs;
+}
+
+/** Rules that derive no text at all: a model that steps into one never gets out. */
+export function findDeadRules(grammar: Grammar): string[] {
+  const costs = findCosts(grammar);
+  return [...grammar.keys()].filter((name) => !costs.has(name));
+}
+
+function cheapest(options: readonly Node[], costs: Costs): Node {
+  return options.reduce((best, one) => (costOf(one, costs) < costOf(best, costs) ? one : best));
 }
 
 function characterOf(node: Extract<Node, { kind: "class" }>, pick: (count: number) => number): number {
   if (node.negated) {
-    const candidates = [0x61, 0x20, 0x3c, 0x7b, 0xe9, 0x20ac, 0x1f600].filter((code) => inClass(node, code));
+    const all = [0x61, 0x20, 0x3c, 0x7b, 0x30, 0x5f, 0xe9, 0x20ac, 0x1f600, 0x41, 0x7a];
+    const candidates = all.filter((code) => inClass(node, code));
     return candidates.at(pick(candidates.length)) as number;
   }
   const [from, to] = node.ranges.at(pick(node.ranges.length)) as [number, number];
