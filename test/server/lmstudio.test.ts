@@ -189,6 +189,7 @@ describe("LM Studio's load and unload", () => {
       ["load", { model: 5 }],
       ["load", { model: KEY, context_length: 0 }],
       ["load", { model: KEY, context_length: "8k" }],
+      ["load", { model: KEY, context_length: 4096 }],
       ["load", "[]"],
       ["load", "{"],
       ["unload", {}],

@@ -62,6 +62,7 @@ async function answerLoad(services: Services, body: string, signal: AbortSignal)
     );
   const startedAt = performance.now();
   const served = await requireModel(services, asked.model);
+  checkWindow(served, asked.context_length);
   const model = await oneAtATime(served.entry.path, () => load(services, served, { asked, signal }));
   return {
     type: model.entry.purpose === "embedding" ? "embedding" : "llm",
@@ -70,6 +71,14 @@ async function answerLoad(services: Services, body: string, signal: AbortSignal)
     status: "loaded",
     ...(asked.echo_load_config ? { load_config: await toLoadConfig(model) } : {}),
   };
+}
+
+/** The engine would quietly load it with what it was trained for. */
+function checkWindow({ entry }: ServedModel, wanted: number | null | undefined): void {
+  const { key, maxContextTokens: most } = entry;
+  if (typeof wanted !== "number" || most === undefined || wanted <= most) return;
+  const message = `\`context_length\` is ${wanted}, and \`${key}\` was trained for ${most} tokens. Ask for at most that.`;
+  throw new ApiFailure(toApiError(400, message, { param: "context_length" }));
 }
 
 interface LoadRequest {
