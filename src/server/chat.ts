@@ -2,7 +2,9 @@
 import type { LoadedModel } from "../engine/model-manager.ts";
 import type { GenerateEvent, StopReason, Timings, TokenLogprob } from "../engine/protocol.ts";
 import type { ChatRequest } from "./chat-request.ts";
+import { collectAnswer, findFault, holdAnswer, reportFault, withOtherSeed } from "./checked-answer.ts";
 import { prepareChat } from "./prepare-chat.ts";
+import type { PreparedChat } from "./prepare-chat.ts";
 import type { ReplyParser, ReplyPart } from "./reply-parser.ts";
 import { describeModel } from "./served-model.ts";
 import { createLogprobTracker } from "./token-logprobs.ts";
@@ -21,13 +23,49 @@ export type ChatEvent =
   /** `stopString`: which of the stop strings ended it. */
   | { type: "finished"; reason: FinishReason; timings: Timings; usage: Usage; stopString?: string };
 
-/** Throws what the engine and the template throw, and `ApiFailure` for what this model cannot read; stops promptly on abort. */
+export interface RunOptions {
+  signal: AbortSignal;
+  /** One line about what a schema asks for and does not get. */
+  log?: (line: string) => void;
+}
+
+/**
+ * Throws what the engine and the template throw, and `ApiFailure` for what this model cannot read and for a strict schema that the
+ * answer does not keep; stops promptly on abort.
+ */
 export async function* runChat(
   request: ChatRequest,
   model: LoadedModel,
-  { signal }: { signal: AbortSignal },
+  { signal, log = () => {} }: RunOptions,
 ): AsyncGenerator<ChatEvent, void, void> {
-  const { generate, parser } = prepareChat(request, await describeModel(model, { signal }));
+  const description = await describeModel(model, { signal });
+  const prepared = prepareChat(request, description);
+  const { form } = prepared;
+  if (form !== undefined && form.ignored.length > 0)
+    log(`${model.id}: nobody keeps to ${form.ignored.join(", ")} of the schema`);
+  if (form?.findFault === undefined) {
+    yield* runPrepared(prepared, model, signal);
+    return;
+  }
+  const first = yield* holdAnswer(runPrepared(prepared, model, signal));
+  const fault = findFault(first, form.findFault);
+  if (fault === undefined) {
+    yield* first;
+    return;
+  }
+  const again = prepareChat(withOtherSeed(request), description);
+  // How the prompt is read was told already.
+  const second = await collectAnswer(runPrepared(again, model, signal));
+  const still = findFault(second, form.findFault);
+  if (still !== undefined) reportFault(request, model, { fault: still, log });
+  yield* second;
+}
+
+async function* runPrepared(
+  { generate, parser }: PreparedChat,
+  model: LoadedModel,
+  signal: AbortSignal,
+): AsyncGenerator<ChatEvent, void, void> {
   const reader = createReader(parser);
   for await (const event of model.engine.generate(generate, { signal })) {
     if (event.type === "text") yield* reader.push(event);

@@ -3,10 +3,11 @@ import { messageText } from "../core/message.ts";
 import type { Message } from "../core/message.ts";
 import type { ToolSchema } from "../core/model.ts";
 import { toCallGrammar } from "../engine/call-format.ts";
-import { createGrammarBuilder } from "../engine/gbnf.ts";
 import type { GenerateRequest, ReplyGrammar, Sampling } from "../engine/protocol.ts";
 import { createCallRescue } from "./call-rescue.ts";
-import type { ChatRequest, ReplyFormat } from "./chat-request.ts";
+import { toAnswerForm } from "./answer-form.ts";
+import type { AnswerForm } from "./answer-form.ts";
+import type { ChatRequest } from "./chat-request.ts";
 import { createCallId } from "./ids.ts";
 import { readImages } from "./images.ts";
 import { createReplyParser } from "./reply-parser.ts";
@@ -21,6 +22,8 @@ const DEFAULT_MARKER = "<__media__>";
 export interface PreparedChat {
   generate: GenerateRequest;
   parser: ReplyParser;
+  /** Absent: any text will do. */
+  form?: AnswerForm;
 }
 
 /** Throws `ApiFailure` for images that cannot be read, and `AgentError` `model_rejected` where the template refuses. */
@@ -28,11 +31,16 @@ export function prepareChat(request: ChatRequest, description: ModelDescription)
   const { facts, thinking, template } = description;
   const { prompt, startsThinking } = renderPrompt(request, description);
   const images = readImages(request.messages, { vision: facts.vision === true });
-  const rules = toRules(request, description);
+  const calls = allowsCalls(request)
+    ? { tools: toCallable(request), parallel: request.parallelCalls }
+    : undefined;
+  const form = isForced(request) ? undefined : toAnswerForm(request.format, calls);
+  const rules = form === undefined ? toCallRules(request, description) : { answer: form.grammar };
   const tags = { open: thinking.open, close: thinking.close, startsInside: startsThinking };
   const grammar = rules === undefined ? undefined : { ...rules, thinking: tags };
   const { maxTokens, slot, logprobs } = request;
   return {
+    ...(form === undefined ? {} : { form }),
     generate: {
       prompt,
       sampling: { ...DEFAULT_SAMPLING, ...request.sampling },
@@ -93,21 +101,11 @@ function toCallable({ tools, allowedTools }: ChatRequest): readonly ToolSchema[]
     : tools.filter((tool) => allowedTools.includes(tool.function.name));
 }
 
-function toRules(request: ChatRequest, { callFormat }: ModelDescription): ReplyGrammar | undefined {
-  const { toolChoice, parallelCalls: parallel, format } = request;
-  const answer = isForced(request) ? undefined : toAnswerGrammar(format);
-  if (answer !== undefined) return { answer };
+function toCallRules(request: ChatRequest, { callFormat }: ModelDescription): ReplyGrammar | undefined {
+  const { toolChoice, parallelCalls: parallel } = request;
   if (!allowsCalls(request) || toolChoice === "none") return undefined;
   const calls = toCallGrammar(toCallable(request), { format: callFormat, choice: toolChoice, parallel });
   return calls === undefined ? undefined : { calls };
-}
-
-/** GBNF for the whole answer; `undefined` where anything may come. */
-export function toAnswerGrammar(format: ReplyFormat): string | undefined {
-  if (format.type === "text") return undefined;
-  if (format.type === "gbnf") return format.grammar;
-  const builder = createGrammarBuilder();
-  return builder.toText(format.type === "json" ? "object" : builder.schema(format.schema, "answer"));
 }
 
 /** What the model was given, and may only repeat. */

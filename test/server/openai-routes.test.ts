@@ -13,6 +13,7 @@ import type { InProcessServer } from "./_in-process.ts";
 
 let folder: string;
 let server: InProcessServer;
+const lines: string[] = [];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "lmagent-routes-"));
@@ -23,11 +24,10 @@ beforeAll(async () => {
     "{% for m in messages %}{{ m.content }}{% endfor %}{% if false %}{{ id | length != 9 }}[TOOL_CALLS]{% endif %}";
   await writeTinyModel(mistral, { script, chatTemplate });
   await writeTinyModel(cut, { script: ["<tool_call>", '{"name": "read", "arguments": {', '"path": "a'] });
-  server = await startInProcess("openai-routes", [
-    await toFileEntry(PRACTICE_MODEL),
-    await toFileEntry(mistral),
-    await toFileEntry(cut),
-  ]);
+  const twice = join(folder, "twice.gguf");
+  await writeTinyModel(twice, { script: ["[7", ", 7", "]"] });
+  const entries = await Promise.all([PRACTICE_MODEL, mistral, cut, twice].map((path) => toFileEntry(path)));
+  server = await startInProcess("openai-routes", entries, { log: (line) => lines.push(line) });
 });
 
 afterAll(async () => {
@@ -39,6 +39,11 @@ const CREATE = { role: "user", content: "create a file notes.txt with the text h
 const CHAT = { model: "lmagent-practice", messages: [CREATE], temperature: 0 };
 
 const chat = (body: Json): Promise<Answer> => server.post("/v1/chat/completions", { ...CHAT, ...body });
+
+const firstToken = async (content: string): Promise<number> => {
+  const { tokens } = (await server.post("/tokenize", { model: CHAT.model, content })).json;
+  return (tokens as number[])[0] as number;
+};
 
 interface Choice {
   index: number;
@@ -82,7 +87,7 @@ describe("a chat completion", () => {
       pieces
         .filter((piece) => piece.finish_reason !== null)
         .map(({ index }) => index)
-        .toSorted(),
+        .toSorted((one, other) => one - other),
     ).toEqual([0, 1, 2]);
     const usages = chunks.flatMap(({ usage }) => (usage === undefined ? [] : [usage]));
     expect(usages).toHaveLength(1);
@@ -138,6 +143,58 @@ describe("a chat completion", () => {
     expect(["yes", "no"]).toContain(ruled?.message.content);
     const [text] = choicesOf(await chat({ response_format: { type: "text" }, max_tokens: 3 }));
     expect(text?.finish_reason).toBe("length");
+  });
+
+  test("is held to what no grammar can see to, tried twice, and refused where that is strict", async () => {
+    const schema = { type: "array", items: { type: "integer" }, uniqueItems: true };
+    const ask = (strict: boolean, more: Json = {}): Promise<Answer> =>
+      chat({
+        model: "twice",
+        response_format: { type: "json_schema", json_schema: { name: "x", strict, schema } },
+        ...more,
+      });
+    const relaxed = choicesOf(await ask(false))[0];
+    expect(relaxed?.message.content).toBe("[7, 7]");
+    expect(lines.at(-1)).toMatch(/twice.*uniqueItems/);
+    const { status, json } = await ask(true);
+    expect([status, json["error"]]).toMatchObject([400, { code: "schema_not_kept" }]);
+    expect((json["error"] as Json)["message"]).toContain("uniqueItems");
+    const streamed = await ask(true, { stream: true });
+    expect(streamed.text).not.toContain('"content":"[7');
+    expect(streamed.text).toContain("schema_not_kept");
+  });
+
+  test("is a call or an answer of the schema where both may come", async () => {
+    const schema = { type: "object", properties: { verdict: { enum: ["good"] } }, required: ["verdict"] };
+    const both = {
+      tools: TOOLS,
+      response_format: { type: "json_schema", json_schema: { name: "x", schema } },
+    };
+    const called = choicesOf(await chat(both))[0];
+    expect(called).toMatchObject({
+      finish_reason: "tool_calls",
+      message: { content: null, tool_calls: [{ function: { name: "write" } }] },
+    });
+    const ruledOut = { logit_bias: { [String(await firstToken("<tool_call>"))]: -100 } };
+    const answered = choicesOf(await chat({ ...both, ...ruledOut, max_tokens: 60 }))[0];
+    expect(JSON.parse(answered?.message.content ?? "")).toEqual({ verdict: "good" });
+    const { status, json } = await chat({ tools: TOOLS, grammar: 'root ::= "x"' });
+    expect([status, json["error"]]).toMatchObject([400, { param: "grammar" }]);
+  });
+
+  test("is refused for a schema that nobody can keep, by the keyword", async () => {
+    const schema = { type: "object", properties: { a: { type: "string", format: "no-such-format" } } };
+    const format = (strict: boolean): Json => ({
+      response_format: { type: "json_schema", json_schema: { name: "x", strict, schema } },
+      max_tokens: 1,
+    });
+    const { status, json } = await chat(format(true));
+    expect([status, json["error"]]).toMatchObject([
+      400,
+      { code: "schema_not_supported", param: "schema#/properties/a/format" },
+    ]);
+    expect((await chat(format(false))).status).toBe(200);
+    expect(lines.at(-1)).toContain("#/properties/a/format");
   });
 
   test("may be a call of only some tools", async () => {
@@ -308,6 +365,13 @@ describe("a completion", () => {
     for (const [body, param] of cases) {
       const { status, json } = await complete(body);
       expect({ status, error: json["error"] }).toMatchObject({ status: 400, error: { param } });
+    }
+    for (const [path, body] of [
+      ["/v1/completions", { prompt: [99_999_999] }],
+      ["/detokenize", { tokens: [99_999_999] }],
+    ] as const) {
+      const { status, text } = await server.post(path, { model: CHAT.model, ...body });
+      expect([status, text]).toEqual([400, expect.stringContaining("no token 99999999")]);
     }
     const long = await complete({ prompt: "word ".repeat(3000) });
     expect(long.json["error"]).toMatchObject({ code: "context_length_exceeded", n_ctx: 2048 });

@@ -54,7 +54,10 @@ async function answerWhole(body: ChatBody, { model, exchange, services, wire }: 
   const { outgoing } = exchange;
   const head = createHead(model.id, services.now());
   const replies = await withAnswers(exchange.signal, (signal) =>
-    collectReplies(mergeStreams(toStreams(body, model, signal), { atOnce: model.plan.slots }), body.n),
+    collectReplies(
+      mergeStreams(toStreams(body, { model, services }, signal), { atOnce: model.plan.slots }),
+      body.n,
+    ),
   );
   sendJson(outgoing, 200, toCompletion(head, replies, wire));
 }
@@ -62,10 +65,10 @@ async function answerWhole(body: ChatBody, { model, exchange, services, wire }: 
 /** One for each answer. */
 function toStreams(
   { request, n }: ChatBody,
-  model: LoadedModel,
+  { model, services: { log } }: Pick<ChatContext, "model" | "services">,
   signal: AbortSignal,
 ): AsyncIterable<ChatEvent>[] {
-  return toRequests(request, n).map((one) => runChat(one, model, { signal }));
+  return toRequests(request, n).map((one) => runChat(one, model, { signal, log }));
 }
 
 function toRequests(request: ChatRequest, n: number): ChatRequest[] {
@@ -89,7 +92,7 @@ async function answerStream(body: ChatBody, { model, exchange, services, wire }:
     n: body.n,
   });
   await withAnswers(exchange.signal, (signal) => {
-    const events = mergeStreams(toStreams(body, model, signal), { atOnce: model.plan.slots });
+    const events = mergeStreams(toStreams(body, { model, services }, signal), { atOnce: model.plan.slots });
     return sendStream(outgoing, toFrames(events, toChunks), {
       format: "sse",
       signal: exchange.signal,

@@ -1,11 +1,11 @@
 /** `POST /v1/completions`: the prompt as it is, without the model's chat template. */
 import type { LoadedModel } from "../../engine/model-manager.ts";
 import type { GenerateRequest, Prompt } from "../../engine/protocol.ts";
+import { toAnswerForm } from "../answer-form.ts";
 import { DEFAULT_SAMPLING } from "../chat.ts";
 import { toOpenAiBody } from "../errors.ts";
 import { mergeStreams, withAnswers } from "../merge-streams.ts";
 import { toInfillPrompt } from "../ollama/infill.ts";
-import { toAnswerGrammar } from "../prepare-chat.ts";
 import { addPost, refuseOtherMethods } from "../routes.ts";
 import type { App, Exchange } from "../routes.ts";
 import { sendJson } from "../send.ts";
@@ -152,10 +152,10 @@ async function toPrompt(
   );
 }
 
-function toRequest(body: CompletionBody, prompt: Prompt, answer: number): GenerateRequest {
+function toRequest(body: CompletionBody, prompt: Prompt, index: number): GenerateRequest {
   const { sampling, maxTokens, logprobs, slot, stop, format } = body;
   const { seed } = sampling;
-  const answerGrammar = toAnswerGrammar(format);
+  const answer = toAnswerForm(format)?.grammar;
   return {
     prompt,
     stop,
@@ -163,11 +163,11 @@ function toRequest(body: CompletionBody, prompt: Prompt, answer: number): Genera
     sampling: {
       ...DEFAULT_SAMPLING,
       ...sampling,
-      ...(seed === undefined ? {} : { seed: (seed + answer) % 2 ** 32 }),
+      ...(seed === undefined ? {} : { seed: (seed + index) % 2 ** 32 }),
     },
     ...(maxTokens === undefined ? {} : { maxTokens }),
     ...(logprobs === undefined ? {} : { logprobs }),
-    ...(answerGrammar === undefined ? {} : { grammar: { answer: answerGrammar } }),
-    ...(slot === undefined || answer > 0 ? {} : { slot }),
+    ...(answer === undefined ? {} : { grammar: { answer } }),
+    ...(slot === undefined || index > 0 ? {} : { slot }),
   };
 }
