@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -188,6 +188,10 @@ describe.runIf(isThere)("a container", () => {
     abort.abort(new Error("not wanted any more"));
     expect((await failure).message).toBe("not wanted any more");
     expect(await listContainers(prefix, socketPath)).toEqual([]);
+    const disposed = failureOf(manager.startModelContainer("llama"));
+    await manager[Symbol.asyncDispose]();
+    expect((await disposed).data["reason"]).toBe("unloaded");
+    expect(await listContainers(prefix, socketPath)).toEqual([]);
   });
 });
 
@@ -243,6 +247,7 @@ describe.runIf(isThere)("the engine in Docker", () => {
     const engine = await (shared ??= openEngine());
     await engine.facts();
     expect(engine.backend).toBe("docker");
+    expect(await readFile(`/proc/${engine.pid}/cmdline`, "utf8")).toContain("practice.gguf");
     const sampling = { temperature: 0, topP: 1, topK: 1, minP: 0, ignoreEnd: true };
     const events = engine.generate({ prompt: "Hi", sampling, stop: [] }, { signal: never });
     await events.next();

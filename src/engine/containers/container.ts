@@ -15,6 +15,7 @@ import { createLogTail } from "../llama-server/log-tail.ts";
 import type { LogTail } from "../llama-server/log-tail.ts";
 import { waitUntilReady } from "../llama-server/ready.ts";
 import type { RunningServer } from "../llama-server/source.ts";
+import { findServerProcess } from "./server-process.ts";
 import { MODEL_OWNER_LABEL, toCreateOptions } from "./specification.ts";
 import type { ContainerPlan } from "./specification.ts";
 
@@ -47,7 +48,8 @@ export async function openContainer(
 ): Promise<ModelContainer> {
   const startedAt = performance.now();
   const plan = { ...options.plan, apiKey: randomBytes(24).toString("hex") };
-  const { handle, name } = await createContainer(engine, plan, options);
+  const made = toCreateOptions(plan);
+  const { handle, name } = await createContainer(engine, made, { ...options, plan });
   options.onCreated(handle.id);
   // Nothing in it needs saving, and when it is busy it takes long to end by itself.
   const stop = async (): Promise<void> => removeContainer(engine, handle.id);
@@ -59,9 +61,12 @@ export async function openContainer(
     const { readyMs: deadlineMs, signal } = options;
     await waitUntilReady({ baseUrl, apiKey, deadlineMs, ended, tail: tail.read, signal });
     const loadMs = Math.round(performance.now() - startedAt);
-    return { id: handle.id, name, port, apiKey, baseUrl, loadMs, ended, stop };
+    const pid = await findServerProcess(engine, handle.id, made.Cmd ?? []);
+    const known = pid === undefined ? {} : { pid };
+    return { id: handle.id, name, port, apiKey, baseUrl, loadMs, ended, stop, ...known };
   } catch (thrown) {
     await removeContainer(engine, handle.id).catch(() => undefined);
+    options.signal.throwIfAborted();
     throw isOurs(thrown) ? toLoadError(thrown, plan, name) : thrown;
   }
 }
@@ -80,10 +85,9 @@ function toLoadError(thrown: Error, { model, image }: ContainerPlan, name: strin
 
 async function createContainer(
   engine: DockerEngine,
-  plan: ContainerPlan,
-  { prefix, log }: OpenContainerOptions,
+  options: ContainerCreateOptions,
+  { plan, prefix, log }: OpenContainerOptions,
 ): Promise<{ handle: Container; name: string }> {
-  const options = toCreateOptions(plan);
   const usual = `${prefix}-${plan.model.name}-server`;
   for (let number = 1; number <= MAX_NAMES; number += 1) {
     const name = number === 1 ? usual : `${usual}-${number}`;

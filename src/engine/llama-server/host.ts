@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { accessSync, constants, statSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
-import { delimiter, join } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import { errorMessage } from "../../core/errors.ts";
 import { readStart } from "../../processes/proc-files.ts";
 import { spawnWatcher } from "../../processes/spawn-watcher.ts";
@@ -34,7 +34,7 @@ export type FoundLlamaServer = { found: true; path: string } | { found: false; r
 /** What the user has configured counts alone, so that no other version is taken in its place. */
 export function findLlamaServer({ configured, searchPath = "" }: FindLlamaServerOptions): FoundLlamaServer {
   if (configured !== undefined && configured !== "") {
-    if (isProgram(configured)) return { found: true, path: configured };
+    if (isProgram(configured)) return { found: true, path: resolve(configured) };
     return { found: false, reason: `\`${configured}\` is no program that can be run` };
   }
   // A relative entry would mean another program in another folder.
@@ -73,6 +73,7 @@ export function createHostSource(options: HostServerOptions): ServerSource {
       return started.toRunning();
     } catch (thrown) {
       await started.stop();
+      signal.throwIfAborted();
       if (attempt < ATTEMPTS && /couldn't bind|address already in use/i.test(errorMessage(thrown)))
         return start(signal, attempt + 1);
       throw failureReason(thrown) === undefined ? thrown : withPath(thrown, load.modelPath);
