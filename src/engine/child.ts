@@ -65,9 +65,10 @@ async function runGenerate(
     throw refuse("unsupported", "This model was loaded for embeddings; it writes no text.");
   const tokens = toTokens(model, request.prompt);
   checkRequest(model, request, tokens.length);
-  outbox.put({ type: "event", id, event: { type: "accepted", promptTokens: tokens.length } });
   const queuedAt = performance.now();
-  const slot = await pool.acquire(tokens, { signal, slot: request.slot });
+  const acquired = pool.acquire(tokens, { signal, slot: request.slot });
+  outbox.put({ type: "event", id, event: { type: "accepted", promptTokens: tokens.length } });
+  const slot = await acquired;
   const queuedMs = performance.now() - queuedAt;
   const drafter = createDrafter(request, slot);
   try {

@@ -11,7 +11,10 @@ import type { SlotState } from "./protocol.ts";
 const DEFAULT_QUEUE_LIMIT = 64;
 
 export interface SlotPool {
-  /** Waits for a slot. Throws `AgentError` `engine_failed` (reason `queue_full`) when too many wait already, and the signal's reason on abort. */
+  /**
+   * Waits for a slot; rejects with the signal's reason on abort. When too many wait already it throws `AgentError` `engine_failed`
+   * (reason `queue_full`) at once, so that who is in the queue knows it.
+   */
   acquire(
     tokens: readonly Token[],
     options: { slot?: number | undefined; signal: AbortSignal },
@@ -64,13 +67,13 @@ export function createSlotPool(
     },
   };
 
-  async function enqueue(
+  function enqueue(
     tokens: readonly Token[],
     { slot, signal }: { slot?: number | undefined; signal: AbortSignal },
   ): Promise<LlamaSlot> {
     signal.throwIfAborted();
     const now = take({ tokens, slot });
-    if (now !== undefined) return now;
+    if (now !== undefined) return Promise.resolve(now);
     if (waiters.length >= queueLimit) throw queueFull(waiters.length);
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {

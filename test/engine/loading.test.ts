@@ -1,6 +1,7 @@
 /** Files that are no models, models of another kind, and what ends in the middle. */
 import { readFile, truncate, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { GenerateEvent } from "../../src/engine/protocol.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { createModelFolder, say, startEmbedded } from "./_embedded.ts";
 
@@ -28,12 +29,11 @@ describe("a file that cannot be loaded", () => {
     await writeFile(folder.path("cut-weights.gguf"), whole);
     await truncate(folder.path("cut-weights.gguf"), whole.length - 100_000);
     await writeFile(folder.path("cut-header.gguf"), whole.subarray(0, 1000));
-    await writeFile(
-      folder.path("noise.gguf"),
-      Buffer.concat([Buffer.from("GGUF"), Buffer.alloc(4096, 0xaa)]),
-    );
-    await writeFile(folder.path("empty.gguf"), "");
-    const causes = { unheard: /architecture/, "cut-weights": /./, "cut-header": /./, noise: /./, empty: /./ };
+    const causes = {
+      unheard: /architecture/,
+      "cut-weights": /bounds|corrupted|incomplete/,
+      "cut-header": /./,
+    };
     for (const [name, cause] of [...Object.entries(causes), ["gone", /no such file|ENOENT/] as const]) {
       const error = await loadError(`${name}.gguf`);
       expect(error).toMatchObject({ code: "engine_failed", data: { reason: "load_failed" } });
@@ -90,10 +90,9 @@ describe("a generation that is interrupted", () => {
       },
     );
     await expect(running).rejects.toThrow("enough");
-    // Its slot is free when this is served, and holds what was read until then.
-    await say(engine, { prompt: [...long.slice(0, 5)], maxTokens: 1 });
-    const again = await say(engine, { prompt: long, maxTokens: 1 });
-    expect(again.done.timings.cachedTokens).toBeLessThan(1000);
+    const state = async () => (await engine.slots())[0];
+    while ((await state())?.busy === true) await engine.tokenize("", { special: false, begin: false });
+    expect((await state())?.tokens).toBeLessThan(1000);
     await engine[Symbol.asyncDispose]();
   });
 
@@ -116,12 +115,16 @@ describe("a generation that is interrupted", () => {
   test("waits no longer than the queue is allowed to be", async () => {
     const engine = await startEmbedded("loading", folder.path("tiny.gguf"), { slots: 1, queueLimit: 1 });
     const abort = new AbortController();
-    const all = [1, 2, 3].map((slot) =>
-      say(engine, { prompt: `go ${slot}`, maxTokens: 900 }, { signal: abort.signal }).catch(
-        (thrown: unknown) => thrown,
-      ),
-    );
-    expect(await Promise.race(all)).toMatchObject({ data: { reason: "queue_full" } });
+    const all = [1, 2, 3].map(async (count) => {
+      const seen: string[] = [];
+      const options = { signal: abort.signal, onEvent: ({ type }: GenerateEvent) => void seen.push(type) };
+      return say(engine, { prompt: `go ${count}`, maxTokens: 900 }, options).catch((thrown: unknown) => ({
+        thrown,
+        seen,
+      }));
+    });
+    // Not even accepted, so that a server can still answer with a status.
+    expect(await Promise.race(all)).toMatchObject({ thrown: { data: { reason: "queue_full" } }, seen: [] });
     abort.abort(new Error("enough"));
     await Promise.all(all);
     const next = await say(engine, { prompt: "go on", maxTokens: 2 });

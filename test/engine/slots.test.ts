@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { LlamaSlot, Token } from "../../src/engine/llama.ts";
-import { createSlotPool } from "../../src/engine/slots.ts";
+import { createSlotPool, findDonor } from "../../src/engine/slots.ts";
 
 function createSlot(index: number, tokens: readonly Token[]): LlamaSlot {
   return {
@@ -81,9 +81,25 @@ describe("the slot pool", () => {
     await pool.acquire([1], { signal });
     for (let count = 0; count < 64; count += 1)
       void pool.acquire([1], { signal: new AbortController().signal });
-    await expect(pool.acquire([1], { signal })).rejects.toMatchObject({
-      code: "engine_failed",
-      data: { reason: "queue_full" },
-    });
+    expect(() => pool.acquire([1], { signal })).toThrow(
+      expect.objectContaining({ code: "engine_failed", data: { reason: "queue_full" } }),
+    );
+  });
+});
+
+describe("a prompt's beginning in another slot", () => {
+  const shared = Array.from({ length: 200 }, (_, at) => at);
+
+  test("is taken from there when it is long and a good part of what is there", () => {
+    const [donor, empty] = [createSlot(0, [...shared, 1, 2, 3]), createSlot(1, [])];
+    expect(findDonor([donor, empty], { slot: empty, tokens: [...shared, 9] })).toBe(donor);
+    expect(findDonor([donor, empty], { slot: donor, tokens: [...shared, 9] })).toBeUndefined();
+    expect(findDonor([donor, empty], { slot: empty, tokens: [0, 1, 2, 99] })).toBeUndefined();
+  });
+
+  test("is read again rather than copied with much more that is of no use", () => {
+    const donor = createSlot(0, [...shared, ...Array.from({ length: 1000 }, () => 7)]);
+    const empty = createSlot(1, []);
+    expect(findDonor([donor, empty], { slot: empty, tokens: [...shared, 9] })).toBeUndefined();
   });
 });
