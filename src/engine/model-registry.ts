@@ -14,6 +14,9 @@ interface RegistryOptions {
   onChange?: ((change: ModelChange) => void) | undefined;
 }
 
+/** Longer waits would end at once. */
+const TIMER_LIMIT_MS = 2 ** 31 - 1;
+
 export class ModelRegistry {
   readonly #options: RegistryOptions;
   /** In the order of their loads. */
@@ -99,7 +102,7 @@ export class ModelRegistry {
   ): Promise<boolean> {
     const endsAt = Date.now() + limitMs;
     const wake = (): void => this.wake();
-    const timer = setTimeout(wake, Math.max(0, limitMs));
+    const timer = setTimeout(wake, Math.min(TIMER_LIMIT_MS, Math.max(0, limitMs)));
     signal?.addEventListener("abort", wake, { once: true });
     try {
       for (;;) {

@@ -76,3 +76,21 @@ test.each([1, 2, 3, 4, 5])(
     expect(manager.loaded()).toEqual([]);
   },
 );
+
+test("a client that leaves at any moment of a load holds nothing", async () => {
+  for (let steps = 0; steps < 80; steps += 1) {
+    const { manager } = createHandManager({ keys: ["a"] });
+    const abort = new AbortController();
+    const asked = manager.use("a", { purpose: "chat", signal: abort.signal }).then(
+      (use) => use.release(),
+      () => undefined,
+    );
+    for (let step = 0; step < steps; step += 1) await Promise.resolve();
+    abort.abort(new Error("left"));
+    await asked;
+    await soon();
+    expect(manager.loaded().map(({ users }) => users)).not.toContain(1);
+    using use = await manager.use("a", { purpose: "chat", signal: new AbortController().signal });
+    expect(use.model.users).toBe(1);
+  }
+});
