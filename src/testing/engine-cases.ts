@@ -215,6 +215,15 @@ const GRAMMAR_CASES: readonly Case[] = [
     },
   ],
   [
+    "answers as a grammar says also where thinking may come first",
+    async (engine) => {
+      const answer = String.raw`root ::= "{\"name\":\"" [a-z]{1,8} "\"}"`;
+      const thinking = { open: "<think>", close: "</think>", startsInside: false };
+      const { text } = await run(engine, { grammar: { answer, thinking }, maxTokens: 100 });
+      assert.match(text, /^\{"name":"[a-z]{1,8}"\}$/);
+    },
+  ],
+  [
     "writes a call that it must write, and nothing else",
     async (engine) => {
       const { text, done } = await run(engine, { prompt: READ, grammar: { calls: FORCED_CALL } });

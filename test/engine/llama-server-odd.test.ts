@@ -188,6 +188,8 @@ describe("a llama-server that", () => {
     const images = [{ mediaType: "image/png", base64: "aGk=" }];
     const events = await generate(engine, { prompt: "<s>What is <here>?", images });
     expect(body["prompt"]).toEqual({ prompt_string: "What is <here>?", multimodal_data: ["aGk="] });
+    // How much room they leave only the server knows.
+    expect(body).not.toHaveProperty("n_predict");
     expect(events.map(({ type }) => type)).toEqual(["accepted", "progress", "text", "done"]);
     expect(events[0]).toEqual({ type: "accepted", promptTokens: 70 });
     expect(events.at(-1)).toMatchObject({ reason: "length", timings: { promptTokens: 70 } });

@@ -16,6 +16,9 @@ const LAST_FRAME = [
   "timings",
 ];
 
+/** The server counts in 32 bits; without a number it goes on until the context is full. */
+const MOST_TOKENS = 2 ** 31 - 1;
+
 /** `tokens`: the prompt's, unless images are part of it. */
 export function toCompletionBody(
   request: GenerateRequest,
@@ -23,7 +26,8 @@ export function toCompletionBody(
   tokens: readonly number[] | undefined,
 ): object {
   const { grammar, slot, logprobs, stop } = request;
-  const room = tokens === undefined ? undefined : facts.contextTokens - tokens.length;
+  const room = tokens === undefined ? Infinity : facts.contextTokens - tokens.length;
+  const limit = Math.max(1, Math.min(request.maxTokens ?? Infinity, room));
   const gbnf = grammar === undefined ? undefined : toServerGrammar(grammar);
   return {
     prompt: tokens ?? toMediaPrompt(request, facts),
@@ -31,7 +35,7 @@ export function toCompletionBody(
     cache_prompt: true,
     return_progress: true,
     response_fields: LAST_FRAME,
-    n_predict: Math.max(1, Math.min(request.maxTokens ?? room ?? -1, room ?? Infinity)),
+    ...(limit > MOST_TOKENS ? {} : { n_predict: limit }),
     ...toSampling(request.sampling),
     stop: stop.filter((text) => text !== ""),
     preserved_tokens: toControlTags(facts, grammar),
