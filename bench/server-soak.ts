@@ -11,7 +11,7 @@ export async function measureSoak(modelPath: string, seconds: number): Promise<R
   const own = await startOwn(modelPath, LOAD);
   try {
     // Heaps, slots and caches have reached their size after that, so what grows from there on is lost.
-    await run(own, Math.min(20, seconds));
+    await run(own, seconds);
     const before = await settledBytes(own);
     const counts = await run(own, seconds);
     const after = await settledBytes(own);
