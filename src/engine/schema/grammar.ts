@@ -3,7 +3,6 @@
  * expressions and written as text at the end. What cannot be completed is pruned then, so a model never steps into a dead end.
  */
 import type { CharSet } from "./char-set.ts";
-import { complementSet } from "./char-set.ts";
 
 export type Expression =
   | { kind: "text"; text: string }
@@ -266,12 +265,9 @@ function escapeInLiteral(character: string): string {
   return `\\x${hex(character.charCodeAt(0), 2)}`;
 }
 
+/** Never as `[^…]`: llama.cpp takes bytes that are no UTF-8 for characters beyond the last one, and that would let them in. */
 function writeSet(set: CharSet): string {
-  const others = complementSet(set);
-  // All but a few characters is shorter the other way round; surrogates are in no text.
-  return others.length < set.length
-    ? `[^${others.map(writeRange).join("")}]`
-    : `[${set.map(writeRange).join("")}]`;
+  return `[${set.map(writeRange).join("")}]`;
 }
 
 function writeRange([from, to]: readonly [number, number]): string {
