@@ -4,8 +4,10 @@ import { ApiFailure, toApiError } from "./errors.ts";
 
 /** Images come inside bodies. */
 const BODY_LIMIT_BYTES = 100_000_000;
+const DISCARD_BYTES = 64_000_000;
+const DISCARD_MS = 2_000;
 
-/** Throws `ApiFailure`: 413 as soon as there is too much, 400 for what is no UTF-8. */
+/** Throws `ApiFailure`: 413 when there is too much, 400 for what is no UTF-8. */
 export async function readBody(incoming: IncomingMessage): Promise<string> {
   const { "content-encoding": encoding = "identity" } = incoming.headers;
   if (encoding.toLowerCase() !== "identity") {
@@ -17,8 +19,13 @@ export async function readBody(incoming: IncomingMessage): Promise<string> {
   let bytes = 0;
   for await (const piece of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += piece.length;
-    if (bytes > BODY_LIMIT_BYTES) throw tooLarge();
+    if (bytes > BODY_LIMIT_BYTES) break;
     pieces.push(piece);
+  }
+  if (bytes > BODY_LIMIT_BYTES) {
+    pieces.length = 0;
+    await discard(incoming);
+    throw tooLarge();
   }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(pieces));
@@ -27,12 +34,30 @@ export async function readBody(incoming: IncomingMessage): Promise<string> {
   }
 }
 
-/** The rest of the body is not read, so the connection is of no more use. */
+/** Most clients read no answer while they still write: what is left is dropped first, unless there is no end to it. */
+function discard(incoming: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    let bytes = 0;
+    const count = (piece: Buffer): void => {
+      bytes += piece.length;
+      if (bytes > DISCARD_BYTES) stop();
+    };
+    const stop = (): void => {
+      clearTimeout(timer);
+      incoming.off("data", count);
+      resolve();
+    };
+    const timer = setTimeout(stop, DISCARD_MS);
+    incoming.on("data", count);
+    for (const event of ["end", "close", "error"]) incoming.once(event, stop);
+    incoming.resume();
+  });
+}
+
 function tooLarge(): ApiFailure {
   return new ApiFailure(
     toApiError(413, `The body is larger than ${BODY_LIMIT_BYTES} bytes.`, {
       code: "body_too_large",
-      headers: { connection: "close" },
     }),
   );
 }

@@ -190,6 +190,7 @@ describe("a request that cannot be served", () => {
             return;
           }
         }
+        sent.end();
       };
       write();
     });
