@@ -89,7 +89,8 @@ export function formatProgress(event: Extract<DownloadEvent, { type: "progress" 
   const share = totalBytes ? [`${Math.floor((100 * downloadedBytes) / totalBytes)} %`] : [];
   const size = totalBytes === undefined ? "" : ` of ${formatBytes(totalBytes)}`;
   const rate = bytesPerSecond === undefined ? [] : [`${formatBytes(Math.round(bytesPerSecond))}/s`];
-  const left = secondsLeft === undefined ? [] : [`${formatWait(secondsLeft * 1000)} left`];
+  const left =
+    secondsLeft === undefined || secondsLeft === 0 ? [] : [`${formatWait(secondsLeft * 1000)} left`];
   return [...share, `${formatBytes(downloadedBytes)}${size}`, ...rate, ...left].join(" · ");
 }
 

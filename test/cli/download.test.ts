@@ -129,6 +129,8 @@ describe("the view of a download", () => {
 
   test("shows what is known only, and no control characters of a server", () => {
     expect(formatProgress({ type: "progress", downloadedBytes: 1500 })).toBe("1.5 kB");
+    const whole = { downloadedBytes: 1500, totalBytes: 1500, bytesPerSecond: 10, secondsLeft: 0 };
+    expect(formatProgress({ type: "progress", ...whole })).toBe("100 % · 1.5 kB of 1.5 kB · 10 B/s");
     let text = "";
     const stderr = { write: (piece: string) => void (text += piece) };
     createDownloadView({ stdout: stderr, stderr, json: false }).show({

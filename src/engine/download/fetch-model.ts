@@ -56,6 +56,7 @@ interface PlannedFile extends FileSource {
 }
 
 const DEFAULT_CONNECTIONS = 4;
+const LIST_TRIES = 4;
 const PROGRESS_EVERY_MS = 250;
 
 /** Throws `AgentError` `download_failed`, and the signal's reason; then the same call goes on where this one ended. */
@@ -133,7 +134,9 @@ async function planHubFiles(
 ): Promise<PlannedFile[]> {
   const request = { repo, revision, reference: repo, signal };
   const onRetry = (why: string, waitMs: number): void => onEvent({ type: "retry", why, waitMs });
-  const listed = await withRetries(() => listRepo(access, request), { policy: retry, signal, onRetry });
+  // Nothing is under way yet, so a machine without a network is told soon.
+  const policy = { ...retry, tries: Math.min(retry.tries, LIST_TRIES) };
+  const listed = await withRetries(() => listRepo(access, request), { policy, signal, onRetry });
   const [owner = "", name = ""] = listed.repo.split("/");
   return chooseFiles(listed.files, { repo, file, quantization }).map(({ path, sizeBytes, sha256 }) => ({
     url: fileUrl(access, { repo: listed.repo, revision }, path),
