@@ -35,17 +35,35 @@ export interface CallGrammarOptions {
   parallel: boolean;
 }
 
+/** The tools of a conversation stay the same from turn to turn, and their grammar takes some milliseconds a tool. */
+const made = new Map<string, CallGrammar>();
+const MADE_LIMIT = 16;
+
 /**
  * `undefined` when nothing is to be constrained: no tools, or an optional call in a form without a grammar. A schema that cannot be
  * kept leaves the arguments of its tool free, in the right form.
  */
 export function toCallGrammar(
   tools: readonly ToolSchema[],
-  { format, choice: wanted, parallel }: CallGrammarOptions,
+  options: CallGrammarOptions,
 ): CallGrammar | undefined {
+  const { format, choice: wanted, parallel } = options;
   const offered =
     typeof wanted === "object" ? tools.filter((tool) => tool.function.name === wanted.name) : tools;
   if (offered.length === 0 || (wanted === "auto" && format === "text")) return undefined;
+  const key = JSON.stringify([offered, format, wanted, parallel]);
+  const known = made.get(key);
+  if (known !== undefined) return known;
+  const grammar = makeGrammar(offered, options);
+  if (made.size >= MADE_LIMIT) made.clear();
+  made.set(key, grammar);
+  return grammar;
+}
+
+function makeGrammar(
+  offered: readonly ToolSchema[],
+  { format, choice: wanted, parallel }: CallGrammarOptions,
+): CallGrammar {
   const grammar = new Grammar();
   const ws = space(grammar);
   const toCall = format === "qwen_xml" ? xmlCall : jsonCall;

@@ -145,12 +145,12 @@ export class Grammar {
 
   /** Whether any text at all can be derived from the expression. */
   isProductive(expression: Expression): boolean {
-    return !isNothing(prune(expression, this.#productiveRules()));
+    return !isNothing(prune(expression, this.#productiveRules(expression)));
   }
 
   /** The whole grammar, `root` first, with only the rules that it needs. */
   toText(root: Expression): string {
-    const productive = this.#productiveRules();
+    const productive = this.#productiveRules(root);
     const lines = [`root ::= ${write(prune(root, productive), false)}`];
     const seen = new Set<string>();
     const pending = [...references(root)];
@@ -164,17 +164,20 @@ export class Grammar {
     return lines.join("\n");
   }
 
-  #productiveRules(): ReadonlySet<string> {
+  /** Of the rules that the expression leads to, those that can be completed. */
+  #productiveRules(root: Expression): ReadonlySet<string> {
     const productive = new Set<string>();
     const users = new Map<string, string[]>();
-    for (const [name, body] of this.#rules) {
-      for (const used of references(body)) {
+    const reached = references(root);
+    for (const name of reached) {
+      for (const used of references(this.#rules.get(name) as Expression)) {
+        reached.add(used);
         const list = users.get(used);
         if (list === undefined) users.set(used, [name]);
         else list.push(name);
       }
     }
-    const pending = [...this.#rules.keys()];
+    const pending = [...reached];
     for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
       if (productive.has(name)) continue;
       if (isNothing(prune(this.#rules.get(name) as Expression, productive))) continue;
