@@ -1,11 +1,11 @@
 /**
  * Writes a model of random weights that is as much work as a real one of its size: for measuring speed, not for reading what it says.
  *
- *   npx tsx scripts/make-random-model.ts random.gguf
- *   npx tsx scripts/make-random-model.ts random.gguf --layers 24 --width 1024 --type Q4_0
+ *   npx tsx bench/make-random-model.ts random.gguf
+ *   npx tsx bench/make-random-model.ts random.gguf --layers 24 --width 1024 --type Q4_0
  */
 import { parseArgs } from "node:util";
-import { writeRandomModel } from "../bench/random-model.ts";
+import { writeRandomModel } from "./random-model.ts";
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
