@@ -1,11 +1,11 @@
 /** One model behind our own HTTP server, as the bench starts it: settings are JSON in the first argument, answers go over IPC. */
-import { createFixedCatalog, toFileEntry } from "../src/engine/catalog.ts";
+import { createFixedCatalog, toFileEntry } from "../src/engine/catalog/catalog.ts";
 import { createForkedEngine } from "../src/engine/engine.ts";
 import type { Engine } from "../src/engine/engine.ts";
-import { createModelManager } from "../src/engine/model-manager.ts";
+import { createModelManager } from "../src/engine/manager/model-manager.ts";
 import type { LoadOptions } from "../src/engine/protocol.ts";
 import { createApp } from "../src/server/app.ts";
-import { listen } from "../src/server/http-listener.ts";
+import { listen } from "../src/server/http/http-listener.ts";
 
 export interface OwnServerSettings {
   modelPath: string;

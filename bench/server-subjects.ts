@@ -40,7 +40,7 @@ export async function bundleOwnServer(): Promise<void> {
   const { bundleLlama } = (await import(llama as string)) as { bundleLlama: Plugin };
   await build({
     absWorkingDir: ROOT,
-    entryPoints: { server: "bench/own-server.ts", child: "src/engine/child.ts" },
+    entryPoints: { server: "bench/own-server.ts", child: "src/engine/llama/child.ts" },
     outdir: OUT,
     bundle: true,
     splitting: true,

@@ -12,7 +12,7 @@ const { metafile } = await build({
   entryPoints: {
     lmagent: "src/cli/main.ts",
     server: "src/server/main.ts",
-    "engine-child": "src/engine/child.ts",
+    "engine-child": "src/engine/llama/child.ts",
   },
   outdir,
   bundle: true,

@@ -1,8 +1,8 @@
 /** Which model file of this machine our own runtime runs. */
 import { AgentError } from "../core/errors.ts";
 import { createCatalog } from "../engine/catalog/local-catalog.ts";
-import type { ModelEntry } from "../engine/catalog.ts";
-import { planModel } from "../engine/model-file.ts";
+import type { ModelEntry } from "../engine/catalog/catalog.ts";
+import { planModel } from "../engine/plan/model-file.ts";
 import { pickModelEnv } from "./model-env.ts";
 import type { Settings } from "./settings.ts";
 

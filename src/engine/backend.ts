@@ -1,6 +1,6 @@
 /** Where models run on this machine: in Docker, in a `llama-server` of its own, or in a process of ours. */
 import { errorMessage } from "../core/errors.ts";
-import type { ModelEntry } from "./catalog.ts";
+import type { ModelEntry } from "./catalog/catalog.ts";
 import type { ContainerManager, ContainerManagerOptions, ContainerProfile } from "./containers/index.ts";
 import type { Backend, Engine } from "./engine.ts";
 import { createFallbackEngine } from "./fallback-engine.ts";

@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import type { MiddlewareHandler } from "hono";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
-import { fromThrown, toApiError } from "./errors.ts";
+import { fromThrown, toApiError } from "./http/errors.ts";
 import {
   checkHost,
   checkKey,
@@ -11,8 +11,8 @@ import {
   readKey,
   toCorsHeaders,
   toPreflightHeaders,
-} from "./guard.ts";
-import type { AccessRules, KeyRing } from "./guard.ts";
+} from "./http/guard.ts";
+import type { AccessRules, KeyRing } from "./http/guard.ts";
 import type { Leases } from "./leases.ts";
 import { addLmStudio } from "./lmstudio/index.ts";
 import { addOllama } from "./ollama/index.ts";
@@ -21,8 +21,8 @@ import { addChat } from "./openai/chat-route.ts";
 import { addCompletions } from "./openai/completion-route.ts";
 import { addEmbeddings } from "./openai/embeddings-route.ts";
 import { addModels } from "./openai/models-route.ts";
-import { refuseOtherMethods, respond } from "./routes.ts";
-import type { App, Env } from "./routes.ts";
+import { refuseOtherMethods, respond } from "./http/routes.ts";
+import type { App, Env } from "./http/routes.ts";
 import { addResponses } from "./responses/responses-route.ts";
 import { addService } from "./service/service-routes.ts";
 import type { Services } from "./services.ts";

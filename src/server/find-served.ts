@@ -1,7 +1,7 @@
 /** From what a client calls a model to the name that `withModel` takes. */
-import type { ModelEntry } from "../engine/catalog.ts";
-import type { LoadedModel } from "../engine/model-manager.ts";
-import { ApiFailure, PERMANENT, toApiError } from "./errors.ts";
+import type { ModelEntry } from "../engine/catalog/catalog.ts";
+import type { LoadedModel } from "../engine/manager/model-manager.ts";
+import { ApiFailure, PERMANENT, toApiError } from "./http/errors.ts";
 import type { Services } from "./services.ts";
 
 export interface ServedModel {

@@ -2,4 +2,4 @@
 export { createApp } from "./app.ts";
 export type { AppOptions } from "./app.ts";
 export type { Services, ServeSettings } from "./services.ts";
-export type { AccessRules, KeyRing } from "./guard.ts";
+export type { AccessRules, KeyRing } from "./http/guard.ts";

@@ -1,6 +1,6 @@
 /** The server process: either an agent's own server for one model, or the daemon. Which one, and how, is JSON in its first argument. */
 import { AgentError, errorMessage } from "../core/errors.ts";
-import type { ServerReport, ServerSettings } from "../engine/acquire.ts";
+import type { ServerReport, ServerSettings } from "../engine/acquire/acquire.ts";
 import type { DaemonReport, DaemonSettings } from "./daemon/settings.ts";
 
 function log(line: string): void {

@@ -1,14 +1,14 @@
 /** The server of one agent or a few: one model, on a private loopback port, for as long as somebody holds a lease. */
-import { createFixedCatalog, toFileEntry } from "../engine/catalog.ts";
-import type { ServerSettings } from "../engine/acquire.ts";
+import { createFixedCatalog, toFileEntry } from "../engine/catalog/catalog.ts";
+import type { ServerSettings } from "../engine/acquire/acquire.ts";
 import { createForkedEngine } from "../engine/engine.ts";
-import { createModelManager } from "../engine/model-manager.ts";
-import type { ModelManager } from "../engine/model-manager.ts";
-import { createRunFile, removeRunFile, runFilePath, writeRunFile } from "../engine/run-file.ts";
-import type { RunFile } from "../engine/run-file.ts";
+import { createModelManager } from "../engine/manager/model-manager.ts";
+import type { ModelManager } from "../engine/manager/model-manager.ts";
+import { createRunFile, removeRunFile, runFilePath, writeRunFile } from "../engine/acquire/run-file.ts";
+import type { RunFile } from "../engine/acquire/run-file.ts";
 import { createApp } from "./app.ts";
-import { createSingleKey } from "./guard.ts";
-import { listen } from "./http-listener.ts";
+import { createSingleKey } from "./http/guard.ts";
+import { listen } from "./http/http-listener.ts";
 import { createLeases } from "./leases.ts";
 import type { Services } from "./services.ts";
 

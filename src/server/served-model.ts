@@ -1,14 +1,14 @@
 /** What is known of a loaded model: its window, its template, how it writes calls. */
 import { setTimeout as delay } from "node:timers/promises";
-import { detectCallFormat } from "../engine/call-format.ts";
-import type { CallFormat } from "../engine/call-format.ts";
+import { detectCallFormat } from "../engine/schema/call-format.ts";
+import type { CallFormat } from "../engine/schema/call-format.ts";
 import { createChatTemplate } from "../engine/chat-template.ts";
 import type { ChatTemplate } from "../engine/chat-template.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { LoadedModel } from "../engine/model-manager.ts";
+import type { LoadedModel } from "../engine/manager/model-manager.ts";
 import type { ModelFacts, SlotState } from "../engine/protocol.ts";
-import { detectThinking } from "./thinking-tags.ts";
-import type { ThinkingTags } from "./thinking-tags.ts";
+import { detectThinking } from "./chat/thinking-tags.ts";
+import type { ThinkingTags } from "./chat/thinking-tags.ts";
 
 export interface ModelDescription {
   facts: ModelFacts;

@@ -1,6 +1,6 @@
 /** What the routes work with; made once, in `main.ts`. */
-import type { Downloads } from "../engine/downloads.ts";
-import type { ModelManager } from "../engine/model-manager.ts";
+import type { Downloads } from "../engine/download/downloads.ts";
+import type { ModelManager } from "../engine/manager/model-manager.ts";
 
 export interface Services {
   models: ModelManager;

@@ -1,7 +1,7 @@
 /** Downloads for whatever dialect asks for them. */
 import { AgentError } from "../core/errors.ts";
-import type { DownloadJob, Downloads } from "../engine/downloads.ts";
-import { ApiFailure, toApiError } from "./errors.ts";
+import type { DownloadJob, Downloads } from "../engine/download/downloads.ts";
+import { ApiFailure, toApiError } from "./http/errors.ts";
 import type { Services } from "./services.ts";
 
 /** Throws `ApiFailure` (400) for a server that fetches nothing, and for a reference that can be none. */

@@ -1,6 +1,6 @@
 /** A model for the time of one request. */
-import type { LoadedModel, UseOptions } from "../engine/model-manager.ts";
-import { ApiFailure, PERMANENT, toApiError } from "./errors.ts";
+import type { LoadedModel, UseOptions } from "../engine/manager/model-manager.ts";
+import { ApiFailure, PERMANENT, toApiError } from "./http/errors.ts";
 import type { Services } from "./services.ts";
 
 /**

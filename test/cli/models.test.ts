@@ -10,7 +10,7 @@ import {
   showModel,
 } from "../../src/cli/commands/models.ts";
 import { adviseForGpu } from "../../src/cli/commands/models/advice.ts";
-import type { MachineFacts } from "../../src/engine/machine.ts";
+import type { MachineFacts } from "../../src/engine/plan/machine.ts";
 import { toModelSpec, writeGguf } from "../engine/_gguf.ts";
 import type { Measures, MetaValue } from "../engine/_gguf.ts";
 import { createCommandPlace, runCommand, type CommandPlace } from "./_command.ts";

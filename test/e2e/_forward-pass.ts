@@ -5,10 +5,10 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import { getRequestListener } from "@hono/node-server";
-import { createFixedCatalog, toFileEntry } from "../../src/engine/catalog.ts";
-import { createModelManager } from "../../src/engine/model-manager.ts";
+import { createFixedCatalog, toFileEntry } from "../../src/engine/catalog/catalog.ts";
+import { createModelManager } from "../../src/engine/manager/model-manager.ts";
 import { createForkedEngine } from "../../src/engine/engine.ts";
-import { planLoad } from "../../src/engine/model-file.ts";
+import { planLoad } from "../../src/engine/plan/model-file.ts";
 import { createApp } from "../../src/server/index.ts";
 import {
   callReply,

@@ -26,7 +26,7 @@ async function makeBundle(outdir: string): Promise<Entries> {
     absWorkingDir: ROOT,
     entryPoints: {
       "server/main": "src/server/main.ts",
-      "engine/child": "src/engine/child.ts",
+      "engine/child": "src/engine/llama/child.ts",
       "engine/index": "src/engine/index.ts",
     },
     outdir,

@@ -4,13 +4,17 @@ import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, vi } from "vitest";
-import { createFixedCatalog, toFileEntry } from "../../src/engine/catalog.ts";
-import type { ModelEntry } from "../../src/engine/catalog.ts";
+import { createFixedCatalog, toFileEntry } from "../../src/engine/catalog/catalog.ts";
+import type { ModelEntry } from "../../src/engine/catalog/catalog.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { createForkedEngine } from "../../src/engine/engine.ts";
 import { engineFailed } from "../../src/engine/engine-failure.ts";
-import { createModelManager } from "../../src/engine/model-manager.ts";
-import type { ModelChange, ModelManager, ModelManagerOptions } from "../../src/engine/model-manager.ts";
+import { createModelManager } from "../../src/engine/manager/model-manager.ts";
+import type {
+  ModelChange,
+  ModelManager,
+  ModelManagerOptions,
+} from "../../src/engine/manager/model-manager.ts";
 import type { GenerateEvent, GenerateRequest, LoadOptions, ModelFacts } from "../../src/engine/protocol.ts";
 import { bundleEntries, PRACTICE_MODEL } from "./_bundle.ts";
 

@@ -1,6 +1,6 @@
 /** A process that holds a model in a `llama-server`, tells which process that is, and waits to be killed. */
 import { createHostSource, createLlamaServerEngine } from "../../src/engine/llama-server/index.ts";
-import { planLoad } from "../../src/engine/model-file.ts";
+import { planLoad } from "../../src/engine/plan/model-file.ts";
 
 const [path = "", modelPath = ""] = process.argv.slice(2);
 const load = await planLoad({ modelPath, threads: 1 });

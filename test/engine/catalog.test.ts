@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { toFileEntry } from "../../src/engine/catalog.ts";
+import { toFileEntry } from "../../src/engine/catalog/catalog.ts";
 import { createCatalog, modelsFolder } from "../../src/engine/catalog/local-catalog.ts";
 import type { CatalogOptions, LocalCatalog } from "../../src/engine/catalog/local-catalog.ts";
 import { PRACTICE_MODEL } from "./_bundle.ts";

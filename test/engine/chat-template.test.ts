@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import type { Message, ToolSchema } from "../../src/core/index.ts";
-import { detectCallFormat, toCallGrammar } from "../../src/engine/call-format.ts";
+import { detectCallFormat, toCallGrammar } from "../../src/engine/schema/call-format.ts";
 import { createChatTemplate } from "../../src/engine/chat-template.ts";
 import { accepts, parseGrammar } from "./_gbnf.ts";
 

@@ -12,7 +12,7 @@ import { ContainerManager, createContainerSource } from "../../src/engine/contai
 import type { ContainerManagerOptions } from "../../src/engine/containers/index.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { createLlamaServerEngine } from "../../src/engine/llama-server/index.ts";
-import { planLoad } from "../../src/engine/model-file.ts";
+import { planLoad } from "../../src/engine/plan/model-file.ts";
 import { describeEngine } from "../../src/testing/index.ts";
 import { PRACTICE_MODEL } from "./_bundle.ts";
 import { askDocker, findTestLlamaImage, listContainers } from "./_llama-image.ts";

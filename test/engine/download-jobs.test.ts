@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createDownloads } from "../../src/engine/download/jobs.ts";
-import type { Downloads } from "../../src/engine/downloads.ts";
+import type { Downloads } from "../../src/engine/download/downloads.ts";
 import type { FakeHubOptions } from "../../src/testing/fake-hub.ts";
 import { makeModel, MEGABYTE, openPlace } from "./_downloads.ts";
 import type { Place } from "./_downloads.ts";

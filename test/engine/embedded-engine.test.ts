@@ -1,7 +1,7 @@
 import { afterAll, describe, it } from "vitest";
 import { createForkedEngine } from "../../src/engine/engine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { planLoad } from "../../src/engine/model-file.ts";
+import { planLoad } from "../../src/engine/plan/model-file.ts";
 import { describeEngine } from "../../src/testing/index.ts";
 import { bundleEntries, PRACTICE_MODEL } from "./_bundle.ts";
 

@@ -2,16 +2,16 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { findModel, planLoad, toModelId } from "../../src/engine/model-file.ts";
+import { findModel, planLoad, toModelId } from "../../src/engine/plan/model-file.ts";
 import {
   prepareHome,
   readRunFile,
   removeRunFile,
   runFilePath,
   writeRunFile,
-} from "../../src/engine/run-file.ts";
-import { withStartLock } from "../../src/engine/start-lock.ts";
-import { chooseThreads, usableCores } from "../../src/engine/threads.ts";
+} from "../../src/engine/acquire/run-file.ts";
+import { withStartLock } from "../../src/engine/acquire/start-lock.ts";
+import { chooseThreads, usableCores } from "../../src/engine/plan/threads.ts";
 import { PRACTICE_MODEL } from "./_bundle.ts";
 
 let folder: string;

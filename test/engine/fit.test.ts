@@ -2,13 +2,13 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { memoryBudget, planFit } from "../../src/engine/fit.ts";
-import type { FitPlan, FitRequest } from "../../src/engine/fit.ts";
+import { memoryBudget, planFit } from "../../src/engine/plan/fit.ts";
+import type { FitPlan, FitRequest } from "../../src/engine/plan/fit.ts";
 import { readModelShape } from "../../src/engine/gguf/shape.ts";
 import type { ModelShape } from "../../src/engine/gguf/shape.ts";
-import type { MachineFacts } from "../../src/engine/machine.ts";
-import { offloadableLayers } from "../../src/engine/memory-estimate.ts";
-import { planLoad, planModel } from "../../src/engine/model-file.ts";
+import type { MachineFacts } from "../../src/engine/plan/machine.ts";
+import { offloadableLayers } from "../../src/engine/plan/memory-estimate.ts";
+import { planLoad, planModel } from "../../src/engine/plan/model-file.ts";
 import { toModelSpec, writeGguf } from "./_gguf.ts";
 
 const GIB = 2 ** 30;

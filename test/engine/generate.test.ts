@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { generate } from "../../src/engine/generate.ts";
-import type { LlamaModel, LlamaSlot, Token } from "../../src/engine/llama.ts";
-import type { TokenSource } from "../../src/engine/llama-slot.ts";
+import { generate } from "../../src/engine/llama/generate.ts";
+import type { LlamaModel, LlamaSlot, Token } from "../../src/engine/llama/llama.ts";
+import type { TokenSource } from "../../src/engine/llama/llama-slot.ts";
 import type { CallGrammar, GenerateEvent, GenerateRequest } from "../../src/engine/protocol.ts";
 
 /** One token a word of this vocabulary; sampling follows a script, one entry for each stretch. */

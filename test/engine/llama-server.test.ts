@@ -8,7 +8,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import type { AgentError } from "../../src/core/errors.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { createHostSource, createLlamaServerEngine } from "../../src/engine/llama-server/index.ts";
-import { planLoad } from "../../src/engine/model-file.ts";
+import { planLoad } from "../../src/engine/plan/model-file.ts";
 import type { GenerateEvent, LoadOptions } from "../../src/engine/protocol.ts";
 import { describeEngine } from "../../src/testing/index.ts";
 import { PRACTICE_MODEL } from "./_bundle.ts";

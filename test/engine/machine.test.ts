@@ -2,10 +2,10 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { readMachine } from "../../src/engine/machine.ts";
-import type { MachineOptions } from "../../src/engine/machine.ts";
-import { createToolRunner } from "../../src/engine/run-tool.ts";
-import type { ToolRunner } from "../../src/engine/run-tool.ts";
+import { readMachine } from "../../src/engine/plan/machine.ts";
+import type { MachineOptions } from "../../src/engine/plan/machine.ts";
+import { createToolRunner } from "../../src/engine/plan/run-tool.ts";
+import type { ToolRunner } from "../../src/engine/plan/run-tool.ts";
 
 const GIB = 2 ** 30;
 let folder: string;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { ModelUse } from "../../src/engine/model-manager.ts";
+import type { ModelUse } from "../../src/engine/manager/model-manager.ts";
 import { createHandManager } from "./_manager.ts";
 import type { HandEngine } from "./_manager.ts";
 

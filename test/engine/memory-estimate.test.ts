@@ -6,7 +6,7 @@ import { getLlama, GgufInsights, LlamaLogLevel, readGgufFileInfo } from "node-ll
 import type { Llama } from "node-llama-cpp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readModelShape } from "../../src/engine/gguf/shape.ts";
-import { estimateMemory, offloadableLayers } from "../../src/engine/memory-estimate.ts";
+import { estimateMemory, offloadableLayers } from "../../src/engine/plan/memory-estimate.ts";
 import { toModelSpec, writeGguf } from "./_gguf.ts";
 import type { GgufSpec, Measures } from "./_gguf.ts";
 import { compressedSpec, hybridSpec, mambaSpec } from "./_gguf-kinds.ts";

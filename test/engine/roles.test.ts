@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Message } from "../../src/core/index.ts";
 import { createChatTemplate } from "../../src/engine/chat-template.ts";
-import { loadLlamaModel } from "../../src/engine/llama.ts";
+import { loadLlamaModel } from "../../src/engine/llama/llama.ts";
 import { PRACTICE_MODEL } from "./_bundle.ts";
 
 /** The control tokens of the model that ships with the package. */
@@ -20,7 +20,8 @@ describe("the roles of a conversation, as the model's own tokens", () => {
     });
     const { chatTemplate, bosToken, eosToken } = model.facts;
     const template = createChatTemplate({ source: chatTemplate, bosToken, eosToken });
-    const ids = ROLES.map((token) => model.tokenizePrompt(token).at(-1));
+    const whole = { special: true, begin: true };
+    const ids = ROLES.map((token) => model.tokenize(token, whole).at(-1));
     const rolesOf = (text: string): unknown[] => {
       const call = {
         id: "c1",
@@ -35,7 +36,7 @@ describe("the roles of a conversation, as the model's own tokens", () => {
         { role: "user", content: text },
       ];
       return model
-        .tokenizePrompt(template.render({ messages, tools: [] }))
+        .tokenize(template.render({ messages, tools: [] }), whole)
         .filter((token) => ids.includes(token));
     };
     expect(new Set(ids).size).toBe(ROLES.length);

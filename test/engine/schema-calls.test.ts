@@ -1,8 +1,8 @@
 /** Parameters as real tools declare them, and the calls that the grammars of both forms allow. */
 import { describe, expect, test } from "vitest";
-import { toCallGrammar } from "../../src/engine/call-format.ts";
-import type { CallFormat } from "../../src/engine/call-format.ts";
-import { createCallWatch } from "../../src/engine/call-watch.ts";
+import { toCallGrammar } from "../../src/engine/schema/call-format.ts";
+import type { CallFormat } from "../../src/engine/schema/call-format.ts";
+import { createCallWatch } from "../../src/engine/llama/call-watch.ts";
 import { compileSchema } from "../../src/engine/schema/compile.ts";
 import { accepts, parseGrammar } from "./_gbnf.ts";
 

@@ -1,7 +1,7 @@
 /** Grammars of schemas on real models: llama.cpp takes them, and what comes out fits. */
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { toCallGrammar } from "../../src/engine/call-format.ts";
+import { toCallGrammar } from "../../src/engine/schema/call-format.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { Sampling } from "../../src/engine/protocol.ts";
 import { compileSchema, validateJson } from "../../src/engine/schema/compile.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { LlamaSlot, Token } from "../../src/engine/llama.ts";
-import { createSlotPool, findDonor } from "../../src/engine/slots.ts";
+import type { LlamaSlot, Token } from "../../src/engine/llama/llama.ts";
+import { createSlotPool, findDonor } from "../../src/engine/llama/slots.ts";
 
 function createSlot(index: number, tokens: readonly Token[]): LlamaSlot {
   return {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createLookupDrafter, createPace } from "../../src/engine/speculation.ts";
+import { createLookupDrafter, createPace } from "../../src/engine/llama/speculation.ts";
 import type { LoadOptions } from "../../src/engine/protocol.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { createModelFolder, say, startEmbedded } from "./_embedded.ts";

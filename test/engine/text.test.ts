@@ -1,10 +1,10 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createCallWatch } from "../../src/engine/call-watch.ts";
+import { createCallWatch } from "../../src/engine/llama/call-watch.ts";
 import { createJsonScanner } from "../../src/engine/json-scanner.ts";
 import type { CallGrammar } from "../../src/engine/protocol.ts";
 import { createStopScanner } from "../../src/engine/stop-scanner.ts";
-import { createTextDecoder } from "../../src/engine/text-decoder.ts";
+import { createTextDecoder } from "../../src/engine/llama/text-decoder.ts";
 
 /** A text together with random places to cut it. */
 function inPieces(text: string): fc.Arbitrary<string[]> {

@@ -1,13 +1,13 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createChatTemplate } from "../../src/engine/chat-template.ts";
-import { CHAT_DEFAULTS } from "../../src/server/chat-request.ts";
-import { ApiFailure } from "../../src/server/errors.ts";
+import { CHAT_DEFAULTS } from "../../src/server/chat/chat-request.ts";
+import { ApiFailure } from "../../src/server/http/errors.ts";
 import { parseChatBody } from "../../src/server/openai/chat-body.ts";
-import type { ChatRequest } from "../../src/server/chat-request.ts";
-import { prepareChat } from "../../src/server/prepare-chat.ts";
-import type { PreparedChat } from "../../src/server/prepare-chat.ts";
-import { detectThinking } from "../../src/server/thinking-tags.ts";
+import type { ChatRequest } from "../../src/server/chat/chat-request.ts";
+import { prepareChat } from "../../src/server/chat/prepare-chat.ts";
+import type { PreparedChat } from "../../src/server/chat/prepare-chat.ts";
+import { detectThinking } from "../../src/server/chat/thinking-tags.ts";
 
 function parse(body: Record<string, unknown>): ChatRequest {
   return parseChatBody(JSON.stringify({ messages: [{ role: "user", content: "x" }], ...body })).request;

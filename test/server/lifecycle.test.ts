@@ -3,7 +3,7 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { runFilePath } from "../../src/engine/run-file.ts";
+import { runFilePath } from "../../src/engine/acquire/run-file.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
 import {
   chat,

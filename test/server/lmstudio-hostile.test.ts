@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { toFileEntry } from "../../src/engine/catalog.ts";
+import { toFileEntry } from "../../src/engine/catalog/catalog.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
 import type { Json } from "./_agent.ts";
 import { hostileBodies } from "./_hostile.ts";

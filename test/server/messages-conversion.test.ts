@@ -4,8 +4,8 @@ import { parseMessagesBody } from "../../src/server/messages/body.ts";
 import { MessageWriter } from "../../src/server/messages/message-writer.ts";
 import type { ThinkingDisplay } from "../../src/server/messages/body.ts";
 import { createThreads } from "../../src/server/messages/threads.ts";
-import type { ReplyPart } from "../../src/server/reply-parser.ts";
-import { NO_USAGE } from "../../src/server/usage.ts";
+import type { ReplyPart } from "../../src/server/chat/reply-parser.ts";
+import { NO_USAGE } from "../../src/server/chat/usage.ts";
 import type { Json } from "./_agent.ts";
 
 const PIXEL = { type: "base64", media_type: "image/png", data: "iVBORw0KGgo=" };

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { toFileEntry } from "../../src/engine/catalog.ts";
+import { toFileEntry } from "../../src/engine/catalog/catalog.ts";
 import { parseKeepAlive } from "../../src/server/ollama/keep-alive.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
 import { TOOLS } from "./_agent.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Ollama } from "ollama";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createDownloads } from "../../src/engine/download/jobs.ts";
-import type { Downloads } from "../../src/engine/downloads.ts";
+import type { Downloads } from "../../src/engine/download/downloads.ts";
 import { startFakeHub } from "../../src/testing/fake-hub.ts";
 import type { FakeHub } from "../../src/testing/fake-hub.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";

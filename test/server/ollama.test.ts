@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Ollama } from "ollama";
 import type { ChatResponse, Message, Tool } from "ollama";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { toFileEntry } from "../../src/engine/catalog.ts";
+import { toFileEntry } from "../../src/engine/catalog/catalog.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
 import { ask, TOOLS, waitFor } from "./_agent.ts";

@@ -10,7 +10,7 @@ import OpenAI, {
   RateLimitError,
 } from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { toFileEntry } from "../../src/engine/catalog.ts";
+import { toFileEntry } from "../../src/engine/catalog/catalog.ts";
 import { engineFailed } from "../../src/engine/engine-failure.ts";
 import type { GenerateEvent } from "../../src/engine/protocol.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";

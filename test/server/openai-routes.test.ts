@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { toFileEntry } from "../../src/engine/catalog.ts";
+import { toFileEntry } from "../../src/engine/catalog/catalog.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
 import { TOOLS, toChunks } from "./_agent.ts";

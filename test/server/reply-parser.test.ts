@@ -1,10 +1,10 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ToolSchema } from "../../src/core/model.ts";
-import { createCallRescue } from "../../src/server/call-rescue.ts";
-import { createReplyParser } from "../../src/server/reply-parser.ts";
-import type { ReplyParserOptions, ReplyPart } from "../../src/server/reply-parser.ts";
-import { detectThinking } from "../../src/server/thinking-tags.ts";
+import { createCallRescue } from "../../src/server/chat/call-rescue.ts";
+import { createReplyParser } from "../../src/server/chat/reply-parser.ts";
+import type { ReplyParserOptions, ReplyPart } from "../../src/server/chat/reply-parser.ts";
+import { detectThinking } from "../../src/server/chat/thinking-tags.ts";
 
 const TYPES: Record<string, string> = { path: "string", count: "integer" };
 

@@ -5,9 +5,9 @@ import { toMessages } from "../../src/server/responses/items.ts";
 import { ResponseWriter } from "../../src/server/responses/response-writer.ts";
 import type { ResponseEvent } from "../../src/server/responses/response-writer.ts";
 import { parseTools } from "../../src/server/responses/tools.ts";
-import type { ReplyPart } from "../../src/server/reply-parser.ts";
-import { sealText } from "../../src/server/sealed-text.ts";
-import { NO_USAGE } from "../../src/server/usage.ts";
+import type { ReplyPart } from "../../src/server/chat/reply-parser.ts";
+import { sealText } from "../../src/server/chat/sealed-text.ts";
+import { NO_USAGE } from "../../src/server/chat/usage.ts";
 import type { Json } from "./_agent.ts";
 
 const PIXEL = "data:image/png;base64,iVBORw0KGgo=";

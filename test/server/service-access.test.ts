@@ -2,12 +2,12 @@
 import { connect } from "node:net";
 import { request } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
-import { createFixedCatalog } from "../../src/engine/catalog.ts";
-import { createModelManager } from "../../src/engine/model-manager.ts";
+import { createFixedCatalog } from "../../src/engine/catalog/catalog.ts";
+import { createModelManager } from "../../src/engine/manager/model-manager.ts";
 import { createApp } from "../../src/server/app.ts";
 import type { AppOptions } from "../../src/server/app.ts";
-import { listen } from "../../src/server/http-listener.ts";
-import type { Listener } from "../../src/server/http-listener.ts";
+import { listen } from "../../src/server/http/http-listener.ts";
+import type { Listener } from "../../src/server/http/http-listener.ts";
 import { ask } from "./_agent.ts";
 import type { Answer, AskOptions, Json } from "./_agent.ts";
 

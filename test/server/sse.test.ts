@@ -3,7 +3,7 @@ import { createServer, get } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { createStreamWriter } from "../../src/server/sse.ts";
+import { createStreamWriter } from "../../src/server/http/sse.ts";
 
 let server: Server;
 

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { AgentError } from "../../core/errors.ts";
-import type { LoadConfig } from "../../engine/model-manager.ts";
+import type { LoadConfig } from "../../engine/manager/model-manager.ts";
 import { ensureDaemon, findDaemon } from "../../server/daemon/client.ts";
 import type { ModelReport } from "../../server/daemon/stats.ts";
 import { formatDuration } from "../../tui/format.ts";

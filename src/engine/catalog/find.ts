@@ -1,5 +1,5 @@
 /** From what somebody calls a model to its entry. */
-import type { ModelEntry } from "../catalog.ts";
+import type { ModelEntry } from "./catalog.ts";
 
 const LIMIT_NAME = 1_000;
 const SUGGESTIONS = 5;

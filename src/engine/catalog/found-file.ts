@@ -1,5 +1,5 @@
 /** A file that may be a model, and what its place says about it. */
-import type { ModelSource, OllamaLayers } from "../catalog.ts";
+import type { ModelSource, OllamaLayers } from "./catalog.ts";
 
 export interface FoundFile {
   /** Absolute, as it is shown; it may be a link. */

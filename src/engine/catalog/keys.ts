@@ -3,7 +3,7 @@
  * repository has several files; with the publisher in front where another one has a model of this name.
  */
 import { basename } from "node:path";
-import { isPracticeModel, PRACTICE_MODEL_ID } from "../model-file.ts";
+import { isPracticeModel, PRACTICE_MODEL_ID } from "../plan/model-file.ts";
 import type { FoundFile } from "./found-file.ts";
 import { stemOf } from "./publisher-folders.ts";
 

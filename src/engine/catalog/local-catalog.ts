@@ -1,8 +1,8 @@
 /** The models of this machine: our own folder, those of LM Studio, Hugging Face and Ollama, and the practice model. Used where they lie. */
 import { stat } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
-import { toFileEntry } from "../catalog.ts";
-import type { Catalog, ModelEntry } from "../catalog.ts";
+import { toFileEntry } from "./catalog.ts";
+import type { Catalog, ModelEntry } from "./catalog.ts";
 import { findByName, suggestNames } from "./find.ts";
 import type { BrokenModel, Findings } from "./found-file.ts";
 import { openHeaderIndex } from "./header-index.ts";

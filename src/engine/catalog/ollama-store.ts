@@ -4,7 +4,7 @@ import type { Dirent } from "node:fs";
 import { join } from "node:path";
 import { isObject } from "../../core/json-object.ts";
 import { errnoOf, errorMessage } from "../../core/errors.ts";
-import type { OllamaLayers } from "../catalog.ts";
+import type { OllamaLayers } from "./catalog.ts";
 import type { BrokenModel, Findings, FoundFile } from "./found-file.ts";
 
 const REGISTRY = "registry.ollama.ai";

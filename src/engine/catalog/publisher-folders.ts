@@ -1,7 +1,7 @@
 /** Folders laid out as `<publisher>/<repo>/<file>.gguf`: ours and LM Studio's. */
 import { readFile } from "node:fs/promises";
 import { basename, isAbsolute, join, relative, sep } from "node:path";
-import type { ModelSource } from "../catalog.ts";
+import type { ModelSource } from "./catalog.ts";
 import { parsePartName } from "../gguf/split.ts";
 import type { Findings, FoundFile } from "./found-file.ts";
 import { walkModels } from "./walk.ts";

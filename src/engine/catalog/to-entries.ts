@@ -1,11 +1,11 @@
 /** Found files to entries with keys of their own: parts joined, projectors put to their models, the same file under two names once. */
 import { basename, dirname } from "node:path";
 import { AgentError, errorMessage } from "../../core/errors.ts";
-import { toPurpose } from "../catalog.ts";
-import type { ModelEntry } from "../catalog.ts";
+import { toPurpose } from "./catalog.ts";
+import type { ModelEntry } from "./catalog.ts";
 import { quantizationOfName } from "../gguf/quantization.ts";
 import { parsePartName, partPaths } from "../gguf/split.ts";
-import { isPracticeModel, PRACTICE_MODEL_ID } from "../model-file.ts";
+import { isPracticeModel, PRACTICE_MODEL_ID } from "../plan/model-file.ts";
 import type { BrokenModel, Findings, FoundFile } from "./found-file.ts";
 import type { HeaderFacts, HeaderIndex, ReadFile } from "./header-index.ts";
 import { toKeys } from "./keys.ts";

@@ -2,7 +2,7 @@
 import { readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { errnoOf } from "../../core/errors.ts";
-import { withStartLock } from "../start-lock.ts";
+import { withStartLock } from "../acquire/start-lock.ts";
 import { toDiskError } from "./part-file.ts";
 
 const BEAT_MS = 5_000;

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { AgentError, errorMessage } from "../../core/errors.ts";
-import type { DownloadJob, Downloads, DownloadStatus } from "../downloads.ts";
+import type { DownloadJob, Downloads, DownloadStatus } from "./downloads.ts";
 import { fetchModel } from "./fetch-model.ts";
 import type { DownloadEvent, FetchedModel } from "./fetch-model.ts";
 import type { HubAccess } from "./http.ts";

@@ -1,5 +1,5 @@
 /** Frames of a streamed `/completion` as the events of a generation. */
-import { createCallWatch } from "../call-watch.ts";
+import { createCallWatch } from "../llama/call-watch.ts";
 import { engineFailed } from "../engine-failure.ts";
 import type {
   GenerateEvent,

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { AgentError, errorMessage } from "../../core/errors.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import { isObject, parseObject } from "../../core/json-object.ts";
-import { prepareHome } from "../../engine/run-file.ts";
-import { withStartLock } from "../../engine/start-lock.ts";
+import { prepareHome } from "../../engine/acquire/run-file.ts";
+import { withStartLock } from "../../engine/acquire/start-lock.ts";
 import { daemonRunPath, readDaemonRun } from "./run-file.ts";
 import type { DaemonReport, DaemonRun, DaemonSettings, DaemonStatus } from "./settings.ts";
 

@@ -1,12 +1,12 @@
 /** Commands to the daemon, on its private port: what `lmagent server`, `daemon`, `load`, `unload` and `ps` speak. */
 import { isAbsolute } from "node:path";
 import * as z from "zod/mini";
-import type { LoadConfig } from "../../engine/model-manager.ts";
-import { parseBody } from "../body.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
-import { addGet, addPost } from "../routes.ts";
-import type { App } from "../routes.ts";
-import { sendJson } from "../send.ts";
+import type { LoadConfig } from "../../engine/manager/model-manager.ts";
+import { parseBody } from "../http/body.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
+import { addGet, addPost } from "../http/routes.ts";
+import type { App } from "../http/routes.ts";
+import { sendJson } from "../http/send.ts";
 import type { Services } from "../services.ts";
 import type { ServedCatalog } from "./served-catalog.ts";
 import type { PublicServer } from "./public-server.ts";

@@ -3,11 +3,11 @@
  * process of its own, or inside `lmagent server start --foreground`.
  */
 import { errorMessage } from "../../core/errors.ts";
-import { prepareHome } from "../../engine/run-file.ts";
+import { prepareHome } from "../../engine/acquire/run-file.ts";
 import { createApp } from "../app.ts";
-import { createSingleKey } from "../guard.ts";
-import { listen } from "../http-listener.ts";
-import type { Listener } from "../http-listener.ts";
+import { createSingleKey } from "../http/guard.ts";
+import { listen } from "../http/http-listener.ts";
+import type { Listener } from "../http/http-listener.ts";
 import { addControl } from "./control-routes.ts";
 import { createPublicServer } from "./public-server.ts";
 import { createDaemonRun, removeDaemonRun, writeDaemonRun } from "./run-file.ts";

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import type { KeyRing } from "../guard.ts";
+import type { KeyRing } from "../http/guard.ts";
 import { hashKey, keyStorePath, parseKeys } from "./key-store.ts";
 
 /**

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AgentError, errnoOf, errorMessage } from "../../core/errors.ts";
 import { isObject } from "../../core/json-object.ts";
-import { writeWhole } from "../../engine/run-file.ts";
+import { writeWhole } from "../../engine/acquire/run-file.ts";
 
 export interface StoredKey {
   /** Short, to name it by. */

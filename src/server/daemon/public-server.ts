@@ -1,10 +1,10 @@
 /** The HTTP server that clients use, started and stopped beside the models. */
 import { AgentError, errnoOf, errorMessage } from "../../core/errors.ts";
 import { createApp } from "../app.ts";
-import { isLoopback } from "../guard.ts";
-import { listen } from "../http-listener.ts";
-import type { Answered, Listener } from "../http-listener.ts";
-import type { App } from "../routes.ts";
+import { isLoopback } from "../http/guard.ts";
+import { listen } from "../http/http-listener.ts";
+import type { Answered, Listener } from "../http/http-listener.ts";
+import type { App } from "../http/routes.ts";
 import type { Services } from "../services.ts";
 import { createKeyRing } from "./key-ring.ts";
 import { readKeys } from "./key-store.ts";

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseObject } from "../../core/json-object.ts";
-import { writeWhole } from "../../engine/run-file.ts";
+import { writeWhole } from "../../engine/acquire/run-file.ts";
 import type { DaemonRun } from "./settings.ts";
 
 export function daemonRunPath(home: string): string {

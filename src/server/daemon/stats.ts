@@ -1,8 +1,8 @@
 /** What every loaded model does and takes, for people and programs. */
 import type { Backend } from "../../engine/engine.ts";
-import type { LoadedModel, ModelState, ModelStats } from "../../engine/model-manager.ts";
+import type { LoadedModel, ModelState, ModelStats } from "../../engine/manager/model-manager.ts";
 import type { SlotState } from "../../engine/protocol.ts";
-import { readGpuBytes, readResidentBytes } from "../../engine/process-memory.ts";
+import { readGpuBytes, readResidentBytes } from "../../engine/manager/process-memory.ts";
 
 export interface ModelReport {
   id: string;

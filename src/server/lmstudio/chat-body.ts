@@ -2,12 +2,12 @@
 import * as z from "zod/mini";
 import type { ContentPart, Message, UserMessage } from "../../core/message.ts";
 import type { Sampling } from "../../engine/protocol.ts";
-import { parseBody } from "../body.ts";
-import { CHAT_DEFAULTS } from "../chat-request.ts";
-import type { ChatRequest } from "../chat-request.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
-import { toWishVariables } from "../thinking-wish.ts";
-import type { ThinkingWish } from "../thinking-wish.ts";
+import { parseBody } from "../http/body.ts";
+import { CHAT_DEFAULTS } from "../chat/chat-request.ts";
+import type { ChatRequest } from "../chat/chat-request.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
+import { toWishVariables } from "../chat/thinking-wish.ts";
+import type { ThinkingWish } from "../chat/thinking-wish.ts";
 
 const fraction = z.number().check(z.minimum(0), z.maximum(1));
 const positive = z.int().check(z.minimum(1));

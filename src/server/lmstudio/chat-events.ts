@@ -1,8 +1,8 @@
 /** The events of `POST /api/v1/chat` (https://lmstudio.ai/docs/developer/rest/streaming-events), and the whole answer they add up to. */
 import type { Timings } from "../../engine/protocol.ts";
-import type { ChatEvent } from "../chat.ts";
-import type { ReplyPart } from "../reply-parser.ts";
-import type { Usage } from "../usage.ts";
+import type { ChatEvent } from "../chat/chat.ts";
+import type { ReplyPart } from "../chat/reply-parser.ts";
+import type { Usage } from "../chat/usage.ts";
 
 export interface OutputItem {
   type: "message" | "reasoning";

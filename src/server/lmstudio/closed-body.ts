@@ -1,7 +1,7 @@
 /** Bodies whose unknown fields are errors, as LM Studio has them for everything but chats. */
 import * as z from "zod/mini";
-import { parseBody } from "../body.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
+import { parseBody } from "../http/body.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
 
 /** Throws `ApiFailure` (400): `Unrecognized key(s) in object: 'a', 'b'`, or what `parseBody` throws. */
 export function parseClosedBody<Shape extends z.core.$ZodShape>(

@@ -1,10 +1,10 @@
 /** `POST /api/v1/models/download` and `GET /api/v1/models/download/status/:job_id` (https://lmstudio.ai/docs/developer/rest/download). */
 import * as z from "zod/mini";
-import type { DownloadJob } from "../../engine/downloads.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
-import { addGet, addPost, refuseOtherMethods } from "../routes.ts";
-import type { App } from "../routes.ts";
-import { sendJson } from "../send.ts";
+import type { DownloadJob } from "../../engine/download/downloads.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
+import { addGet, addPost, refuseOtherMethods } from "../http/routes.ts";
+import type { App } from "../http/routes.ts";
+import { sendJson } from "../http/send.ts";
 import type { Services } from "../services.ts";
 import { requireDownloads, startDownload } from "../start-download.ts";
 import { parseClosedBody } from "./closed-body.ts";

@@ -1,4 +1,4 @@
-import type { ApiError } from "../errors.ts";
+import type { ApiError } from "../http/errors.ts";
 
 /**
  * Errors below `/api/v1`: LM Studio's kinds of them (https://lmstudio.ai/docs/developer/rest/streaming-events), with the fields that

@@ -1,4 +1,4 @@
-import type { App } from "../routes.ts";
+import type { App } from "../http/routes.ts";
 import type { Services } from "../services.ts";
 import { addLmStudioChat } from "./chat-route.ts";
 import { addLmStudioDownloads } from "./downloads-route.ts";

@@ -1,10 +1,10 @@
 /** A model as LM Studio lists it (https://lmstudio.ai/docs/developer/rest/list, and `endpoints` for the older `/api/v0`). */
-import type { ModelEntry } from "../../engine/catalog.ts";
+import type { ModelEntry } from "../../engine/catalog/catalog.ts";
 import { readGgufHeader } from "../../engine/gguf/header.ts";
-import type { LoadedModel } from "../../engine/model-manager.ts";
+import type { LoadedModel } from "../../engine/manager/model-manager.ts";
 import { outlineModel } from "../served-model.ts";
 import type { Services } from "../services.ts";
-import { knowsThinking } from "../thinking-wish.ts";
+import { knowsThinking } from "../chat/thinking-wish.ts";
 
 /** An entry of the catalog, with what is loaded of it. */
 export interface ListedModel {

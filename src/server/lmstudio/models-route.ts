@@ -1,13 +1,13 @@
 /** LM Studio's lists of models, and how they are loaded and unloaded. */
 import * as z from "zod/mini";
-import type { LoadConfig, LoadedModel } from "../../engine/model-manager.ts";
-import { loadAnew, oneAtATime } from "../context-window.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
+import type { LoadConfig, LoadedModel } from "../../engine/manager/model-manager.ts";
+import { loadAnew, oneAtATime } from "../chat/context-window.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
 import { findServed } from "../find-served.ts";
 import type { ServedModel } from "../find-served.ts";
-import { addGet, addPost, refuseOtherMethods } from "../routes.ts";
-import type { App } from "../routes.ts";
-import { sendJson } from "../send.ts";
+import { addGet, addPost, refuseOtherMethods } from "../http/routes.ts";
+import type { App } from "../http/routes.ts";
+import { sendJson } from "../http/send.ts";
 import type { Services } from "../services.ts";
 import { parseClosedBody } from "./closed-body.ts";
 import { requireModel } from "./model-names.ts";

@@ -2,10 +2,10 @@
  * `POST /api/v0/chat/completions`, `/api/v0/completions` and `/api/v0/embeddings`: OpenAI's bodies and answers, with LM Studio's figures
  * (https://lmstudio.ai/docs/developer/rest/endpoints).
  */
-import type { LoadedModel } from "../../engine/model-manager.ts";
-import { runChat } from "../chat.ts";
-import type { ChatEvent } from "../chat.ts";
-import { ApiFailure, toApiError, toOpenAiBody } from "../errors.ts";
+import type { LoadedModel } from "../../engine/manager/model-manager.ts";
+import { runChat } from "../chat/chat.ts";
+import type { ChatEvent } from "../chat/chat.ts";
+import { ApiFailure, toApiError, toOpenAiBody } from "../http/errors.ts";
 import { parseChatBody } from "../openai/chat-body.ts";
 import type { ChatBody } from "../openai/chat-body.ts";
 import { createChunker, createHead, toCompletion } from "../openai/chat-wire.ts";
@@ -21,13 +21,13 @@ import {
 } from "../openai/completion-wire.ts";
 import type { CompletionChoice, CompletionEvent } from "../openai/completion-wire.ts";
 import { addEmbeddings } from "../openai/embeddings-route.ts";
-import { collectReply } from "../reply.ts";
-import { addPost, refuseOtherMethods } from "../routes.ts";
-import type { App, Exchange } from "../routes.ts";
-import { sendJson } from "../send.ts";
+import { collectReply } from "../chat/reply.ts";
+import { addPost, refuseOtherMethods } from "../http/routes.ts";
+import type { App, Exchange } from "../http/routes.ts";
+import { sendJson } from "../http/send.ts";
 import type { Services } from "../services.ts";
-import type { Frame } from "../sse.ts";
-import { sendStream } from "../stream.ts";
+import type { Frame } from "../http/sse.ts";
+import { sendStream } from "../http/stream.ts";
 import { withModel } from "../use-model.ts";
 import { requireModel } from "./model-names.ts";
 import { toOldExtras } from "./old-stats.ts";

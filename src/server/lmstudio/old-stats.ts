@@ -1,5 +1,5 @@
 /** What `/api/v0` adds to OpenAI's answers: speed, the model, and what runs it. */
-import type { LoadedModel } from "../../engine/model-manager.ts";
+import type { LoadedModel } from "../../engine/manager/model-manager.ts";
 import type { Timings } from "../../engine/protocol.ts";
 import { describeModel } from "../served-model.ts";
 

@@ -1,10 +1,10 @@
 /** Messages made of Anthropic's content blocks to the messages of a chat. */
 import * as z from "zod/mini";
 import type { AssistantMessage, ContentPart, Message } from "../../core/message.ts";
-import { parseField } from "../body.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
-import { unsealText } from "../sealed-text.ts";
-import { isImageData, joinTurns, toUserContent } from "../turns.ts";
+import { parseField } from "../http/body.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
+import { unsealText } from "../chat/sealed-text.ts";
+import { isImageData, joinTurns, toUserContent } from "../chat/turns.ts";
 
 const optional = z.nullish;
 const block = z.looseObject({ type: z.string() });

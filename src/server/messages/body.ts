@@ -1,10 +1,10 @@
 /** The body of `POST /v1/messages` (https://docs.claude.com/en/api/messages). Unknown fields are ignored. */
 import * as z from "zod/mini";
 import type { Sampling } from "../../engine/protocol.ts";
-import { parseBody } from "../body.ts";
-import type { ChatRequest, ReplyFormat } from "../chat-request.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
-import { toEffort, toThinkingVariables } from "../thinking-switch.ts";
+import { parseBody } from "../http/body.ts";
+import type { ChatRequest, ReplyFormat } from "../chat/chat-request.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
+import { toEffort, toThinkingVariables } from "../chat/thinking-switch.ts";
 import { content, message, toMessages } from "./blocks.ts";
 import { continueThread, thread } from "./threads.ts";
 import type { Conversation, Threads } from "./threads.ts";

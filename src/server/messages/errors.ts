@@ -1,7 +1,7 @@
 /** Errors in Anthropic's shape (https://docs.claude.com/en/api/errors). */
 import { AgentError } from "../../core/errors.ts";
-import { ApiFailure, fromThrown, renameField, toApiError } from "../errors.ts";
-import type { ApiError } from "../errors.ts";
+import { ApiFailure, fromThrown, renameField, toApiError } from "../http/errors.ts";
+import type { ApiError } from "../http/errors.ts";
 
 const TYPES: Readonly<Record<number, string>> = {
   401: "authentication_error",

@@ -1,11 +1,11 @@
 /** Puts a message together while it is generated, and says what happens to it in the events of Anthropic's stream. */
 import { unreachable } from "../../core/events.ts";
 import { parseObject } from "../../core/json-object.ts";
-import type { ChatEvent, FinishReason } from "../chat.ts";
-import type { ReplyPart } from "../reply-parser.ts";
-import { sealText } from "../sealed-text.ts";
-import { NO_USAGE } from "../usage.ts";
-import type { Usage } from "../usage.ts";
+import type { ChatEvent, FinishReason } from "../chat/chat.ts";
+import type { ReplyPart } from "../chat/reply-parser.ts";
+import { sealText } from "../chat/sealed-text.ts";
+import { NO_USAGE } from "../chat/usage.ts";
+import type { Usage } from "../chat/usage.ts";
 import type { ThinkingDisplay } from "./body.ts";
 
 export interface MessageEvent {

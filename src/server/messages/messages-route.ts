@@ -1,14 +1,14 @@
 /** `POST /v1/messages`, streaming or not, and `POST /v1/messages/count_tokens`. */
-import type { LoadedModel } from "../../engine/model-manager.ts";
-import { runChat } from "../chat.ts";
-import { countPromptTokens } from "../count-tokens.ts";
-import { randomId } from "../ids.ts";
-import { addGet, addPost, refuseOtherMethods } from "../routes.ts";
-import type { App, Exchange } from "../routes.ts";
-import { sendJson } from "../send.ts";
+import type { LoadedModel } from "../../engine/manager/model-manager.ts";
+import { runChat } from "../chat/chat.ts";
+import { countPromptTokens } from "../chat/count-tokens.ts";
+import { randomId } from "../chat/ids.ts";
+import { addGet, addPost, refuseOtherMethods } from "../http/routes.ts";
+import type { App, Exchange } from "../http/routes.ts";
+import { sendJson } from "../http/send.ts";
 import type { Services } from "../services.ts";
-import type { Frame } from "../sse.ts";
-import { sendStream } from "../stream.ts";
+import type { Frame } from "../http/sse.ts";
+import { sendStream } from "../http/stream.ts";
 import { withModel } from "../use-model.ts";
 import { parseMessagesBody } from "./body.ts";
 import type { MessagesBody } from "./body.ts";

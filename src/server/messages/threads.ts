@@ -5,7 +5,7 @@
 import * as z from "zod/mini";
 import { createBoundedStore } from "../bounded-store.ts";
 import type { BoundedStore, BoundedStoreOptions } from "../bounded-store.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
 
 export const thread = z.discriminatedUnion("type", [
   z.object({ type: z.literal("create") }),

@@ -1,9 +1,9 @@
 /** Tools of a Messages request, and how a call is asked for. */
 import * as z from "zod/mini";
 import type { ToolSchema } from "../../core/model.ts";
-import { parseField } from "../body.ts";
-import type { ToolChoice } from "../chat-request.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
+import { parseField } from "../http/body.ts";
+import type { ToolChoice } from "../chat/chat-request.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
 
 const typed = z.looseObject({ type: z.nullish(z.string()) });
 const customTool = z.object({

@@ -2,10 +2,10 @@
 import * as z from "zod/mini";
 import type { ContentPart, Message, ToolCall } from "../../core/message.ts";
 import type { ToolSchema } from "../../core/model.ts";
-import type { OllamaLayers } from "../../engine/catalog.ts";
-import { parseBody } from "../body.ts";
-import { CHAT_DEFAULTS } from "../chat-request.ts";
-import type { ChatRequest } from "../chat-request.ts";
+import type { OllamaLayers } from "../../engine/catalog/catalog.ts";
+import { parseBody } from "../http/body.ts";
+import { CHAT_DEFAULTS } from "../chat/chat-request.ts";
+import type { ChatRequest } from "../chat/chat-request.ts";
 import { imagesField, sharedFields, toImageParts, toRequestPart, toShared } from "./request-fields.ts";
 import type { SharedRequest } from "./request-fields.ts";
 import { toHistoryCall } from "./tool-calls.ts";

@@ -4,7 +4,7 @@
  */
 import * as z from "zod/mini";
 import type { Message } from "../../core/message.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
 
 /** Marks numbers as ours; another server's tokens mean nothing here. */
 const MARK = [76, 77, 65, 1];

@@ -1,11 +1,11 @@
 /** `POST /api/embed` (https://docs.ollama.com/api/embed) and the older `POST /api/embeddings`. */
 import * as z from "zod/mini";
-import type { LoadedModel } from "../../engine/model-manager.ts";
+import type { LoadedModel } from "../../engine/manager/model-manager.ts";
 import type { Embeddings, Prompt } from "../../engine/protocol.ts";
-import { parseBody } from "../body.ts";
-import { addPost, refuseOtherMethods } from "../routes.ts";
-import type { App, Exchange } from "../routes.ts";
-import { sendJson } from "../send.ts";
+import { parseBody } from "../http/body.ts";
+import { addPost, refuseOtherMethods } from "../http/routes.ts";
+import type { App, Exchange } from "../http/routes.ts";
+import { sendJson } from "../http/send.ts";
 import type { Services } from "../services.ts";
 import { keepAliveField, toTtlOption } from "./keep-alive.ts";
 import { startStopwatch } from "./metrics.ts";

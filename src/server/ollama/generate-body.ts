@@ -1,11 +1,11 @@
 /** The body of `POST /api/generate` (https://docs.ollama.com/api/generate). Unknown fields are ignored. */
 import * as z from "zod/mini";
 import type { ContentPart, Message } from "../../core/message.ts";
-import type { OllamaLayers } from "../../engine/catalog.ts";
-import { parseBody } from "../body.ts";
-import { CHAT_DEFAULTS } from "../chat-request.ts";
-import type { ChatRequest } from "../chat-request.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
+import type { OllamaLayers } from "../../engine/catalog/catalog.ts";
+import { parseBody } from "../http/body.ts";
+import { CHAT_DEFAULTS } from "../chat/chat-request.ts";
+import type { ChatRequest } from "../chat/chat-request.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
 import { decodeConversation } from "./conversation-code.ts";
 import { imagesField, sharedFields, toImageParts, toRequestPart, toShared } from "./request-fields.ts";
 import type { SharedRequest } from "./request-fields.ts";

@@ -1,17 +1,17 @@
 /** `POST /api/generate`, streaming unless told otherwise. */
-import type { LoadedModel } from "../../engine/model-manager.ts";
+import type { LoadedModel } from "../../engine/manager/model-manager.ts";
 import type { Prompt, Timings, TokenLogprob } from "../../engine/protocol.ts";
-import { toAnswerForm } from "../answer-form.ts";
-import { DEFAULT_SAMPLING, runChat } from "../chat.ts";
-import type { FinishReason } from "../chat.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
-import { addPost, refuseOtherMethods } from "../routes.ts";
-import type { App, Exchange } from "../routes.ts";
-import { sendJson } from "../send.ts";
+import { toAnswerForm } from "../chat/answer-form.ts";
+import { DEFAULT_SAMPLING, runChat } from "../chat/chat.ts";
+import type { FinishReason } from "../chat/chat.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
+import { addPost, refuseOtherMethods } from "../http/routes.ts";
+import type { App, Exchange } from "../http/routes.ts";
+import { sendJson } from "../http/send.ts";
 import type { Services } from "../services.ts";
-import type { Frame } from "../sse.ts";
-import { sendStream } from "../stream.ts";
-import { checkThinking } from "../thinking-wish.ts";
+import type { Frame } from "../http/sse.ts";
+import { sendStream } from "../http/stream.ts";
+import { checkThinking } from "../chat/thinking-wish.ts";
 import { toEnd, toLogprobs } from "./chat-route.ts";
 import { encodeConversation } from "./conversation-code.ts";
 import { toOllamaBody } from "./error-body.ts";

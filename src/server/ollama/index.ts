@@ -1,4 +1,4 @@
-import type { App } from "../routes.ts";
+import type { App } from "../http/routes.ts";
 import type { Services } from "../services.ts";
 import { addOllamaChat } from "./chat-route.ts";
 import { addOllamaEmbed } from "./embed-route.ts";

@@ -1,12 +1,12 @@
 /** Models as Ollama lists and shows them (https://docs.ollama.com/api/tags, `ps`, `api-reference/show-model-details`). */
 import { createHash } from "node:crypto";
-import type { ModelEntry } from "../../engine/catalog.ts";
+import type { ModelEntry } from "../../engine/catalog/catalog.ts";
 import { readGgufHeader } from "../../engine/gguf/header.ts";
 import type { GgufHeader } from "../../engine/gguf/header.ts";
-import type { LoadedModel } from "../../engine/model-manager.ts";
+import type { LoadedModel } from "../../engine/manager/model-manager.ts";
 import { toParameterString } from "../lmstudio/model-objects.ts";
 import { outlineModel } from "../served-model.ts";
-import { knowsThinking } from "../thinking-wish.ts";
+import { knowsThinking } from "../chat/thinking-wish.ts";
 import { toOllamaName } from "./names.ts";
 
 export function toTag(entry: ModelEntry): Record<string, unknown> {

@@ -1,10 +1,10 @@
 /** What Ollama's clients ask about models: `/api/tags`, `/api/ps`, `/api/show`, `/api/version`; and that there is a server at all. */
 import * as z from "zod/mini";
-import { parseBody } from "../body.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
-import { addGet, addPost, refuseOtherMethods, respond } from "../routes.ts";
-import type { App } from "../routes.ts";
-import { sendJson } from "../send.ts";
+import { parseBody } from "../http/body.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
+import { addGet, addPost, refuseOtherMethods, respond } from "../http/routes.ts";
+import type { App } from "../http/routes.ts";
+import { sendJson } from "../http/send.ts";
 import type { Services } from "../services.ts";
 import { requireModel } from "./names.ts";
 import { toRunning, toShow, toTag } from "./model-objects.ts";

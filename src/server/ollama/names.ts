@@ -1,5 +1,5 @@
 /** Ollama's names: `name:tag`, where a missing tag means `latest`. */
-import type { ModelEntry } from "../../engine/catalog.ts";
+import type { ModelEntry } from "../../engine/catalog/catalog.ts";
 import { requireServed } from "../find-served.ts";
 import type { ServedModel } from "../find-served.ts";
 import type { Services } from "../services.ts";

@@ -1,16 +1,16 @@
 /** `POST /api/pull`: a download with Ollama's progress (https://docs.ollama.com/api/pull). */
 import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod/mini";
-import type { DownloadJob, Downloads } from "../../engine/downloads.ts";
-import { parseBody } from "../body.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
-import { addPost, refuseOtherMethods } from "../routes.ts";
-import type { App } from "../routes.ts";
-import { sendJson } from "../send.ts";
+import type { DownloadJob, Downloads } from "../../engine/download/downloads.ts";
+import { parseBody } from "../http/body.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
+import { addPost, refuseOtherMethods } from "../http/routes.ts";
+import type { App } from "../http/routes.ts";
+import { sendJson } from "../http/send.ts";
 import type { Services } from "../services.ts";
-import type { Frame } from "../sse.ts";
+import type { Frame } from "../http/sse.ts";
 import { requireDownloads, startDownload } from "../start-download.ts";
-import { sendStream } from "../stream.ts";
+import { sendStream } from "../http/stream.ts";
 import { toOllamaBody } from "./error-body.ts";
 
 const PATH = "/api/pull";

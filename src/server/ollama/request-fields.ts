@@ -1,11 +1,11 @@
 /** Fields that `/api/chat` and `/api/generate` share. */
 import * as z from "zod/mini";
 import type { ContentPart } from "../../core/message.ts";
-import type { OllamaLayers } from "../../engine/catalog.ts";
-import type { ChatRequest, ReplyFormat } from "../chat-request.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
-import { toWishVariables } from "../thinking-wish.ts";
-import type { ThinkingWish } from "../thinking-wish.ts";
+import type { OllamaLayers } from "../../engine/catalog/catalog.ts";
+import type { ChatRequest, ReplyFormat } from "../chat/chat-request.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
+import { toWishVariables } from "../chat/thinking-wish.ts";
+import type { ThinkingWish } from "../chat/thinking-wish.ts";
 import { keepAliveField, toTtlOption } from "./keep-alive.ts";
 import { optionsField, toGenerationOptions, withDefaults } from "./options.ts";
 import type { GenerationOptions } from "./options.ts";

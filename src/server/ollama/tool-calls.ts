@@ -1,7 +1,7 @@
 /** Tool calls as Ollama writes them: whole, with arguments as an object. */
 import type { ToolCall } from "../../core/message.ts";
 import { parseObject } from "../../core/json-object.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
 
 export interface OllamaCall {
   id: string;

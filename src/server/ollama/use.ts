@@ -1,7 +1,7 @@
 /** A model for one request, loaded, with the window that it asks for. */
-import type { LoadedModel } from "../../engine/model-manager.ts";
+import type { LoadedModel } from "../../engine/manager/model-manager.ts";
 import type { ModelPurpose } from "../../engine/protocol.ts";
-import { withWindow } from "../context-window.ts";
+import { withWindow } from "../chat/context-window.ts";
 import type { Services } from "../services.ts";
 import { withModel } from "../use-model.ts";
 import { requireModel } from "./names.ts";

@@ -1,8 +1,8 @@
 /** The body of `POST /v1/chat/completions`, as OpenAI and llama.cpp's server define it. Unknown fields are ignored, as both do. */
 import * as z from "zod/mini";
-import { parseBody } from "../body.ts";
-import type { ChatRequest } from "../chat-request.ts";
-import { toEffort, toThinkingVariables } from "../thinking-switch.ts";
+import { parseBody } from "../http/body.ts";
+import type { ChatRequest } from "../chat/chat-request.ts";
+import { toEffort, toThinkingVariables } from "../chat/thinking-switch.ts";
 import { messageSchema, toMessages } from "./messages.ts";
 import { refuse } from "./refuse.ts";
 import { formatFields, toFormat } from "./response-format.ts";

@@ -1,12 +1,12 @@
 /** A chat completion in OpenAI's shapes, with the additions of llama.cpp's server (`timings`, `prompt_progress`). */
 import { unreachable } from "../../core/events.ts";
 import type { Timings, TokenChance, TokenLogprob } from "../../engine/protocol.ts";
-import type { ChatEvent, FinishReason } from "../chat.ts";
-import { randomId } from "../ids.ts";
-import type { Reply } from "../reply.ts";
-import type { ReplyPart } from "../reply-parser.ts";
+import type { ChatEvent, FinishReason } from "../chat/chat.ts";
+import { randomId } from "../chat/ids.ts";
+import type { Reply } from "../chat/reply.ts";
+import type { ReplyPart } from "../chat/reply-parser.ts";
 import type { ServeSettings } from "../services.ts";
-import type { Usage } from "../usage.ts";
+import type { Usage } from "../chat/usage.ts";
 
 export interface CompletionHead {
   id: string;

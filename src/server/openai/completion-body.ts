@@ -1,8 +1,8 @@
 /** The body of `POST /v1/completions` (https://platform.openai.com/docs/api-reference/completions), with llama.cpp's fields beside it. */
 import * as z from "zod/mini";
 import type { Prompt, Sampling } from "../../engine/protocol.ts";
-import { parseBody } from "../body.ts";
-import type { ReplyFormat } from "../chat-request.ts";
+import { parseBody } from "../http/body.ts";
+import type { ReplyFormat } from "../chat/chat-request.ts";
 import { refuse } from "./refuse.ts";
 import { formatFields, toFormat } from "./response-format.ts";
 import { generationFields, toSampling, toSlot, toStop, toTtlMs } from "./sampling.ts";

@@ -1,17 +1,17 @@
 /** `POST /v1/completions`: the prompt as it is, without the model's chat template. */
-import type { LoadedModel } from "../../engine/model-manager.ts";
+import type { LoadedModel } from "../../engine/manager/model-manager.ts";
 import type { GenerateRequest, Prompt } from "../../engine/protocol.ts";
-import { toAnswerForm } from "../answer-form.ts";
-import { DEFAULT_SAMPLING } from "../chat.ts";
-import { toOpenAiBody } from "../errors.ts";
-import { mergeStreams, withAnswers } from "../merge-streams.ts";
+import { toAnswerForm } from "../chat/answer-form.ts";
+import { DEFAULT_SAMPLING } from "../chat/chat.ts";
+import { toOpenAiBody } from "../http/errors.ts";
+import { mergeStreams, withAnswers } from "../chat/merge-streams.ts";
 import { toInfillPrompt } from "../ollama/infill.ts";
-import { addPost, refuseOtherMethods } from "../routes.ts";
-import type { App, Exchange } from "../routes.ts";
-import { sendJson } from "../send.ts";
+import { addPost, refuseOtherMethods } from "../http/routes.ts";
+import type { App, Exchange } from "../http/routes.ts";
+import { sendJson } from "../http/send.ts";
 import type { Services } from "../services.ts";
-import type { Frame } from "../sse.ts";
-import { sendStream } from "../stream.ts";
+import type { Frame } from "../http/sse.ts";
+import { sendStream } from "../http/stream.ts";
 import { withModel } from "../use-model.ts";
 import { parseCompletionBody } from "./completion-body.ts";
 import type { CompletionBody } from "./completion-body.ts";

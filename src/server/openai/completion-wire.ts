@@ -1,7 +1,7 @@
 /** Completions in OpenAI's old shapes. */
 import type { GenerateEvent, StopReason, Timings, TokenLogprob } from "../../engine/protocol.ts";
-import { randomId } from "../ids.ts";
-import type { Usage } from "../usage.ts";
+import { randomId } from "../chat/ids.ts";
+import type { Usage } from "../chat/usage.ts";
 import { toOpenAiUsage, toTimings } from "./chat-wire.ts";
 import type { CompletionHead } from "./chat-wire.ts";
 

@@ -1,9 +1,9 @@
 /** `POST /v1/embeddings` (https://platform.openai.com/docs/api-reference/embeddings). */
 import * as z from "zod/mini";
-import { parseBody } from "../body.ts";
-import { addPost, refuseOtherMethods } from "../routes.ts";
-import type { App } from "../routes.ts";
-import { sendJson } from "../send.ts";
+import { parseBody } from "../http/body.ts";
+import { addPost, refuseOtherMethods } from "../http/routes.ts";
+import type { App } from "../http/routes.ts";
+import { sendJson } from "../http/send.ts";
 import type { Services } from "../services.ts";
 import { withModel } from "../use-model.ts";
 import { toPrompts } from "./completion-body.ts";

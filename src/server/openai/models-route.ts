@@ -1,9 +1,9 @@
 /** `GET /v1/models` and `GET /v1/models/:id`. */
-import type { ModelEntry } from "../../engine/catalog.ts";
-import type { LoadedModel } from "../../engine/model-manager.ts";
+import type { ModelEntry } from "../../engine/catalog/catalog.ts";
+import type { LoadedModel } from "../../engine/manager/model-manager.ts";
 import { findServed, requireServed } from "../find-served.ts";
-import { addGet, refuseOtherMethods } from "../routes.ts";
-import type { App } from "../routes.ts";
+import { addGet, refuseOtherMethods } from "../http/routes.ts";
+import type { App } from "../http/routes.ts";
 import { outlineModel } from "../served-model.ts";
 import type { Services } from "../services.ts";
 

@@ -1,4 +1,4 @@
-import { ApiFailure, toApiError } from "../errors.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
 
 /** 400 that names the field. */
 export function refuse(message: string, param: string, code?: string): ApiFailure {

@@ -1,7 +1,7 @@
 /** What an answer has to look like: OpenAI's `response_format`, and the shorter ways of llama.cpp's server. */
 import * as z from "zod/mini";
 import type { JsonSchema } from "../../core/tool.ts";
-import type { ReplyFormat } from "../chat-request.ts";
+import type { ReplyFormat } from "../chat/chat-request.ts";
 import { refuse } from "./refuse.ts";
 
 const optional = z.nullish;

@@ -1,7 +1,7 @@
 /** Tools and which of them may be called: OpenAI's fields, the old ones (`functions`, `function_call`) included. */
 import * as z from "zod/mini";
 import type { ToolSchema } from "../../core/model.ts";
-import type { ChatRequest, ToolChoice } from "../chat-request.ts";
+import type { ChatRequest, ToolChoice } from "../chat/chat-request.ts";
 import { refuse } from "./refuse.ts";
 
 const optional = z.nullish;

@@ -1,10 +1,10 @@
 /** Items of a conversation, as the Responses API keeps them, to the messages of a chat. */
 import * as z from "zod/mini";
 import type { AssistantMessage, ContentPart, Message } from "../../core/message.ts";
-import { parseField } from "../body.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
-import { unsealText } from "../sealed-text.ts";
-import { isImageData, joinTurns, toUserContent } from "../turns.ts";
+import { parseField } from "../http/body.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
+import { unsealText } from "../chat/sealed-text.ts";
+import { isImageData, joinTurns, toUserContent } from "../chat/turns.ts";
 import { toModelName } from "./tools.ts";
 
 export type Item = Readonly<Record<string, unknown>>;

@@ -2,10 +2,10 @@
 import type { TokenLogprob } from "../../engine/protocol.ts";
 import { unreachable } from "../../core/events.ts";
 import { parseObject } from "../../core/json-object.ts";
-import type { ChatEvent } from "../chat.ts";
-import type { ApiError } from "../errors.ts";
-import { sealText } from "../sealed-text.ts";
-import type { ReplyPart } from "../reply-parser.ts";
+import type { ChatEvent } from "../chat/chat.ts";
+import type { ApiError } from "../http/errors.ts";
+import { sealText } from "../chat/sealed-text.ts";
+import type { ReplyPart } from "../chat/reply-parser.ts";
 import type { ToolIdentity } from "./tools.ts";
 
 /** One event of the stream, without its number. */

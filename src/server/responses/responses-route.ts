@@ -1,16 +1,16 @@
 /** `POST /v1/responses`, streaming or not, and what was kept of earlier responses. */
-import type { LoadedModel } from "../../engine/model-manager.ts";
-import { DEFAULT_SAMPLING, runChat } from "../chat.ts";
-import type { ChatRequest } from "../chat-request.ts";
-import { countPromptTokens } from "../count-tokens.ts";
-import { ApiFailure, fromThrown, renameField, toApiError, toOpenAiBody } from "../errors.ts";
-import { randomId } from "../ids.ts";
-import { addPost, refuseOtherMethods } from "../routes.ts";
-import type { App, Exchange } from "../routes.ts";
-import { sendJson } from "../send.ts";
+import type { LoadedModel } from "../../engine/manager/model-manager.ts";
+import { DEFAULT_SAMPLING, runChat } from "../chat/chat.ts";
+import type { ChatRequest } from "../chat/chat-request.ts";
+import { countPromptTokens } from "../chat/count-tokens.ts";
+import { ApiFailure, fromThrown, renameField, toApiError, toOpenAiBody } from "../http/errors.ts";
+import { randomId } from "../chat/ids.ts";
+import { addPost, refuseOtherMethods } from "../http/routes.ts";
+import type { App, Exchange } from "../http/routes.ts";
+import { sendJson } from "../http/send.ts";
 import type { Services } from "../services.ts";
-import type { Frame } from "../sse.ts";
-import { sendStream } from "../stream.ts";
+import type { Frame } from "../http/sse.ts";
+import { sendStream } from "../http/stream.ts";
 import { withModel } from "../use-model.ts";
 import { parseResponsesBody } from "./body.ts";
 import type { ResponsesBody } from "./body.ts";

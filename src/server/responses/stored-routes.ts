@@ -1,9 +1,9 @@
 /** `GET` and `DELETE /v1/responses/:id`, its input items, and why it cannot be cancelled. */
 import type { Context } from "hono";
-import { ApiFailure, toApiError } from "../errors.ts";
-import type { ApiError } from "../errors.ts";
-import { addGet, refuseOtherMethods, respond } from "../routes.ts";
-import type { App, Env } from "../routes.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
+import type { ApiError } from "../http/errors.ts";
+import { addGet, refuseOtherMethods, respond } from "../http/routes.ts";
+import type { App, Env } from "../http/routes.ts";
 import type { Item } from "./items.ts";
 import type { ResponseStore, StoredResponse } from "./response-store.ts";
 

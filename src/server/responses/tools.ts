@@ -4,9 +4,9 @@
  */
 import * as z from "zod/mini";
 import type { ToolSchema } from "../../core/model.ts";
-import { parseField } from "../body.ts";
-import type { ToolChoice } from "../chat-request.ts";
-import { ApiFailure, toApiError } from "../errors.ts";
+import { parseField } from "../http/body.ts";
+import type { ToolChoice } from "../chat/chat-request.ts";
+import { ApiFailure, toApiError } from "../http/errors.ts";
 
 export interface ToolIdentity {
   type: "function" | "custom";

@@ -1,5 +1,5 @@
 /** Counters in the text format of Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats/). */
-import type { LoadedModel, ModelStats } from "../../engine/model-manager.ts";
+import type { LoadedModel, ModelStats } from "../../engine/manager/model-manager.ts";
 
 interface Metric {
   name: string;

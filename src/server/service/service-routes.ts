@@ -1,9 +1,9 @@
 /** What programs ask about the server itself, as llama.cpp's server answers it, and the greetings by which they know a server. */
-import type { LoadedModel } from "../../engine/model-manager.ts";
+import type { LoadedModel } from "../../engine/manager/model-manager.ts";
 import { findServed, requireServed } from "../find-served.ts";
-import { addGet, refuseOtherMethods, respond } from "../routes.ts";
-import type { App } from "../routes.ts";
-import { fromThrown, toApiError } from "../errors.ts";
+import { addGet, refuseOtherMethods, respond } from "../http/routes.ts";
+import type { App } from "../http/routes.ts";
+import { fromThrown, toApiError } from "../http/errors.ts";
 import { outlineModel, readSlots } from "../served-model.ts";
 import type { Services } from "../services.ts";
 import { METRICS_TYPE, toMetricsText } from "./metrics.ts";

@@ -1,18 +1,18 @@
 /** Texts to tokens and back, and messages to a prompt, as llama.cpp's server and vLLM answer it. */
 import * as z from "zod/mini";
 import { AgentError } from "../../core/errors.ts";
-import type { LoadedModel } from "../../engine/model-manager.ts";
-import { parseBody } from "../body.ts";
-import { CHAT_DEFAULTS } from "../chat-request.ts";
-import type { ChatRequest } from "../chat-request.ts";
+import type { LoadedModel } from "../../engine/manager/model-manager.ts";
+import { parseBody } from "../http/body.ts";
+import { CHAT_DEFAULTS } from "../chat/chat-request.ts";
+import type { ChatRequest } from "../chat/chat-request.ts";
 import { findServed } from "../find-served.ts";
 import { messageSchema, toMessages } from "../openai/messages.ts";
 import { refuse } from "../openai/refuse.ts";
 import { toolFields, toTools } from "../openai/tool-fields.ts";
-import { renderPrompt } from "../prepare-chat.ts";
-import { addPost, refuseOtherMethods } from "../routes.ts";
-import type { App } from "../routes.ts";
-import { sendJson } from "../send.ts";
+import { renderPrompt } from "../chat/prepare-chat.ts";
+import { addPost, refuseOtherMethods } from "../http/routes.ts";
+import type { App } from "../http/routes.ts";
+import { sendJson } from "../http/send.ts";
 import { describeModel } from "../served-model.ts";
 import type { Services } from "../services.ts";
 import { withModel } from "../use-model.ts";

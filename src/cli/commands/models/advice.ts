@@ -1,5 +1,5 @@
 /** What suits a GPU of a size, as advice: quantization, length of a reply and requests at once. */
-import type { MachineFacts } from "../../../engine/machine.ts";
+import type { MachineFacts } from "../../../engine/plan/machine.ts";
 
 export interface GpuAdvice {
   /** GPU memory from which on it holds, in GB. */

@@ -1,4 +1,4 @@
-import type { ModelEntry } from "../../../engine/catalog.ts";
+import type { ModelEntry } from "../../../engine/catalog/catalog.ts";
 import type { BrokenModel } from "../../../engine/catalog/found-file.ts";
 import { toModelObject, toParameterString } from "../../../server/lmstudio/model-objects.ts";
 import { formatBytes, formatCount } from "../../../tui/format.ts";

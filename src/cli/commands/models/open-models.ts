@@ -1,7 +1,7 @@
 /** What all commands about models begin with. */
 import { isAbsolute, join, resolve } from "node:path";
 import { AgentError } from "../../../core/errors.ts";
-import type { ModelEntry } from "../../../engine/catalog.ts";
+import type { ModelEntry } from "../../../engine/catalog/catalog.ts";
 import { createCatalog } from "../../../engine/catalog/local-catalog.ts";
 import type { LocalCatalog } from "../../../engine/catalog/local-catalog.ts";
 import { findDaemon } from "../../../server/daemon/client.ts";

@@ -1,7 +1,7 @@
 import { readdir, rm, rmdir } from "node:fs/promises";
 import { dirname, relative, isAbsolute, sep } from "node:path";
 import { AgentError, errnoOf, errorMessage } from "../../../core/errors.ts";
-import type { ModelEntry } from "../../../engine/catalog.ts";
+import type { ModelEntry } from "../../../engine/catalog/catalog.ts";
 import { findAllByName } from "../../../engine/catalog/find.ts";
 import { modelsFolder } from "../../../engine/catalog/local-catalog.ts";
 import { formatBytes } from "../../../tui/format.ts";

@@ -1,8 +1,8 @@
-import type { ModelEntry } from "../../../engine/catalog.ts";
+import type { ModelEntry } from "../../../engine/catalog/catalog.ts";
 import { readParts, toModelShape } from "../../../engine/gguf/shape.ts";
 import type { ModelShape } from "../../../engine/gguf/shape.ts";
 import type { GgufHeader } from "../../../engine/gguf/header.ts";
-import { estimateMemory } from "../../../engine/memory-estimate.ts";
+import { estimateMemory } from "../../../engine/plan/memory-estimate.ts";
 import { formatBytes, formatCount } from "../../../tui/format.ts";
 import { toTerminalJson, toTerminalLine } from "../../../tui/terminal-text.ts";
 import { openModels, readLoaded, requireEntry } from "./open-models.ts";

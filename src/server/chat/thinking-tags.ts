@@ -1,0 +1,37 @@
+/** Between which tags a model thinks, as its chat template shows. */
+import { THINK_CLOSE, THINK_OPEN } from "../../engine/schema/call-format.ts";
+
+export interface ThinkingTags {
+  open: string;
+  close: string;
+  /** Frames around the answer, which carry nothing. */
+  frames: readonly string[];
+}
+
+const PLAIN: ThinkingTags = { open: THINK_OPEN, close: THINK_CLOSE, frames: [] };
+
+/** The sign in the template, and the tags that it stands for. */
+const FAMILIES: readonly (readonly [sign: string, tags: ThinkingTags])[] = [
+  [
+    "<|channel|>analysis",
+    {
+      open: "<|channel|>analysis<|message|>",
+      close: "<|end|>",
+      frames: [
+        "<|start|>assistant",
+        "<|channel|>final<|message|>",
+        "<|channel|>commentary<|message|>",
+        "<|end|>",
+      ],
+    },
+  ],
+  [THINK_OPEN, PLAIN],
+  ["[THINK]", { open: "[THINK]", close: "[/THINK]", frames: [] }],
+  ["<seed:think>", { open: "<seed:think>", close: "</seed:think>", frames: [] }],
+  ["<|START_THINKING|>", { open: "<|START_THINKING|>", close: "<|END_THINKING|>", frames: [] }],
+  ["◁think▷", { open: "◁think▷", close: "◁/think▷", frames: [] }],
+];
+
+export function detectThinking(template: string): ThinkingTags {
+  return FAMILIES.find(([sign]) => template.includes(sign))?.[1] ?? PLAIN;
+}
