@@ -165,7 +165,12 @@ describe("lmagent load, ps and unload", () => {
       id: "mine",
       model: "lmagent-practice",
       ttlMs: 600_000,
+      estimate: { gpuLayers: 0, layers: 5 },
     });
+    expect((await lmagent("load", "lmagent-practice")).stderr).toMatch(
+      /2 × 2048 tokens .*embedded engine\.\nIt takes about .* MB: weights 2\.1 MB, .*0 of 5 layers on the GPU/,
+    );
+    await lmagent("unload", "lmagent-practice");
     expect((await lmagent("ps")).stdout).toMatch(/^IDENTIFIER .*\nmine +lmagent-practice +idle/);
     expect(JSON.parse((await lmagent("ps", "--json")).stdout)).toEqual([
       expect.objectContaining({

@@ -4,8 +4,8 @@ import { resolve } from "node:path";
 import { AgentError } from "../../core/errors.ts";
 import type { LoadConfig } from "../../engine/manager/model-manager.ts";
 import { ensureDaemon, findDaemon } from "../../server/daemon/client.ts";
-import type { ModelReport } from "../../server/daemon/stats.ts";
-import { formatDuration } from "../../tui/format.ts";
+import type { LoadReport } from "../../server/daemon/stats.ts";
+import { formatBytes, formatDuration } from "../../tui/format.ts";
 import { toTerminalJson, toTerminalLine } from "../../tui/terminal-text.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { readServerSetup } from "../server-settings.ts";
@@ -39,20 +39,32 @@ export async function loadModel(name: string, flags: LoadFlags): Promise<number>
   try {
     // The daemon runs in another folder.
     const model = name.endsWith(".gguf") && existsSync(name) ? resolve(name) : name;
-    const loaded = await client.ask<ModelReport>("/control/load", { model, config }, interrupt);
+    const loaded = await client.ask<LoadReport>("/control/load", { model, config }, interrupt);
     const took = formatDuration(performance.now() - startedAt);
     if (flags.json === true) process.stdout.write(`${toTerminalJson(loaded, 2)}\n`);
     else {
-      const { id, contextTokens, slots, backend } = loaded;
-      process.stdout.write(`${toTerminalLine(id)}\n`);
-      process.stderr.write(
-        `Loaded in ${took}: ${slots} × ${contextTokens} tokens of context, ${backend} engine.\n`,
-      );
+      process.stdout.write(`${toTerminalLine(loaded.id)}\n`);
+      process.stderr.write(`Loaded in ${took}: ${toWords(loaded)}\n`);
     }
     return 0;
   } finally {
     interrupt.dispose();
   }
+}
+
+/** What it has, and what it takes. */
+function toWords({ contextTokens, slots, backend, estimate }: LoadReport): string {
+  const has = `${slots} × ${contextTokens} tokens of context, ${backend} engine.`;
+  if (estimate === undefined) return has;
+  const { weightBytes, kvBytes, computeBytes, runtimeBytes, totalBytes, gpuLayers, layers } = estimate;
+  const [all, weights, context, compute, runtime] = [
+    totalBytes,
+    weightBytes,
+    kvBytes,
+    computeBytes,
+    runtimeBytes,
+  ].map((bytes) => formatBytes(bytes));
+  return `${has}\nIt takes about ${all}: weights ${weights}, context ${context}, compute ${compute}, runtime ${runtime}; ${gpuLayers} of ${layers} layers on the GPU.`;
 }
 
 async function estimateOnly(name: string, flags: LoadFlags): Promise<number> {

@@ -11,7 +11,7 @@ import type { Services } from "../services.ts";
 import type { ServedCatalog } from "./served-catalog.ts";
 import type { PublicServer } from "./public-server.ts";
 import type { DaemonStatus } from "./settings.ts";
-import { reportModels } from "./stats.ts";
+import { reportLoad, reportModels } from "./stats.ts";
 
 export interface ControlOptions {
   services: Services;
@@ -80,8 +80,7 @@ export function addControl(app: App, { services, catalog, server, status, keep, 
     const { model, config } = parseBody(body, loadBody);
     if (isAbsolute(model)) catalog.allow(model);
     const loaded = await models.load(model, config as LoadConfig, { signal });
-    const [report] = await reportModels([loaded], services.now());
-    sendJson(outgoing, 200, report);
+    sendJson(outgoing, 200, await reportLoad(loaded, services.now()));
   });
   addPost(app, "/control/unload", async ({ body, outgoing }) => {
     const { id } = parseBody(body, unloadBody);

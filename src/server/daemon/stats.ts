@@ -1,4 +1,7 @@
 /** What every loaded model does and takes, for people and programs. */
+import { readModelShape } from "../../engine/gguf/shape.ts";
+import { estimateMemory, offloadableLayers } from "../../engine/plan/memory-estimate.ts";
+import type { PoolEstimate } from "../../engine/plan/memory-estimate.ts";
 import type { Backend } from "../../engine/engine.ts";
 import type { LoadedModel, ModelState, ModelStats } from "../../engine/manager/model-manager.ts";
 import type { SlotState } from "../../engine/protocol.ts";
@@ -67,6 +70,41 @@ async function reportModel(
     ...(ramBytes === undefined ? {} : { ramBytes }),
     ...(vramBytes === undefined ? {} : { vramBytes }),
   };
+}
+
+/** Bytes, as planned; `gpuLayers` of `layers` lie on a GPU. */
+export interface LoadEstimate extends PoolEstimate {
+  gpuLayers: number;
+  layers: number;
+}
+
+export type LoadReport = ModelReport & { estimate?: LoadEstimate };
+
+/** What a model takes that was loaded just now. Without an estimate where its file cannot be read any more. */
+export async function reportLoad(model: LoadedModel, now: Date): Promise<LoadReport> {
+  const [[report], estimate] = await Promise.all([
+    reportModels([model], now),
+    estimateLoad(model).catch(() => undefined),
+  ]);
+  return { ...(report as ModelReport), ...(estimate === undefined ? {} : { estimate }) };
+}
+
+async function estimateLoad({ engine, entry, plan }: LoadedModel): Promise<LoadEstimate> {
+  const [facts, shape] = await Promise.all([engine.facts(), readModelShape(entry.path)]);
+  const { contextTokens, slots, gpuLayers = 0 } = facts;
+  const { flashAttention } = plan;
+  const {
+    ram: _ram,
+    gpu: _gpu,
+    ...whole
+  } = estimateMemory(shape, {
+    contextTokens,
+    slots,
+    gpuLayers,
+    batchTokens: plan.sliceTokens,
+    ...(flashAttention === undefined ? {} : { flashAttention }),
+  });
+  return { ...whole, gpuLayers, layers: offloadableLayers(shape) };
 }
 
 /** A model that dies while it is asked is reported without its slots. */
