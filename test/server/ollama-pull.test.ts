@@ -72,6 +72,21 @@ describe("a pull with Ollama's client", () => {
     });
   });
 
+  test("asks no address but the hub's, whoever wants it to", async () => {
+    const before = hub.requests.length;
+    const model = `${hub.cdnUrl}/inside.gguf`;
+    await expect(ollama.pull({ model })).rejects.toMatchObject({
+      status_code: 400,
+      message: expect.stringMatching(/not on the model hub.*lmagent models get/) as string,
+    });
+    for (const address of [model, "https://localhost/inside.gguf"])
+      expect(await server.post("/api/v1/models/download", { model: address })).toMatchObject({
+        status: 400,
+        json: { error: { code: "download_failed", param: "model" } },
+      });
+    expect(hub.requests.length).toBe(before);
+  });
+
   test("stops when its client goes", async () => {
     hub.faults.bytesPerSecond = 50_000;
     const parts = await ollama.pull({ model: "someone/slow-GGUF", stream: true });

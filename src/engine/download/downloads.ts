@@ -26,7 +26,7 @@ export interface DownloadJob {
 }
 
 export interface Downloads extends AsyncDisposable {
-  /** The same model twice is the same job. Throws `AgentError` `download_failed` for a reference that can be none. */
+  /** The same model twice is the same job. Throws `AgentError` `download_failed` for a reference that can be none, or is not the hub's. */
   start(request: { model: string; quantization?: string }): Promise<DownloadJob>;
   get(id: string): DownloadJob | undefined;
   list(): readonly DownloadJob[];

@@ -1,8 +1,9 @@
-/** Downloads that the server runs: each a job that goes on when who asked for it has left. */
+/** Downloads that the server runs, from the hub only: each a job that goes on when who asked for it has left. */
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { AgentError, errorMessage } from "../../core/errors.ts";
 import type { DownloadJob, Downloads, DownloadStatus } from "./downloads.ts";
+import { downloadFailed } from "./failure.ts";
 import { fetchModel } from "./fetch-model.ts";
 import type { DownloadEvent, FetchedModel } from "./fetch-model.ts";
 import type { HubAccess } from "./http.ts";
@@ -48,6 +49,7 @@ class DownloadList implements Downloads {
   async start({ model, quantization }: { model: string; quantization?: string }): Promise<DownloadJob> {
     const access = await this.#options.access();
     const reference = parseReference(model, { quantization, endpoint: access.endpoint });
+    if (reference.type === "url") throw notFromHub(model);
     const key = JSON.stringify(reference).toLowerCase();
     const known = [...this.#jobs.values()].find((one) => one.key === key && isRunning(one.job.status));
     const running = known ?? this.#begin(model, key, { reference, access });
@@ -154,6 +156,13 @@ class DownloadList implements Downloads {
     for (const { job } of ended.slice(0, Math.max(0, ended.length + 1 - KEPT_JOBS)))
       this.#jobs.delete(job.id);
   }
+}
+
+/** Whoever may use the server could otherwise make it ask any address for them, also in a network that only it can reach. */
+function notFromHub(model: string): Error {
+  const shown = model.slice(0, 200);
+  const message = `\`${shown}\` is not on the model hub, and nothing else is fetched for clients. Name a model of the hub as \`owner/repo\`, or fetch it where the server runs: \`lmagent models get URL\`.`;
+  return downloadFailed(message, { reference: shown });
 }
 
 function isRunning(status: DownloadStatus): boolean {
