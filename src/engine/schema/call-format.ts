@@ -2,7 +2,7 @@
 import type { ToolSchema } from "../../core/model.ts";
 import type { JsonSchema } from "../../core/tool.ts";
 import type { CallGrammar } from "../protocol.ts";
-import { complement, toAutomaton } from "./automaton.ts";
+import { complement } from "./automaton.ts";
 import { automatonExpression } from "./automaton-grammar.ts";
 import { pointer } from "./node.ts";
 import { addSchema } from "./compile.ts";
@@ -11,6 +11,7 @@ import type { Expression } from "./grammar.ts";
 import { anyObject, anyValue, member, space } from "./json-text.ts";
 import { isObject } from "../../core/json-object.ts";
 import { parsePattern } from "./regex.ts";
+import { toAutomaton } from "./regex-automaton.ts";
 
 /**
  * `hermes`: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`. `qwen_xml`: the same tags around

@@ -2,9 +2,9 @@
  * The formats of JSON Schema (https://json-schema.org/draft/2020-12/json-schema-validation#section-7.3) as patterns of their canonical
  * spelling: what they allow is always of that format, rare spellings of it are left out.
  */
-import { toAutomaton } from "./automaton.ts";
 import type { Automaton } from "./automaton.ts";
 import { parsePattern } from "./regex.ts";
+import { toAutomaton } from "./regex-automaton.ts";
 
 const HOUR = "(?:[01][0-9]|2[0-3])";
 const SIXTY = "[0-5][0-9]";

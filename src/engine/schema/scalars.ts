@@ -1,16 +1,7 @@
 /** Grammars of strings and numbers. */
 import { charClass, literal, NOTHING, sequence } from "./grammar.ts";
 import type { Expression } from "./grammar.ts";
-import {
-  complement,
-  intersect,
-  isEmpty,
-  lengthRange,
-  minimize,
-  ofLength,
-  ofTexts,
-  toAutomaton,
-} from "./automaton.ts";
+import { complement, intersect, isEmpty, lengthRange, minimize, ofLength, ofTexts } from "./automaton.ts";
 import type { Automaton } from "./automaton.ts";
 import { automatonExpression, regexExpression } from "./automaton-grammar.ts";
 import type { Context } from "./context.ts";
@@ -21,6 +12,7 @@ import { anyInteger, anyNumber, anyString, character, encodeSet } from "./json-t
 import { RefusedSchema } from "./node.ts";
 import type { Item } from "./node.ts";
 import { parsePattern } from "./regex.ts";
+import { toAutomaton } from "./regex-automaton.ts";
 import type { Shape, StringShape } from "./shape.ts";
 
 /** Longer strings are not worth counting in a grammar; nothing that long can be asked for either. */

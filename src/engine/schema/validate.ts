@@ -3,7 +3,7 @@
  * expression of the schema, so a hostile schema costs no more than a bounded amount of work.
  */
 import { isObject } from "../../core/json-object.ts";
-import { matches, searchText, toAutomaton } from "./automaton.ts";
+import { matches } from "./automaton.ts";
 import type { Automaton } from "./automaton.ts";
 import { toDecimal } from "./decimal.ts";
 import type { Decimal } from "./decimal.ts";
@@ -13,6 +13,7 @@ import { LIST, NUMBER, SCHEMA, SCHEMA_MAP, SCHEMAS, TEXT, TEXTS, OBJECT, COUNT }
 import type { SchemaObject } from "./node.ts";
 import { parsePattern } from "./regex.ts";
 import type { Pattern } from "./regex.ts";
+import { searchText, toAutomaton } from "./regex-automaton.ts";
 
 export interface ValidationFailure {
   /** A JSON pointer into the value: `#/items/0`. */

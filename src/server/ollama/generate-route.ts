@@ -17,7 +17,7 @@ import { encodeConversation } from "./conversation-code.ts";
 import { toOllamaBody } from "./error-body.ts";
 import { parseGenerate } from "./generate-body.ts";
 import type { OllamaGenerate } from "./generate-body.ts";
-import { toInfillPrompt } from "./infill.ts";
+import { toInfillPrompt } from "../chat/infill-prompt.ts";
 import { startStopwatch, toMetrics } from "./metrics.ts";
 import type { Stopwatch } from "./metrics.ts";
 import { requireModel } from "./names.ts";

@@ -5,7 +5,7 @@ import { toAnswerForm } from "../chat/answer-form.ts";
 import { DEFAULT_SAMPLING } from "../chat/chat.ts";
 import { toOpenAiBody } from "../http/errors.ts";
 import { mergeStreams, withAnswers } from "../chat/merge-streams.ts";
-import { toInfillPrompt } from "../ollama/infill.ts";
+import { toInfillPrompt } from "../chat/infill-prompt.ts";
 import { addPost, refuseOtherMethods } from "../http/routes.ts";
 import type { App, Exchange } from "../http/routes.ts";
 import { sendJson } from "../http/send.ts";
