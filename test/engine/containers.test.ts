@@ -37,6 +37,8 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "lmagent-models-"));
   await mkdir(join(folder, "llama3.2"));
   await copyFile(PRACTICE_MODEL, join(folder, "llama3.2/Llama-3.2-3B-Instruct-Q4_K_M.gguf"));
+  await mkdir(join(folder, "other"));
+  await copyFile(PRACTICE_MODEL, join(folder, "other/llama.gguf"));
   await writeFile(join(folder, "broken.gguf"), `GGUF${"\0".repeat(200)}`);
 });
 afterAll(async () => {
@@ -133,6 +135,27 @@ describe.runIf(isThere)("the container of a known model", () => {
     expect(await other.stopModelContainer("llama")).toBe(true);
     expect(await other.stopModelContainer("llama")).toBe(false);
     expect(await listContainers(prefix, socketPath)).toEqual([`${prefix}-llama-server`]);
+  });
+
+  it("is not that of another file of this name", async () => {
+    const other = join(folder, "other/llama.gguf");
+    expect(await manager.isContainerRunning("other/llama.gguf")).toBe(false);
+    const { port, name } = await manager.openModelContainer({ name: "llama", path: other });
+    expect(name).toBe(`${prefix}-llama-server-2`);
+    expect(port).not.toBe(await manager.startModelContainer("llama"));
+    expect(await manager.startModelContainer(other)).toBe(port);
+    expect(await manager.stopModelContainer("other/llama.gguf")).toBe(true);
+    expect(await manager.isContainerRunning("llama")).toBe(true);
+    expect(await manager.isContainerRunning(other)).toBe(false);
+  });
+
+  it("that is just being stopped is not taken for one that runs", async () => {
+    const before = await manager.openModelContainer("llama");
+    const stopping = before.stop();
+    const after = await manager.openModelContainer("llama");
+    await stopping;
+    expect(after.id).not.toBe(before.id);
+    expect(await manager.isContainerRunning("llama")).toBe(true);
   });
 
   it("is gone when all are stopped, and can be started again", async () => {

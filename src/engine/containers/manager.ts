@@ -15,7 +15,7 @@ import {
   readImage,
 } from "./docker-facts.ts";
 import type { DockerFacts } from "./docker-facts.ts";
-import { resolveModel, toModelName } from "./models.ts";
+import { resolveModel, toModelKey, toModelName } from "./models.ts";
 import type { ContainerModel, ResolvedModel } from "./models.ts";
 import { choosePort } from "./ports.ts";
 import { MODEL_OWNER_LABEL } from "./specification.ts";
@@ -47,6 +47,14 @@ export interface ContainerManagerOptions {
   log?: (line: string) => void;
 }
 
+interface Kept {
+  /** Of the model. */
+  name: string;
+  opened: Promise<ModelContainer>;
+  /** It goes, or is gone. */
+  isStopped: boolean;
+}
+
 /** What an engine can do, found once. */
 interface Place {
   engine: DockerEngine;
@@ -56,7 +64,8 @@ interface Place {
 /** Starts with the removal of what killed owners left behind. Everything it throws is an `AgentError` `engine_failed`. */
 export class ContainerManager implements AsyncDisposable {
   readonly #options: ContainerManagerOptions;
-  readonly #containers = new Map<string, Promise<ModelContainer>>();
+  /** By name and file: files in several folders may be called the same. */
+  readonly #containers = new Map<string, Kept>();
   readonly #ports = new Map<string, number>();
   readonly #ids = new Set<string>();
   readonly #ending = new AbortController();
@@ -68,7 +77,7 @@ export class ContainerManager implements AsyncDisposable {
 
   /**
    * Starts the container of `llama`, `phi-3`, `gemma`, of a file, or of a model that is described, and waits until the model is loaded.
-   * Returns the port on 127.0.0.1; that of the one that runs already, when there is one of this name.
+   * Returns the port on 127.0.0.1; that of the one that runs already, when there is one for this file.
    */
   async startModelContainer(
     model: string | ContainerModel,
@@ -84,17 +93,29 @@ export class ContainerManager implements AsyncDisposable {
   ): Promise<ModelContainer> {
     this.#ending.signal.throwIfAborted();
     const model = await resolveModel(asked, this.#options);
-    const known = this.#containers.get(model.name);
-    if (known !== undefined) return known;
-    const opened = this.#open(model, signal);
-    this.#containers.set(model.name, opened);
-    const forget = (): void => {
-      if (this.#containers.get(model.name) !== opened) return;
-      this.#containers.delete(model.name);
-      this.#ports.delete(model.name);
+    const key = toModelKey(model, this.#options.modelsFolder);
+    const known = this.#containers.get(key);
+    if (known?.isStopped === false) return known.opened;
+    const open = async (): Promise<ModelContainer> => {
+      // Until the one before it is gone, it has the name and the port.
+      await (await known?.opened)?.stop();
+      this.#ports.delete(key);
+      const container = await this.#open(model, { key, signal });
+      const stop = (): Promise<void> => {
+        kept.isStopped = true;
+        return container.stop();
+      };
+      return { ...container, stop };
     };
-    opened.then(({ ended }) => ended.then(forget), forget);
-    return opened;
+    const kept: Kept = { name: model.name, opened: open(), isStopped: false };
+    this.#containers.set(key, kept);
+    const forget = (): void => {
+      if (this.#containers.get(key) !== kept) return;
+      this.#containers.delete(key);
+      this.#ports.delete(key);
+    };
+    kept.opened.then(({ ended }) => ended.then(forget), forget);
+    return kept.opened;
   }
 
   /** Whether this manager has started it and it still runs; asks the engine. */
@@ -123,7 +144,7 @@ export class ContainerManager implements AsyncDisposable {
   /** Also what is just being started. */
   async stopAllContainers(): Promise<void> {
     const all = [...this.#containers.values()];
-    await Promise.all(all.map(async (opened) => (await opened.catch(() => undefined))?.stop()));
+    await Promise.all(all.map(async ({ opened }) => (await opened.catch(() => undefined))?.stop()));
   }
 
   /** Removes containers whose owner has ended. Returns how many. Done once by itself, before the first container is started. */
@@ -161,9 +182,13 @@ export class ContainerManager implements AsyncDisposable {
     await this.stopAllContainers();
   }
 
-  /** That of this manager, which may just be starting. */
+  /** That of this manager, which may just be starting. A name alone, without a file, means any that has it. */
   async findModelContainer(model: string | ContainerModel): Promise<ModelContainer | undefined> {
-    return this.#containers.get(toModelName(model))?.catch(() => undefined);
+    const exact = this.#containers.get(toModelKey(model, this.#options.modelsFolder));
+    const isName = typeof model === "string" && !model.endsWith(".gguf");
+    const name = toModelName(model);
+    const named = isName ? [...this.#containers.values()].find((kept) => kept.name === name) : undefined;
+    return (exact ?? named)?.opened.catch(() => undefined);
   }
 
   #connect(): Promise<Place> {
@@ -174,27 +199,30 @@ export class ContainerManager implements AsyncDisposable {
     return this.#place;
   }
 
-  async #open(model: ResolvedModel, signal: AbortSignal | undefined): Promise<ModelContainer> {
+  async #open(
+    model: ResolvedModel,
+    { key, signal }: { key: string; signal: AbortSignal | undefined },
+  ): Promise<ModelContainer> {
     const { engine, facts } = await this.#connect();
     const image = await readImage(engine, this.#imageName(facts));
     const signals = [this.#ending.signal, ...(signal === undefined ? [] : [signal])];
     const { prefix = PREFIX, readyMs = READY_MS, log = () => {} } = this.#options;
     for (let attempt = 1; ; attempt += 1) {
-      const port = await this.#choosePort(model);
+      const port = await this.#choosePort(model, key);
       const plan = { ...(await this.#toPlan(model, facts)), image, port };
       try {
         const onCreated = (id: string): void => void this.#ids.add(id);
         const options = { plan, prefix, readyMs, log, onCreated, signal: AbortSignal.any(signals) };
         return this.#keep(engine, await openContainer(engine, options));
       } catch (thrown) {
-        this.#ports.delete(model.name);
+        this.#ports.delete(key);
         if (attempt === PORT_ATTEMPTS || model.port !== undefined || !isPortTaken(thrown)) throw thrown;
         log(`the port ${port} was taken meanwhile; the container gets another`);
       }
     }
   }
 
-  async #choosePort(model: ResolvedModel): Promise<number> {
+  async #choosePort(model: ResolvedModel, key: string): Promise<number> {
     const { log = () => {} } = this.#options;
     const { port, usualPort } = model;
     const chosen = await choosePort({
@@ -203,7 +231,7 @@ export class ContainerManager implements AsyncDisposable {
       taken: new Set(this.#ports.values()),
       log,
     });
-    this.#ports.set(model.name, chosen);
+    this.#ports.set(key, chosen);
     return chosen;
   }
 

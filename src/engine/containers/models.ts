@@ -127,7 +127,7 @@ function toParts(path: string): string[] {
 function toModel(name: string, modelsFolder: string): ContainerModel {
   const known = Object.hasOwn(KNOWN_MODELS, name) ? KNOWN_MODELS[name] : undefined;
   if (known !== undefined)
-    return { name: known.label, path: join(modelsFolder, known.path), usualPort: known.port };
+    return { name: known.label, path: toPath(name, modelsFolder), usualPort: known.port };
   if (!name.endsWith(".gguf")) {
     const names = Object.keys(KNOWN_MODELS).join("`, `");
     throw engineFailed(
@@ -136,13 +136,24 @@ function toModel(name: string, modelsFolder: string): ContainerModel {
       { model: name },
     );
   }
-  return { name: toLabel(name), path: isAbsolute(name) ? name : resolve(modelsFolder, name) };
+  return { name: toLabel(name), path: toPath(name, modelsFolder) };
 }
 
 /** What the container of a model is called, whether it is there or not. */
 export function toModelName(asked: string | ContainerModel): string {
   if (typeof asked !== "string") return asked.name;
   return (Object.hasOwn(KNOWN_MODELS, asked) ? KNOWN_MODELS[asked]?.label : undefined) ?? toLabel(asked);
+}
+
+/** What is equal for one model only. */
+export function toModelKey(asked: string | ContainerModel, modelsFolder: string): string {
+  const path = typeof asked === "string" ? toPath(asked, modelsFolder) : resolve(asked.path);
+  return `${toModelName(asked)} ${path}`;
+}
+
+function toPath(name: string, modelsFolder: string): string {
+  const known = Object.hasOwn(KNOWN_MODELS, name) ? KNOWN_MODELS[name] : undefined;
+  return resolve(modelsFolder, known?.path ?? name);
 }
 
 /** The name of a file as a part of a container's name. */
