@@ -133,7 +133,7 @@ async function useEngine(
   settings: Settings,
   { signal, refine, record, modelPath }: ChooseOptions & { modelPath: string },
 ): Promise<ChosenModel> {
-  const { acquireEngine } = await import("../engine/index.ts");
+  const { acquireEngine } = await import("../engine/acquire/acquire.ts");
   const root = packageRoot();
   const engine = await acquireEngine({
     home: settings.home,
@@ -162,7 +162,7 @@ async function findFile(settings: Settings): Promise<string | undefined> {
   const packageModel = join(packageRoot(), "practice-model", "practice.gguf");
   const { model } = settings;
   if (model === PRACTICE_MODEL || isModelFile(model)) {
-    const { findModel } = await import("../engine/index.ts");
+    const { findModel } = await import("../engine/plan/model-file.ts");
     return findModel({ cwd: process.cwd(), packageModel, ...(model === undefined ? {} : { name: model }) });
   }
   const { findLocalModel } = await import("./local-model.ts");

@@ -4,6 +4,7 @@ import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { env as environment } from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { AgentError } from "../core/errors.ts";
 import { createMailbox } from "./mailbox.ts";
 import type { Mailbox } from "./mailbox.ts";
@@ -20,14 +21,15 @@ import type {
   ToChild,
 } from "./protocol.ts";
 
+const BUILT_CHILD = fileURLToPath(new URL("./llama/child.js", import.meta.url));
 const BACKOFF_START_MS = 100;
 const BACKOFF_LIMIT_MS = 10_000;
 /** A child that lived this long before it died is started again at once. */
 const STABLE_MS = 60_000;
 
-interface ForkedEngineOptions {
-  /** Absolute path of the built `child.js`. */
-  childEntry: string;
+export interface ForkedEngineOptions {
+  /** Absolute path of the built child. Default: the one beside this file, which is there wherever this file was not bundled. */
+  childEntry?: string;
   load: LoadOptions;
   /** One line about starts and deaths. */
   log: (line: string) => void;
@@ -217,7 +219,7 @@ class ForkedEngine implements Engine {
   }
 
   #startChild(): Child {
-    const { childEntry, load, log, onOutput } = this.#options;
+    const { childEntry = BUILT_CHILD, load, log, onOutput } = this.#options;
     const output = onOutput === undefined ? "inherit" : "pipe";
     const process = fork(childEntry, [], {
       // Quicker than "advanced" for messages this small; nothing in them is more than JSON.

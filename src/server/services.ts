@@ -1,4 +1,4 @@
-/** What the routes work with; made once, in `main.ts`. */
+/** What the routes work with: made once for each server. */
 import type { Downloads } from "../engine/download/downloads.ts";
 import type { ModelManager } from "../engine/manager/model-manager.ts";
 

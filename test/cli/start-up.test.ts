@@ -12,6 +12,7 @@ const LATER = [
   "src/core/context-use.ts",
   "src/core/plan-proposal.ts",
   "src/core/plan-rescue.ts",
+  "src/engine/acquire/acquire.ts",
   "src/models/index.ts",
   "src/models/probe.ts",
   "src/models/recording-transport.ts",

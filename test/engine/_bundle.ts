@@ -27,7 +27,6 @@ async function makeBundle(outdir: string): Promise<Entries> {
     entryPoints: {
       "server/main": "src/server/main.ts",
       "engine/child": "src/engine/llama/child.ts",
-      "engine/index": "src/engine/index.ts",
     },
     outdir,
     bundle: true,
