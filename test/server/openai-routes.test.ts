@@ -197,6 +197,54 @@ describe("a chat completion", () => {
     expect(lines.at(-1)).toContain("#/properties/a/format");
   });
 
+  test("is refused for a strict tool whose schema nobody can keep, and tells of others in the log", async () => {
+    const parameters = { type: "object", properties: { a: { $ref: "#/$defs/gone" } } };
+    const unique = { type: "object", properties: { a: { type: "array", uniqueItems: true } } };
+    for (const [schema, pointer] of [
+      [parameters, "`$ref` at `#/properties/a`"],
+      [unique, "`#/properties/a/uniqueItems`"],
+    ] as const) {
+      const tool = (strict: boolean): Json => ({ name: "odd", parameters: schema, strict });
+      const { model, messages } = CHAT;
+      const message = expect.stringContaining(pointer) as string;
+      const error = { message, code: "schema_not_supported", param: "tools" };
+      const [chats, responses, anthropic] = await Promise.all([
+        chat({ tools: [{ type: "function", function: tool(true) }], stream: true }),
+        server.post("/v1/responses", { model, input: "x", tools: [{ type: "function", ...tool(true) }] }),
+        server.post("/v1/messages", {
+          model,
+          messages,
+          tools: [{ name: "odd", input_schema: schema, strict: true }],
+        }),
+      ]);
+      expect(chats).toMatchObject({ status: 400, json: { error } });
+      expect(responses).toMatchObject({ status: 400, json: { error } });
+      expect(anthropic).toMatchObject({ status: 400, json: { error: { message } } });
+      const tools = [{ type: "function", function: tool(false) }];
+      for (let turn = 0; turn < 2; turn += 1)
+        expect((await chat({ tools, tool_choice: "none" })).status).toBe(200);
+      expect(lines.filter((line) => line.includes(pointer))).toEqual([]);
+      for (let turn = 0; turn < 2; turn += 1)
+        expect((await chat({ tools, tool_choice: "required", max_tokens: 2 })).status).toBe(200);
+      expect(lines.filter((line) => line.includes(pointer))).toHaveLength(1);
+    }
+  });
+
+  test("has no room for thinking before JSON where the template shows none", async () => {
+    for (let seed = 0; seed < 5; seed += 1) {
+      const answer = await chat({
+        response_format: { type: "json_schema", json_schema: { schema: { type: "integer", minimum: 1 } } },
+        logit_bias: { [await firstToken("<")]: 100 },
+        temperature: 1,
+        max_tokens: 4,
+        seed,
+      });
+      expect(choicesOf(answer)[0]?.message).toMatchObject({
+        content: expect.stringMatching(/^[1-9]/) as string,
+      });
+    }
+  });
+
   test("may be a call of only some tools", async () => {
     const only = (mode: string): Json => ({
       type: "allowed_tools",

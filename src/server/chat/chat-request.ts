@@ -22,6 +22,8 @@ export interface ChatRequest {
   toolChoice: ToolChoice;
   /** Of the tools, those that may be called; absent: all. */
   allowedTools?: readonly string[];
+  /** Of the tools, those whose schema must be kept to the letter. */
+  strictTools?: readonly string[];
   /** More than one call in a reply. */
   parallelCalls: boolean;
   /** What is absent is llama.cpp's default. */

@@ -7,6 +7,7 @@ import { prepareChat } from "./prepare-chat.ts";
 import type { PreparedChat } from "./prepare-chat.ts";
 import type { ReplyParser, ReplyPart } from "./reply-parser.ts";
 import { describeModel } from "../served-model.ts";
+import { checkToolSchemas } from "./tool-schemas.ts";
 import { createLogprobTracker } from "./token-logprobs.ts";
 import { toUsage } from "./usage.ts";
 import type { Usage } from "./usage.ts";
@@ -26,7 +27,7 @@ export type ChatEvent =
 export interface RunOptions {
   signal: AbortSignal;
   /** One line about what a schema asks for and does not get. */
-  log?: (line: string) => void;
+  log: (line: string) => void;
 }
 
 /**
@@ -36,8 +37,9 @@ export interface RunOptions {
 export async function* runChat(
   request: ChatRequest,
   model: LoadedModel,
-  { signal, log = () => {} }: RunOptions,
+  { signal, log }: RunOptions,
 ): AsyncGenerator<ChatEvent, void, void> {
+  checkToolSchemas(request, log);
   const description = await describeModel(model, { signal });
   const prepared = prepareChat(request, description);
   const { form } = prepared;

@@ -12,6 +12,7 @@ import { createCallId } from "./ids.ts";
 import { readImages } from "./images.ts";
 import { createReplyParser } from "./reply-parser.ts";
 import type { ReplyParser } from "./reply-parser.ts";
+import { knowsThinking } from "./thinking-tags.ts";
 import type { ModelDescription } from "../served-model.ts";
 
 /** llama.cpp's server's defaults. */
@@ -37,7 +38,9 @@ export function prepareChat(request: ChatRequest, description: ModelDescription)
   const form = isForced(request) ? undefined : toAnswerForm(request.format, calls);
   const rules = form === undefined ? toCallRules(request, description) : { answer: form.grammar };
   const tags = { open: thinking.open, close: thinking.close, startsInside: startsThinking };
-  const grammar = rules === undefined ? undefined : { ...rules, thinking: tags };
+  // A model that does not think must not find a way around its answer's form.
+  const thinks = form === undefined || startsThinking || knowsThinking(template.source);
+  const grammar = rules === undefined ? undefined : { ...rules, ...(thinks ? { thinking: tags } : {}) };
   const { maxTokens, slot, logprobs } = request;
   return {
     ...(form === undefined ? {} : { form }),

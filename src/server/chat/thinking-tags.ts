@@ -8,6 +8,7 @@ export interface ThinkingTags {
   frames: readonly string[];
 }
 
+/** What most models write, also those whose template does not show it. */
 const PLAIN: ThinkingTags = { open: THINK_OPEN, close: THINK_CLOSE, frames: [] };
 
 /** The sign in the template, and the tags that it stands for. */
@@ -34,4 +35,12 @@ const FAMILIES: readonly (readonly [sign: string, tags: ThinkingTags])[] = [
 
 export function detectThinking(template: string): ThinkingTags {
   return FAMILIES.find(([sign]) => template.includes(sign))?.[1] ?? PLAIN;
+}
+
+/** The template opens, closes or switches thinking. */
+export function knowsThinking(template: string): boolean {
+  return (
+    FAMILIES.some(([sign]) => template.includes(sign)) ||
+    /<\/?think>|enable_thinking|reasoning_effort|reasoning_content/.test(template)
+  );
 }

@@ -4,6 +4,7 @@ import { ApiFailure, toApiError } from "../http/errors.ts";
 import { describeModel } from "../served-model.ts";
 import { toThinkingVariables } from "./thinking-switch.ts";
 import type { Effort } from "./thinking-switch.ts";
+import { knowsThinking } from "./thinking-tags.ts";
 
 /** How much a request wants the model to think; a level says more than `on` only to templates that know levels. */
 export type ThinkingWish = "off" | "on" | Effort;
@@ -11,11 +12,6 @@ export type ThinkingWish = "off" | "on" | Effort;
 export function toWishVariables(wish: ThinkingWish): Readonly<Record<string, unknown>> {
   if (wish === "on" || wish === "off") return toThinkingVariables({ thinks: wish === "on" });
   return toThinkingVariables({ thinks: true, effort: wish });
-}
-
-/** The template opens, closes or switches thinking. */
-export function knowsThinking(templateSource: string): boolean {
-  return /<\/?think>|enable_thinking|reasoning_effort|reasoning_content/.test(templateSource);
 }
 
 /** Waits for the model. Throws `ApiFailure` (400) where it would have to think and cannot, and what its load throws. */

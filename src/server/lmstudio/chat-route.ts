@@ -44,7 +44,7 @@ export function addLmStudioChat(app: App, services: Services): void {
       ...(body.ttlMs === undefined ? {} : { ttlMs: body.ttlMs }),
     };
     const run = (model: LoadedModel): Promise<void> =>
-      answer({ body, messages, model, conversations, exchange });
+      answer({ body, messages, model, conversations, exchange, log: services.log });
     const { contextTokens } = body;
     if (contextTokens === undefined) await withModel(services, served.id, use, run);
     else await withWindow(services, served, { ...use, contextTokens, param: "context_length" }, run);
@@ -68,6 +68,7 @@ interface Turn {
   model: LoadedModel;
   conversations: Conversations;
   exchange: Exchange;
+  log: (line: string) => void;
 }
 
 interface Load {
@@ -107,8 +108,8 @@ async function check({ body, model }: Turn): Promise<void> {
   });
 }
 
-function generate({ body, messages, model, exchange }: Turn): ReturnType<typeof runChat> {
-  return runChat({ ...body.request, messages }, model, { signal: exchange.signal });
+function generate({ body, messages, model, exchange, log }: Turn): ReturnType<typeof runChat> {
+  return runChat({ ...body.request, messages }, model, { signal: exchange.signal, log });
 }
 
 /** A model that is loaded says at once whether it takes the request; one that still loads is reported on meanwhile. */

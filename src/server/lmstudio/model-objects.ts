@@ -4,7 +4,7 @@ import { readGgufHeader } from "../../engine/gguf/header.ts";
 import type { LoadedModel } from "../../engine/manager/model-manager.ts";
 import { outlineModel } from "../served-model.ts";
 import type { Services } from "../services.ts";
-import { knowsThinking } from "../chat/thinking-wish.ts";
+import { knowsThinking } from "../chat/thinking-tags.ts";
 
 /** An entry of the catalog, with what is loaded of it. */
 export interface ListedModel {

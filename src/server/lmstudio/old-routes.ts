@@ -85,7 +85,7 @@ async function answerChat(body: ChatBody, { model, exchange, services }: Turn): 
   const head = createHead(model.id, services.now());
   const wire = { reasoningField, legacyCalls, logprobs: request.logprobs !== undefined };
   const clock = createFirstTokenClock<ChatEvent>(({ type }) => type === "part");
-  const events = clock.watch(runChat(request, model, { signal: exchange.signal }));
+  const events = clock.watch(runChat(request, model, { signal: exchange.signal, log: services.log }));
   const toExtras = (end: Omit<ReplyEnd, "firstTokenMs">): Promise<OldExtras> =>
     toOldExtras(model, { ...end, firstTokenMs: clock.firstTokenMs() }, services.version);
   if (!body.stream) {

@@ -82,8 +82,9 @@ export function parseMessagesBody(text: string, threads: Threads): MessagesBody 
     ...(body.thread ? { held: conversation } : {}),
     request: {
       messages: toMessages(conversation.messages, conversation.system),
-      tools,
-      ...toChoice(body.tool_choice, tools),
+      tools: tools.schemas,
+      ...toChoice(body.tool_choice, tools.schemas),
+      ...(tools.strict.length === 0 ? {} : { strictTools: tools.strict }),
       sampling: toSampling(body),
       stop: body.stop_sequences ?? [],
       format: toFormat(body),

@@ -41,6 +41,7 @@ interface MessageContext {
   exchange: Exchange;
   model: LoadedModel;
   threads: Threads;
+  log: (line: string) => void;
 }
 
 const newId = (prefix: string): string => `${prefix}${randomId(24)}`;
@@ -54,11 +55,10 @@ async function createMessage(exchange: Exchange, services: Services, threads: Th
     signal: exchange.signal,
     ...(ttlMs === undefined ? {} : { ttlMs }),
   } as const;
-  await withModel(services, body.model, options, (model) =>
-    body.stream
-      ? answerStream({ body, exchange, model, threads })
-      : answerWhole({ body, exchange, model, threads }),
-  ).catch((thrown: unknown) => {
+  await withModel(services, body.model, options, (model) => {
+    const context = { body, exchange, model, threads, log: services.log };
+    return body.stream ? answerStream(context) : answerWhole(context);
+  }).catch((thrown: unknown) => {
     throw toAnthropicFailure(thrown);
   });
 }
@@ -107,7 +107,7 @@ interface Batch {
 
 /** All events of the message, as they come. It starts when the prompt does: only then is it known what the cache gives. */
 async function* generate(
-  { body, exchange, model, threads }: MessageContext,
+  { body, exchange, model, threads, log }: MessageContext,
   writer: MessageWriter,
 ): AsyncGenerator<Batch, void, void> {
   const { signal } = exchange;
@@ -118,7 +118,7 @@ async function* generate(
     return writer.start({ promptTokens, cachedTokens });
   };
   let promptTokens = 0;
-  for await (const event of runChat(body.request, model, { signal })) {
+  for await (const event of runChat(body.request, model, { signal, log })) {
     if (event.type === "accepted") {
       promptTokens = event.promptTokens;
       yield { events: [] };

@@ -10,6 +10,7 @@ const customTool = z.object({
   name: z.string().check(z.minLength(1)),
   description: z.nullish(z.string()),
   input_schema: z.looseObject({}),
+  strict: z.nullish(z.boolean()),
 });
 
 export const toolChoice = z.discriminatedUnion("type", [
@@ -24,13 +25,23 @@ export const toolChoice = z.discriminatedUnion("type", [
 ]);
 
 /** Throws `ApiFailure` (400) that names a tool which only Anthropic's servers, or its models, know. */
-export function parseTools(tools: readonly unknown[]): ToolSchema[] {
-  return tools.map((tool, index) => {
+export function parseTools(tools: readonly unknown[]): {
+  schemas: ToolSchema[];
+  /** Names of those whose schema must be kept to the letter. */
+  strict: string[];
+} {
+  const read = tools.map((tool, index) => {
     const { type } = parseField(tool, typed, ["tools", index]);
     if (typeof type === "string" && type !== "custom") throw refuseServerTool(type, index);
-    const { name, description, input_schema: parameters } = parseField(tool, customTool, ["tools", index]);
-    return { type: "function", function: { name, description: description ?? "", parameters } };
+    return parseField(tool, customTool, ["tools", index]);
   });
+  return {
+    schemas: read.map(({ name, description, input_schema: parameters }) => ({
+      type: "function",
+      function: { name, description: description ?? "", parameters },
+    })),
+    strict: read.filter(({ strict }) => strict === true).map(({ name }) => name),
+  };
 }
 
 function refuseServerTool(type: string, index: number): ApiFailure {

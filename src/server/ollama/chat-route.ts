@@ -44,7 +44,9 @@ export function addOllamaChat(app: App, services: Services): void {
       sendJson(outgoing, 200, { ...head(), message, done: true, done_reason: reason });
       return;
     }
-    await useModel(services, chat.model, options, (model) => answer({ chat, model, exchange, watch, head }));
+    await useModel(services, chat.model, options, (model) =>
+      answer({ chat, model, exchange, watch, head, log: services.log }),
+    );
   });
   refuseOtherMethods(app, [PATH], "POST");
 }
@@ -56,6 +58,7 @@ interface Turn {
   watch: Stopwatch;
   /** Fields that every frame begins with. */
   head: () => Record<string, unknown>;
+  log: (line: string) => void;
 }
 
 async function answer(turn: Turn): Promise<void> {
@@ -81,7 +84,7 @@ async function answer(turn: Turn): Promise<void> {
 }
 
 /** Ollama's words: clients look for `does not support` and ask again without it. */
-async function* generate({ chat, model, exchange, watch }: Turn): AsyncGenerator<ChatEvent, void, void> {
+async function* generate({ chat, model, exchange, watch, log }: Turn): AsyncGenerator<ChatEvent, void, void> {
   const { request, thinking } = chat;
   await model.engine.facts();
   watch.loaded();
@@ -93,7 +96,7 @@ async function* generate({ chat, model, exchange, watch }: Turn): AsyncGenerator
     const message = `"${chat.model}" does not support tools`;
     throw new ApiFailure(toApiError(400, message, { param: "tools", code: "unsupported" }));
   }
-  yield* runChat(request, model, { signal: exchange.signal });
+  yield* runChat(request, model, { signal: exchange.signal, log });
 }
 
 async function* toBatches(turn: Turn): AsyncGenerator<readonly Frame[], void, void> {

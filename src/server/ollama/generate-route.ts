@@ -41,7 +41,9 @@ export function addOllamaGenerate(app: App, services: Services): void {
       sendJson(outgoing, 200, { ...head(), response: "", done: true, done_reason: reason });
       return;
     }
-    await useModel(services, name, options, (model) => answer({ asked, model, exchange, watch, head }));
+    await useModel(services, name, options, (model) =>
+      answer({ asked, model, exchange, watch, head, log: services.log }),
+    );
   });
   refuseOtherMethods(app, [PATH], "POST");
 }
@@ -53,6 +55,7 @@ interface Turn {
   watch: Stopwatch;
   /** Fields that every frame begins with. */
   head: () => Record<string, unknown>;
+  log: (line: string) => void;
 }
 
 /** What both kinds of generation come down to. */
@@ -143,7 +146,7 @@ async function* generate(turn: Turn): AsyncGenerator<GeneratePiece, void, void> 
 }
 
 async function* generateReply(
-  { asked, model, exchange }: Turn,
+  { asked, model, exchange, log }: Turn,
   { request }: { request: Parameters<typeof runChat>[0] },
 ): AsyncGenerator<GeneratePiece, void, void> {
   await checkThinking(model, asked.thinking, {
@@ -151,7 +154,7 @@ async function* generateReply(
     message: `"${asked.model}" does not support thinking`,
   });
   let said = "";
-  for await (const event of runChat(request, model, { signal: exchange.signal })) {
+  for await (const event of runChat(request, model, { signal: exchange.signal, log })) {
     if (event.type === "finished") {
       const { reason, timings } = event;
       const spoken = { role: "assistant" as const, content: said };

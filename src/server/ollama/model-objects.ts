@@ -6,7 +6,7 @@ import type { GgufHeader } from "../../engine/gguf/header.ts";
 import type { LoadedModel } from "../../engine/manager/model-manager.ts";
 import { toParameterString } from "../lmstudio/model-objects.ts";
 import { outlineModel } from "../served-model.ts";
-import { knowsThinking } from "../chat/thinking-wish.ts";
+import { knowsThinking } from "../chat/thinking-tags.ts";
 import { toOllamaName } from "./names.ts";
 
 export function toTag(entry: ModelEntry): Record<string, unknown> {

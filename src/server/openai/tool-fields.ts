@@ -12,6 +12,7 @@ const functionSchema = z.object({
   name: z.string().check(z.minLength(1)),
   description: optional(z.string()),
   parameters: optional(z.looseObject({})),
+  strict: optional(z.boolean()),
 });
 
 export const toolFields = {
@@ -35,17 +36,23 @@ const parsed = z.object(toolFields);
 type Fields = z.output<typeof parsed>;
 
 /** Throws `ApiFailure` (400) for a choice among tools that are not there. */
-export function toTools(
-  body: Fields,
-): Pick<ChatRequest, "tools" | "toolChoice" | "allowedTools" | "parallelCalls"> & { legacy: boolean } {
+export function toTools(body: Fields): Pick<
+  ChatRequest,
+  "tools" | "toolChoice" | "allowedTools" | "strictTools" | "parallelCalls"
+> & {
+  legacy: boolean;
+} {
   const { functions, tools: given } = body;
   const legacy = (functions ?? []).length > 0 && (given ?? []).length === 0;
-  const tools = (legacy ? (functions ?? []) : (given ?? []).map((one) => one.function)).map(toTool);
+  const declared = legacy ? (functions ?? []) : (given ?? []).map((one) => one.function);
+  const tools = declared.map(toTool);
+  const strictTools = declared.filter(({ strict }) => strict === true).map(({ name }) => name);
   const choice = legacy ? toModernChoice(body.function_call) : body.tool_choice;
   const field = legacy ? "function_call" : "tool_choice";
   return {
     tools,
     ...toChoice(choice, tools, field),
+    ...(strictTools.length === 0 ? {} : { strictTools }),
     // There is one place for a call in the old form.
     parallelCalls: !legacy && (body.parallel_tool_calls ?? true),
     legacy,

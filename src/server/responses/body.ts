@@ -110,6 +110,7 @@ export function parseResponsesBody(text: string): ResponsesBody {
     sealed: include.includes("reasoning.encrypted_content"),
     request: {
       tools: tools.schemas,
+      ...(tools.strict.length === 0 ? {} : { strictTools: tools.strict }),
       toolChoice: tools.choice,
       parallelCalls: body.parallel_tool_calls ?? true,
       sampling: toSampling(body),

@@ -188,9 +188,9 @@ async function* generate(
   model: LoadedModel,
   writer: ResponseWriter,
 ): AsyncGenerator<readonly ResponseEvent[], void, void> {
-  const { request, exchange, body } = context;
+  const { request, exchange, body, services } = context;
   const { signal } = exchange;
-  for await (const event of runChat(request, model, { signal })) {
+  for await (const event of runChat(request, model, { signal, log: services.log })) {
     if (event.type === "accepted") yield writer.start();
     else if (event.type === "part") yield writer.push(event);
     else if (event.type === "finished") {

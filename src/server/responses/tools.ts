@@ -16,6 +16,8 @@ export interface ToolIdentity {
 
 export interface ToolTable {
   schemas: readonly ToolSchema[];
+  /** Names of those whose schema must be kept to the letter. */
+  strict: readonly string[];
   /** By the name that the model knows. */
   identities: ReadonlyMap<string, ToolIdentity>;
   choice: ToolChoice;
@@ -71,6 +73,7 @@ export function parseTools(tools: readonly unknown[], toolChoice: unknown): Tool
   const kept = allowed === undefined ? all : all.filter((one) => allowed.has(one));
   return {
     schemas: kept.map(({ schema }) => schema),
+    strict: kept.filter(({ isStrict }) => isStrict).map(({ schema }) => schema.function.name),
     identities: new Map(all.map(({ schema, identity }) => [schema.function.name, identity])),
     choice: wanted,
     echo: all.map((one) => one.echo),
@@ -80,6 +83,8 @@ export function parseTools(tools: readonly unknown[], toolChoice: unknown): Tool
 interface FoundTool {
   schema: ToolSchema;
   identity: ToolIdentity;
+  /** It says so itself: what OpenAI takes for granted otherwise is more than clients mean. */
+  isStrict: boolean;
   echo: unknown;
 }
 
@@ -109,6 +114,7 @@ function readFunction(
   return {
     schema: toSchema(toModelName(tool, namespace), description ?? "", schema),
     identity: toIdentity("function", tool, namespace),
+    isStrict: strict === true,
     echo: {
       type: "function",
       name: tool,
@@ -133,6 +139,7 @@ function readCustom(
   return {
     schema: toSchema(toModelName(tool, namespace), `${description ?? ""}${grammar}`, schema),
     identity: toIdentity("custom", tool, namespace),
+    isStrict: false,
     echo: {
       type: "custom",
       name: tool,
