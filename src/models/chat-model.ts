@@ -138,7 +138,9 @@ class ChatModel implements Model {
   }
 
   async #askSlots(signal?: AbortSignal): Promise<SlotState[] | undefined> {
-    const answer = await this.#ask(`${this.#server.root}/slots`, signal);
+    // Ours may hold several models.
+    const query = this.#info?.server === "lmagent" ? `?model=${encodeURIComponent(this.#info.id)}` : "";
+    const answer = await this.#ask(`${this.#server.root}/slots${query}`, signal);
     const slots = "value" in answer && answer.status === 200 ? readSlots(answer.json) : undefined;
     this.#emptiesSlots ||= slots !== undefined && emptiesSlots(slots);
     return slots;

@@ -58,10 +58,11 @@ const ROUTES = {
 
 /** Asks all routes at once what this server is and what it has loaded; what it does not know it refuses quickly. */
 export async function describeModel(options: DescribeOptions): Promise<Description> {
-  const { answers, loading } = await askUntilLoaded(options);
-  const kind = identifyServer(answers);
-  const id = options.id ?? chooseModel(kind, answers) ?? "default";
-  checkListed(kind, id, { answers, options });
+  const { answers: first, loading } = await askUntilLoaded(options);
+  const kind = identifyServer(first);
+  const id = options.id ?? chooseModel(kind, first) ?? "default";
+  checkListed(kind, id, { answers: first, options });
+  const answers = kind === "lmagent" ? await askOfModel(id, { answers: first, options }) : first;
   const asked = kind === "ollama" ? await showModel(id, { answers, options }) : {};
   const template =
     kind === "llama-server" || (kind === "lmagent" && speaksOf(id, answers))
@@ -80,6 +81,19 @@ export async function describeModel(options: DescribeOptions): Promise<Descripti
     profile: findProfile(id, options.profiles),
   };
   return { info, provisional: guessed || loading || isStarting(kind, answers) };
+}
+
+/** Our own server may hold several models, and speaks of the first one unless it is asked about another. */
+async function askOfModel(
+  id: string,
+  { answers, options }: { answers: ServerAnswers; options: DescribeOptions },
+): Promise<ServerAnswers> {
+  if (speaksOf(id, answers) || isUnloaded(id, answers)) return answers;
+  const { server, transport, headers, signal } = options;
+  const url = `${server.root}/props?model=${encodeURIComponent(id)}`;
+  const props = toValue(await fetchJson(transport, url, { headers, timeoutMs: PROBE_MS, signal }));
+  // Its alias may be another name of the same model.
+  return "total_slots" in props ? { ...answers, props: { ...props, model_alias: id } } : answers;
 }
 
 /** Ours answers at once with what it plans; the template is known with the model. */

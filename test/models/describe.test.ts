@@ -208,6 +208,22 @@ describe("what a server is and has loaded", () => {
       { id: "second", server: "lmagent", contextTokens: 8_192, slots: 1 },
     ],
     [
+      "ours, asked about a model that is not its first",
+      {
+        "GET /v1/models": models({ id: "first", state: "loaded" }, { id: "a/second", state: "loaded" }),
+        "GET /health": jsonReply({ status: "ok", server: "lmagent" }),
+        "GET /props": jsonReply({ total_slots: 4, model_alias: "first" }),
+        "GET /props?model=a%2Fsecond": jsonReply({
+          default_generation_settings: { n_ctx: 8_192 },
+          total_slots: 2,
+          model_alias: "a/second",
+          modalities: { vision: true },
+        }),
+      },
+      "a/second",
+      { id: "a/second", server: "lmagent", contextTokens: 8_192, slots: 2, vision: true },
+    ],
+    [
       "ours, for a model that the first request will load",
       {
         "GET /v1/models": models(

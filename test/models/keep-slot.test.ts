@@ -42,6 +42,23 @@ describe("a model that keeps its slot", () => {
     expect(await ask(await startModel(2), 0)).toBe(0);
   });
 
+  it("is a free one of its own model where our server holds several", async () => {
+    const listed = ["first", "second"].map((id) => ({ id, state: "loaded" }));
+    const toSlots = (busy: number) => jsonReply([0, 1].map((id) => ({ id, is_processing: id === busy })));
+    server = await startScriptedServer(() => textReply("Yes."), {
+      routes: {
+        "GET /v1/models": jsonReply({ data: listed }),
+        "GET /health": jsonReply({ server: "lmagent" }),
+        "GET /props": jsonReply({ total_slots: 2, model_alias: "first" }),
+        "GET /props?model=second": jsonReply({ total_slots: 2, model_alias: "second" }),
+        "GET /slots": toSlots(1),
+        "GET /slots?model=second": toSlots(0),
+      },
+    });
+    const options = { baseUrl: server.url, transport: createHttpTransport(), id: "second" };
+    expect(await ask(keepSlot(createChatModel(options), "main"))).toBe(1);
+  });
+
   it("names none to a server with one", async () => {
     expect(await ask(await startModel(1))).toBeUndefined();
   });
