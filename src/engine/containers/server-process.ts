@@ -18,5 +18,6 @@ export async function findServerProcess(
   const children = readText(`/proc/${first}/task/${first}/children`).split(" ").map(Number);
   // Files are read byte by byte.
   const ending = Buffer.from(`${command.join("\0")}\0`).toString("latin1");
-  return [first, ...children].find((pid) => pid > 0 && readText(`/proc/${pid}/cmdline`).endsWith(ending));
+  // The one before it carries the same command, after a name of its own.
+  return [...children, first].find((pid) => pid > 0 && readText(`/proc/${pid}/cmdline`).endsWith(ending));
 }
