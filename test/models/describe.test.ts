@@ -190,52 +190,6 @@ describe("what a server is and has loaded", () => {
         profile: { name: "practice" },
       },
     ],
-    [
-      "ours, whose properties are those of another model",
-      {
-        "GET /v1/models": models(
-          { id: "first", state: "loaded", slots: 4, meta: { n_ctx: 2_048 } },
-          { id: "second", state: "loaded", slots: 1, meta: { n_ctx: 8_192 } },
-        ),
-        "GET /health": jsonReply({ status: "ok", server: "lmagent" }),
-        "GET /props": jsonReply({
-          default_generation_settings: { n_ctx: 2_048 },
-          total_slots: 4,
-          model_alias: "first",
-        }),
-      },
-      "second",
-      { id: "second", server: "lmagent", contextTokens: 8_192, slots: 1 },
-    ],
-    [
-      "ours, asked about a model that is not its first",
-      {
-        "GET /v1/models": models({ id: "first", state: "loaded" }, { id: "a/second", state: "loaded" }),
-        "GET /health": jsonReply({ status: "ok", server: "lmagent" }),
-        "GET /props": jsonReply({ total_slots: 4, model_alias: "first" }),
-        "GET /props?model=a%2Fsecond": jsonReply({
-          default_generation_settings: { n_ctx: 8_192 },
-          total_slots: 2,
-          model_alias: "a/second",
-          modalities: { vision: true },
-        }),
-      },
-      "a/second",
-      { id: "a/second", server: "lmagent", contextTokens: 8_192, slots: 2, vision: true },
-    ],
-    [
-      "ours, for a model that the first request will load",
-      {
-        "GET /v1/models": models(
-          { id: "first", state: "loaded", meta: { n_ctx: 2_048 } },
-          { id: "second", state: "not-loaded", max_context_length: 32_768, meta: { n_ctx_train: 32_768 } },
-        ),
-        "GET /health": jsonReply({ status: "ok", server: "lmagent" }),
-        "GET /props": jsonReply({ default_generation_settings: { n_ctx: 2_048 }, model_alias: "first" }),
-      },
-      "second",
-      { id: "second", server: "lmagent", contextTokens: 32_768, loaded: false },
-    ],
   ])("is read from %s", async (_name, routes, id, expected) => {
     expect(await describeAt(routes, id)).toMatchObject(expected);
   });
