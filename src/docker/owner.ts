@@ -1,6 +1,7 @@
 /** Who a container belongs to, so that those of agents that were killed can be told from those in use. */
 import { readlinkSync } from "node:fs";
 import { hostname } from "node:os";
+import { isAlive } from "../processes/is-alive.ts";
 import { readStart, readText } from "../processes/proc-files.ts";
 
 export interface Owner {
@@ -50,12 +51,7 @@ export function mayBeAlive(owner: Owner, here: Owner): boolean {
   // Of processes in other namespaces we know nothing.
   if (owner.namespace !== here.namespace) return true;
   if (owner.started !== "") return readStart(owner.pid) === owner.started;
-  try {
-    process.kill(owner.pid, 0);
-    return true;
-  } catch (thrown) {
-    return (thrown as NodeJS.ErrnoException).code === "EPERM";
-  }
+  return isAlive(owner.pid);
 }
 
 function readNamespace(): string {

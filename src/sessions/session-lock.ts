@@ -9,6 +9,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AgentError, errnoOf } from "../core/errors.ts";
+import { isAlive } from "../processes/is-alive.ts";
 import { isSessionId } from "./session-id.ts";
 import { toStorageError } from "./state-folder.ts";
 import type { StateFolder } from "./state-folder.ts";
@@ -83,11 +84,7 @@ function isHeld(owner: ProcessIdentity): boolean {
   const self = describeThisProcess();
   if (owner.host !== self.host) return true;
   if (owner.boot !== self.boot || owner.space !== self.space) return false;
-  try {
-    process.kill(owner.pid, 0);
-  } catch (error) {
-    if (errnoOf(error) !== "EPERM") return false;
-  }
+  if (!isAlive(owner.pid)) return false;
   const running = readProcess(owner.pid);
   if (running === undefined) return true;
   return running.startTicks === owner.startTicks && !running.ended;

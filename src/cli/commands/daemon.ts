@@ -1,5 +1,6 @@
 /** `lmagent daemon …`: the process that holds loaded models, with the JSON of `lms`. */
 import { setTimeout as delay } from "node:timers/promises";
+import { isAlive } from "../../processes/is-alive.ts";
 import { ensureDaemon, findDaemon } from "../../server/daemon/client.ts";
 import type { DaemonStatus } from "../../server/daemon/settings.ts";
 import { packageVersion } from "../package-root.ts";
@@ -72,11 +73,7 @@ function print(json: boolean | undefined, value: object, words: string): void {
 
 async function hasEnded(pid: number): Promise<boolean> {
   for (const end = Date.now() + END_TIMEOUT_MS; Date.now() < end; await delay(POLL_MS)) {
-    try {
-      process.kill(pid, 0);
-    } catch {
-      return true;
-    }
+    if (!isAlive(pid)) return true;
   }
   return false;
 }

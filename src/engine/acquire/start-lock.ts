@@ -1,6 +1,7 @@
 import { open, readFile, rm, stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { errnoOf } from "../../core/errors.ts";
+import { isAlive } from "../../processes/is-alive.ts";
 import { storageFailed } from "../storage-failed.ts";
 
 const POLL_MS = 20;
@@ -74,14 +75,5 @@ async function isStale(path: string): Promise<boolean> {
     return ageMs > STALE_MS || !isAlive(pid);
   } catch {
     return false;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (thrown) {
-    return errnoOf(thrown) === "EPERM";
   }
 }

@@ -2,6 +2,7 @@
 import { readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { errnoOf } from "../../core/errors.ts";
+import { isAlive } from "../../processes/is-alive.ts";
 import { withStartLock } from "../acquire/start-lock.ts";
 import { toDiskError } from "./part-file.ts";
 
@@ -62,13 +63,4 @@ async function isStale(path: string): Promise<boolean> {
 async function readOwner(path: string): Promise<number | undefined> {
   const pid = Number.parseInt(await readFile(path, "utf8").catch(() => ""), 10);
   return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (thrown) {
-    return errnoOf(thrown) === "EPERM";
-  }
 }

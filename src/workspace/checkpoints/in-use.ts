@@ -10,7 +10,8 @@ import {
   writeSync,
 } from "node:fs";
 import { hostname } from "node:os";
-import { errnoOf } from "../../core/errors.ts";
+import { isAlive } from "../../processes/is-alive.ts";
+import { readStart } from "../../processes/proc-files.ts";
 import { type Folder, openRegular } from "../folder.ts";
 
 const LIVE = ".live";
@@ -57,8 +58,8 @@ function isLive(folder: Folder, file: string): boolean {
     const stats = lstatSync(`${folder.path}/${file}`, { throwIfNoEntry: false });
     return stats !== undefined && Date.now() - stats.mtimeMs < FOREIGN_MS;
   }
-  if (typeof mark.pid !== "number" || !exists(mark.pid)) return false;
-  return mark.start === startOf(mark.pid);
+  if (typeof mark.pid !== "number" || !isAlive(mark.pid)) return false;
+  return mark.start === readStart(mark.pid);
 }
 
 interface Mark {
@@ -70,7 +71,7 @@ interface Mark {
 }
 
 function thisProcess() {
-  return { pid: process.pid, start: startOf(process.pid), host: hostname(), space: space() };
+  return { pid: process.pid, start: readStart(process.pid), host: hostname(), space: space() };
 }
 
 function readMark(folder: Folder, file: string): Mark | undefined {
@@ -84,25 +85,6 @@ function readMark(folder: Folder, file: string): Mark | undefined {
     }
   } catch {
     return undefined;
-  }
-}
-
-function exists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return errnoOf(error) === "EPERM";
-  }
-}
-
-/** Field 22 of proc(5); empty where the system does not say. */
-function startOf(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-  } catch {
-    return "";
   }
 }
 
