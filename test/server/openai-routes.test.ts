@@ -319,6 +319,18 @@ describe("a chat completion", () => {
     expect(choice?.finish_reason).toMatch(/stop|length/);
   });
 
+  test.each<[Json, string]>([
+    [{ messages: undefined }, "`messages` is missing: it has to be a list."],
+    [{ n: 17 }, "`n` is `17`: it has to be at most 16."],
+    [{ stream: "yes" }, '`stream` is `"yes"`: it has to be `true` or `false`.'],
+    [{ stop: 5 }, "`stop` is `5`: it has to be a string, or a list."],
+    [{ messages: [{ role: "alien" }] }, '`messages.0.role` is `"alien"`: it has to be `"system"` or'],
+  ])("refuses %j and says what would be right", async (body, message) => {
+    const { status, json } = await chat(body);
+    expect(status).toBe(400);
+    expect((json["error"] as Json)["message"]).toContain(message);
+  });
+
   test("refuses by name what is not sound", async () => {
     const image = (url: string): Json => ({
       messages: [
@@ -399,6 +411,14 @@ describe("a completion", () => {
     expect(logprobs.text_offset[1]).toBe(logprobs.tokens[0]?.length);
     expect(Object.keys(logprobs.top_logprobs[0] ?? {})).toHaveLength(2);
     expect(logprobs.token_logprobs).toHaveLength(logprobs.tokens.length);
+  });
+
+  test("that does not fit says so of its prompt", async () => {
+    const { status, json } = await server.post("/v1/completions", { ...CHAT, prompt: "a b c ".repeat(4000) });
+    expect({ status, json }).toMatchObject({
+      status: 400,
+      json: { error: { code: "context_length_exceeded", param: "prompt" } },
+    });
   });
 
   test("refuses what it cannot do by name", async () => {

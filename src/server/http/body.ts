@@ -1,5 +1,6 @@
 /** Reads the body of a request: JSON of a given shape, or an error that names the field and its value. */
 import * as z from "zod/mini";
+import { explainIssue } from "./explain-issue.ts";
 import { ApiFailure, toApiError } from "./errors.ts";
 
 /** No request of use nests deeper, and what walks through a body later does so by recursion. */
@@ -59,6 +60,10 @@ function describeIssue(
   );
   const shown = JSON.stringify(value)?.slice(0, 80) ?? "undefined";
   const name = param === null ? "The body" : `\`${param}\``;
-  const message = `${name} is \`${shown}\`: ${issue?.message ?? "invalid"}`;
+  const explained = explainIssue(issue);
+  const message =
+    value === undefined
+      ? `${name} is missing: it ${explained}.`
+      : `${name} is \`${shown}\`: it ${explained}.`;
   return toApiError(400, message, param === null ? {} : { param });
 }

@@ -3,7 +3,7 @@ import type { LoadedModel } from "../../engine/manager/model-manager.ts";
 import type { GenerateRequest, Prompt } from "../../engine/protocol.ts";
 import { toAnswerForm } from "../chat/answer-form.ts";
 import { DEFAULT_SAMPLING } from "../chat/chat.ts";
-import { toOpenAiBody } from "../http/errors.ts";
+import { ApiFailure, fromThrown, renameField, toOpenAiBody } from "../http/errors.ts";
 import { mergeStreams, withAnswers } from "../chat/merge-streams.ts";
 import { toInfillPrompt } from "../chat/infill-prompt.ts";
 import { addPost, refuseOtherMethods } from "../http/routes.ts";
@@ -127,7 +127,11 @@ export async function* runOne(
     };
   const request = toRequest(body, await toPrompt(body, { model, signal, prompt }), answer);
   if (body.maxTokens !== 0) {
-    yield* engine.generate(request, { signal });
+    try {
+      yield* engine.generate(request, { signal });
+    } catch (thrown) {
+      throw new ApiFailure(renameField(fromThrown(thrown), "prompt"));
+    }
     return;
   }
   const tokens =

@@ -1,6 +1,7 @@
 /** `POST /v1/embeddings` (https://platform.openai.com/docs/api-reference/embeddings). */
 import * as z from "zod/mini";
 import { parseBody } from "../http/body.ts";
+import { ApiFailure, fromThrown, renameField } from "../http/errors.ts";
 import { addPost, refuseOtherMethods } from "../http/routes.ts";
 import type { App } from "../http/routes.ts";
 import { sendJson } from "../http/send.ts";
@@ -37,10 +38,11 @@ export function addEmbeddings(app: App, services: Services, path = PATH): void {
     const body = parseBody(sent, embeddingsBody);
     const use = { purpose: "embedding" as const, signal, ...toTtlMs(body.ttl) };
     await withModel(services, body.model || undefined, use, async (model) => {
-      const { vectors, promptTokens } = await model.engine.embed(
-        { inputs: toPrompts(body.input) },
-        { signal },
-      );
+      const { vectors, promptTokens } = await model.engine
+        .embed({ inputs: toPrompts(body.input) }, { signal })
+        .catch((thrown: unknown) => {
+          throw new ApiFailure(renameField(fromThrown(thrown), "input"));
+        });
       const shorten = createShortener(body.dimensions);
       const data = vectors.map((vector, index) => ({
         object: "embedding",
