@@ -115,6 +115,7 @@ describe("the form of calls", () => {
   test("is read from the template", async () => {
     expect(detectCallFormat("…<tool_call>\n{json}…")).toBe("hermes");
     expect(detectCallFormat("<tool_call>\n<function=x>")).toBe("qwen_xml");
+    expect(detectCallFormat("<tool_call>{{ name }}\n<arg_key>{{ key }}</arg_key>")).toBe("text");
     expect(detectCallFormat("[TOOL_CALLS]")).toBe("text");
   });
 

@@ -25,7 +25,8 @@ export const THINK_OPEN = "<think>";
 export const THINK_CLOSE = "</think>";
 
 export function detectCallFormat(template: string): CallFormat {
-  if (!template.includes(CALL_OPEN)) return "text";
+  // GLM has other things than JSON between these tags.
+  if (!template.includes(CALL_OPEN) || template.includes("<arg_key>")) return "text";
   return template.includes("<function=") ? "qwen_xml" : "hermes";
 }
 
