@@ -39,7 +39,10 @@ describe("lmagent server", () => {
     const status = await lmagent("server", "status", "--json");
     expect(JSON.parse(status.stdout)).toEqual({ running: true, port: Number(new URL(url).port) });
     expect((await chat(url)).status).toBe(200);
+    const { pid } = JSON.parse((await lmagent("daemon", "status", "--json")).stdout) as { pid: number };
     expect(await lmagent("server", "stop")).toMatchObject({ code: 0 });
+    // With its models, so that their memory is free for whatever comes next.
+    expect(() => process.kill(pid, 0)).toThrow("ESRCH");
     expect(await lmagent("daemon", "status", "--json")).toMatchObject({
       stdout: '{"status":"not-running"}\n',
     });

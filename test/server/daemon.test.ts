@@ -42,14 +42,14 @@ describe("the daemon", () => {
     const client = await daemon.start();
     const { url } = await daemon.serve(client);
     expect((await ask(`${url}/health`)).status).toBe(200);
-    expect(await client.ask("/control/server/stop", {})).toEqual({ stopped: true });
+    expect(await client.ask("/control/server/stop", {})).toEqual({ stopped: true, ends: false });
     await expect(ask(`${url}/health`)).rejects.toThrow("ECONNREFUSED");
     expect((await client.ask<DaemonStatus>("/control/status")).server).toBeUndefined();
     await client.ask("/control/down", {});
     expect(await hasEnded(client.run.pid, 5_000)).toBe(true);
     const short = await daemon.start({ untilServerStops: true });
     await daemon.serve(short);
-    await short.ask("/control/server/stop", {});
+    expect(await short.ask("/control/server/stop", {})).toEqual({ stopped: true, ends: true });
     expect(await hasEnded(short.run.pid, 5_000)).toBe(true);
     expect(await findDaemon(daemon.home)).toBeUndefined();
   });

@@ -1,14 +1,10 @@
 /** `lmagent daemon …`: the process that holds loaded models, with the JSON of `lms`. */
-import { setTimeout as delay } from "node:timers/promises";
-import { isAlive } from "../../processes/is-alive.ts";
 import { ensureDaemon, findDaemon } from "../../server/daemon/client.ts";
 import type { DaemonStatus } from "../../server/daemon/settings.ts";
 import { packageVersion } from "../package-root.ts";
+import { waitForEnd } from "../process-end.ts";
 import { readServerSetup } from "../server-settings.ts";
 import { toDaemonSettings } from "./server.ts";
-
-const END_TIMEOUT_MS = 15_000;
-const POLL_MS = 50;
 
 export interface DaemonFlags {
   json?: boolean;
@@ -37,7 +33,7 @@ export async function stopDaemon({ json }: DaemonFlags): Promise<number> {
   }
   const { pid } = client.run;
   await client.ask("/control/down", {});
-  const ended = await hasEnded(pid);
+  const ended = await waitForEnd(pid);
   print(
     json,
     { status: ended ? "not-running" : "stopping" },
@@ -69,11 +65,4 @@ export async function showDaemonStatus({ json }: DaemonFlags): Promise<number> {
 
 function print(json: boolean | undefined, value: object, words: string): void {
   process.stdout.write(`${json === true ? JSON.stringify(value) : words}\n`);
-}
-
-async function hasEnded(pid: number): Promise<boolean> {
-  for (const end = Date.now() + END_TIMEOUT_MS; Date.now() < end; await delay(POLL_MS)) {
-    if (!isAlive(pid)) return true;
-  }
-  return false;
 }

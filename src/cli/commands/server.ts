@@ -3,6 +3,7 @@ import { ensureDaemon, findDaemon } from "../../server/daemon/client.ts";
 import type { DaemonClient } from "../../server/daemon/client.ts";
 import type { DaemonSettings, DaemonStatus, HttpSettings } from "../../server/daemon/settings.ts";
 import { toTerminalJson } from "../../tui/terminal-text.ts";
+import { waitForEnd } from "../process-end.ts";
 import { readServerSetup } from "../server-settings.ts";
 import type { ServerFlags, ServerSetup } from "../server-settings.ts";
 
@@ -91,16 +92,20 @@ async function joinForeground(client: DaemonClient, { http }: ServerSetup): Prom
   return 0;
 }
 
-/** Exit code 1 when none was running. */
+/** Waits for the models too where they end with it. Exit code 1 when none was running. */
 export async function stopServer(): Promise<number> {
   const { home } = await readServerSetup({}, process.env);
   const client = await findDaemon(home);
-  const { stopped } =
-    client === undefined
-      ? { stopped: false }
-      : await client.ask<{ stopped: boolean }>("/control/server/stop", {});
-  process.stderr.write(stopped ? "The server was stopped.\n" : "No server is running.\n");
-  return stopped ? 0 : 1;
+  const answer = await client?.ask<{ stopped: boolean; ends: boolean }>("/control/server/stop", {});
+  if (client === undefined || answer?.stopped !== true) {
+    process.stderr.write("No server is running.\n");
+    return 1;
+  }
+  const { pid } = client.run;
+  const isThrough = !answer.ends || (await waitForEnd(pid));
+  const rest = isThrough ? "" : ` Its process still ends, pid ${pid}.`;
+  process.stderr.write(`The server was stopped.${rest}\n`);
+  return 0;
 }
 
 /** As `lms server status`: `{"running":true,"port":1234}`. */

@@ -65,8 +65,9 @@ export function addControl(app: App, { services, catalog, server, status, keep, 
   });
   addPost(app, "/control/server/stop", async ({ outgoing }) => {
     const stopped = await server.stop();
-    sendJson(outgoing, 200, { stopped });
-    if (stopped && status().untilServerStops) end("its server was stopped");
+    const ends = stopped && status().untilServerStops;
+    sendJson(outgoing, 200, { stopped, ends });
+    if (ends) end("its server was stopped");
   });
   addPost(app, "/control/keep", async ({ outgoing }) => {
     keep();
