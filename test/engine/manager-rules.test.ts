@@ -95,6 +95,12 @@ describe("rest", () => {
     expect(ids(manager)).toEqual(["b"]);
   });
 
+  test("that lasts longer than a date can say ends on the last day there is", async () => {
+    const { manager } = createHandManager({ ttlMs: 1e300 });
+    await useOnce(manager, "a");
+    expect(manager.loaded()[0]?.expiresAt?.toISOString()).toBe("+275760-09-13T00:00:00.000Z");
+  });
+
   test("does not begin while somebody uses the model", async () => {
     const { manager } = createHandManager({ ttlMs: 10 });
     const use = await manager.use("a", chat);

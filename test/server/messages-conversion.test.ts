@@ -128,6 +128,7 @@ describe("the fields of a request", () => {
       temperature: 0.1,
       top_p: 0.2,
       top_k: 3,
+      seed: 2 ** 32 + 5,
       stream: true,
       ttl: 5,
       tools: [tool],
@@ -139,7 +140,7 @@ describe("the fields of a request", () => {
     expect(request).toMatchObject({
       maxTokens: 7,
       stop: ["x"],
-      sampling: { temperature: 0.1, topP: 0.2, topK: 3 },
+      sampling: { temperature: 0.1, topP: 0.2, topK: 3, seed: 5 },
       tools: [{ type: "function", function: { name: "a", description: "", parameters: { type: "object" } } }],
       toolChoice: "auto",
       parallelCalls: false,

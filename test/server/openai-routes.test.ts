@@ -360,6 +360,7 @@ describe("a chat completion", () => {
       [{ response_format: { type: "json_object" }, grammar: 'root ::= "x"' }, "grammar", null],
       [{ n: 0 }, "n", null],
       [{ ttl: -5 }, "ttl", null],
+      [{ ttl: 1e300 }, "ttl", null],
     ];
     for (const [body, param, code] of cases) {
       const { status, json } = await chat(body);

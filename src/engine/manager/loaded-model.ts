@@ -11,6 +11,8 @@ import type { LoadOptions } from "../protocol.ts";
 
 /** Longer waits would end at once. */
 const TIMER_LIMIT_MS = 2 ** 31 - 1;
+/** The last time that a `Date` can say. */
+const LAST_TIME_MS = 8.64e15;
 
 export interface ModelInstanceOptions {
   id: string;
@@ -151,7 +153,7 @@ export class ModelInstance implements LoadedModel {
   #startRest(): void {
     this.#endRest();
     if (this.#users > 0 || this.state !== "ready" || this.#ttlMs === null) return;
-    this.#expiresAt = Date.now() + this.#ttlMs;
+    this.#expiresAt = Math.min(LAST_TIME_MS, Date.now() + this.#ttlMs);
     this.#waitForExpiry();
   }
 

@@ -2,6 +2,7 @@
 import * as z from "zod/mini";
 import type { ContentPart, Message, UserMessage } from "../../core/message.ts";
 import type { Sampling } from "../../engine/protocol.ts";
+import { ttlField, toTtlMs } from "../chat/common-fields.ts";
 import { parseBody } from "../http/body.ts";
 import { CHAT_DEFAULTS } from "../chat/chat-request.ts";
 import type { ChatRequest } from "../chat/chat-request.ts";
@@ -22,9 +23,6 @@ const inputItem = z.discriminatedUnion("type", [
       .check(z.regex(/^data:image\/[\w.+-]+;base64,/, "must be a base64 data URL of an image")),
   }),
 ]);
-
-/** LM Studio's seconds of rest before a model that a request loaded goes. */
-export const ttlField = z.nullish(z.number().check(z.minimum(0), z.maximum(1e9)));
 
 const chatBody = z.object({
   model: z.string().check(z.minLength(1)),
@@ -75,7 +73,7 @@ export function parseNativeChat(text: string): NativeChatBody {
     ...present("systemPrompt", body.system_prompt),
     ...present("thinking", thinking),
     ...present("contextTokens", body.context_length),
-    ...present("ttlMs", typeof body.ttl === "number" ? body.ttl * 1000 : undefined),
+    ...toTtlMs(body),
     request: {
       ...CHAT_DEFAULTS,
       sampling: toSampling(body),

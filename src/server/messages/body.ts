@@ -1,6 +1,6 @@
 /** The body of `POST /v1/messages` (https://docs.claude.com/en/api/messages). Unknown fields are ignored. */
 import * as z from "zod/mini";
-import type { Sampling } from "../../engine/protocol.ts";
+import { commonFields, toCommonSampling, toSlot, toTtlMs } from "../chat/common-fields.ts";
 import { parseBody } from "../http/body.ts";
 import type { ChatRequest, ReplyFormat } from "../chat/chat-request.ts";
 import { ApiFailure, toApiError } from "../http/errors.ts";
@@ -11,7 +11,6 @@ import type { Conversation, Threads } from "./threads.ts";
 import { parseTools, toChoice, toolChoice } from "./tools.ts";
 
 const optional = z.nullish;
-const fraction = z.number().check(z.minimum(0), z.maximum(1));
 const format = z.looseObject({ type: z.literal("json_schema"), schema: z.looseObject({}) });
 
 /** More than any window holds. */
@@ -25,9 +24,6 @@ const messagesBody = z.object({
   max_tokens: optional(z.int().check(z.minimum(1))),
   stop_sequences: optional(z.array(z.string().check(z.minLength(1)))),
   stream: optional(z.boolean()),
-  temperature: optional(z.number().check(z.minimum(0), z.maximum(5))),
-  top_p: optional(fraction),
-  top_k: optional(z.int()),
   tools: optional(z.array(z.unknown())),
   tool_choice: optional(toolChoice),
   thinking: optional(
@@ -41,11 +37,8 @@ const messagesBody = z.object({
   output_format: optional(format),
   thread: optional(thread),
   mcp_servers: optional(z.array(z.unknown())),
-  // Not Anthropic's, but with the same meaning on every route of this server.
-  min_p: optional(fraction),
-  seed: optional(z.int()),
-  id_slot: optional(z.int()),
-  ttl: optional(z.number().check(z.minimum(0), z.maximum(31_536_000))),
+  // Some of them are not Anthropic's, but mean the same on every route of this server.
+  ...commonFields,
 });
 
 type ParsedBody = z.output<typeof messagesBody>;
@@ -77,7 +70,7 @@ export function parseMessagesBody(text: string, threads: Threads): MessagesBody 
   return {
     model: body.model || undefined,
     stream: body.stream ?? false,
-    ...(typeof body.ttl === "number" ? { ttlMs: body.ttl * 1000 } : {}),
+    ...toTtlMs(body),
     thinking: toDisplay(body),
     ...(body.thread ? { held: conversation } : {}),
     request: {
@@ -85,12 +78,12 @@ export function parseMessagesBody(text: string, threads: Threads): MessagesBody 
       tools: tools.schemas,
       ...toChoice(body.tool_choice, tools.schemas),
       ...(tools.strict.length === 0 ? {} : { strictTools: tools.strict }),
-      sampling: toSampling(body),
+      sampling: toCommonSampling(body),
       stop: body.stop_sequences ?? [],
       format: toFormat(body),
       templateVariables: toVariables(body),
       ...(typeof body.max_tokens === "number" ? { maxTokens: body.max_tokens } : {}),
-      ...(typeof body.id_slot === "number" && body.id_slot >= 0 ? { slot: body.id_slot } : {}),
+      ...toSlot(body),
     },
   };
 }
@@ -110,17 +103,6 @@ function toConversation(
   if (whole.messages.length > 0) return whole;
   const why = "`messages` is empty: there is nothing to answer.";
   throw new ApiFailure(toApiError(400, why, { param: "messages" }));
-}
-
-function toSampling(body: ParsedBody): Partial<Sampling> {
-  const { temperature, top_p: topP, top_k: topK, min_p: minP, seed } = body;
-  return {
-    ...(typeof temperature === "number" ? { temperature } : {}),
-    ...(typeof topP === "number" ? { topP } : {}),
-    ...(typeof topK === "number" ? { topK } : {}),
-    ...(typeof minP === "number" ? { minP } : {}),
-    ...(typeof seed === "number" && seed >= 0 ? { seed } : {}),
-  };
 }
 
 /** Anthropic promises that the reply keeps to the schema. */

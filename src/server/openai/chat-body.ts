@@ -2,11 +2,12 @@
 import * as z from "zod/mini";
 import { parseBody } from "../http/body.ts";
 import type { ChatRequest } from "../chat/chat-request.ts";
+import { toSlot, toTtlMs } from "../chat/common-fields.ts";
 import { toEffort, toThinkingVariables } from "../chat/thinking-switch.ts";
 import { messageSchema, toMessages } from "./messages.ts";
 import { refuse } from "./refuse.ts";
 import { formatFields, toFormat } from "./response-format.ts";
-import { count, generationFields, toSampling, toSlot, toStop, toTtlMs } from "./sampling.ts";
+import { count, generationFields, toSampling, toStop } from "./sampling.ts";
 import { toolFields, toTools } from "./tool-fields.ts";
 
 const optional = z.nullish;
@@ -53,7 +54,7 @@ export function parseChatBody(text: string): ChatBody {
     includeProgress: body.return_progress ?? false,
     n: body.n ?? 1,
     legacyCalls: legacy,
-    ...toTtlMs(body.ttl),
+    ...toTtlMs(body),
     request: {
       ...tools,
       messages: toMessages(body.messages),
@@ -61,7 +62,7 @@ export function parseChatBody(text: string): ChatBody {
       stop: toStop(body.stop),
       format: toFormat(body),
       ...toMaxTokens(body),
-      ...toSlot(body.id_slot),
+      ...toSlot(body),
       ...toLogprobs(body),
       ...toTemplateVariables(body),
       ...(body.reasoning_format === "none" ? { inlineThinking: true } : {}),

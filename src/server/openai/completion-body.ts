@@ -3,9 +3,10 @@ import * as z from "zod/mini";
 import type { Prompt, Sampling } from "../../engine/protocol.ts";
 import { parseBody } from "../http/body.ts";
 import type { ReplyFormat } from "../chat/chat-request.ts";
+import { toSlot, toTtlMs } from "../chat/common-fields.ts";
 import { refuse } from "./refuse.ts";
 import { formatFields, toFormat } from "./response-format.ts";
-import { generationFields, toSampling, toSlot, toStop, toTtlMs } from "./sampling.ts";
+import { generationFields, toSampling, toStop } from "./sampling.ts";
 
 const optional = z.nullish;
 
@@ -72,8 +73,8 @@ export function parseCompletionBody(text: string): CompletionBody {
     sampling: toSampling({ ...body, max_tokens: undefined }),
     stop: toStop(body.stop),
     format: toFormat(body),
-    ...toTtlMs(body.ttl),
-    ...toSlot(body.id_slot),
+    ...toTtlMs(body),
+    ...toSlot(body),
     ...(typeof suffix === "string" && suffix !== "" ? { suffix } : {}),
     ...(typeof maxTokens === "number" && maxTokens >= 0 ? { maxTokens } : {}),
     ...(typeof logprobs === "number" ? { logprobs } : {}),

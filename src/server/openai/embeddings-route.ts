@@ -1,5 +1,6 @@
 /** `POST /v1/embeddings` (https://platform.openai.com/docs/api-reference/embeddings). */
 import * as z from "zod/mini";
+import { ttlField, toTtlMs } from "../chat/common-fields.ts";
 import { parseBody } from "../http/body.ts";
 import { ApiFailure, fromThrown, renameField } from "../http/errors.ts";
 import { addPost, refuseOtherMethods } from "../http/routes.ts";
@@ -9,7 +10,6 @@ import type { Services } from "../services.ts";
 import { withModel } from "../use-model.ts";
 import { toPrompts } from "./completion-body.ts";
 import { refuse } from "./refuse.ts";
-import { toTtlMs } from "./sampling.ts";
 
 const PATH = "/v1/embeddings";
 /** As OpenAI has it. */
@@ -29,14 +29,14 @@ const embeddingsBody = z.object({
   ]),
   encoding_format: optional(z.enum(["float", "base64"])),
   dimensions: optional(z.int().check(z.minimum(1))),
-  ttl: optional(z.number().check(z.positive())),
+  ttl: ttlField,
 });
 
 /** `path`: another dialect's, with the same body and answer. */
 export function addEmbeddings(app: App, services: Services, path = PATH): void {
   addPost(app, path, async ({ body: sent, outgoing, signal }) => {
     const body = parseBody(sent, embeddingsBody);
-    const use = { purpose: "embedding" as const, signal, ...toTtlMs(body.ttl) };
+    const use = { purpose: "embedding" as const, signal, ...toTtlMs(body) };
     await withModel(services, body.model || undefined, use, async (model) => {
       const { vectors, promptTokens } = await model.engine
         .embed({ inputs: toPrompts(body.input) }, { signal })

@@ -1,6 +1,6 @@
 /** The body of `POST /v1/responses` (https://platform.openai.com/docs/api-reference/responses/create). Unknown fields are ignored. */
 import * as z from "zod/mini";
-import type { Sampling } from "../../engine/protocol.ts";
+import { commonFields, toCommonSampling, toSlot, toTtlMs } from "../chat/common-fields.ts";
 import { parseBody } from "../http/body.ts";
 import type { ChatRequest, ReplyFormat } from "../chat/chat-request.ts";
 import { ApiFailure, toApiError } from "../http/errors.ts";
@@ -11,7 +11,6 @@ import { parseTools } from "./tools.ts";
 import type { ToolTable } from "./tools.ts";
 
 const optional = z.nullish;
-const fraction = z.number().check(z.minimum(0), z.maximum(1));
 
 const format = z.discriminatedUnion("type", [
   z.object({ type: z.literal("text") }),
@@ -51,19 +50,13 @@ const responsesBody = z.object({
     }),
   ),
   max_output_tokens: optional(z.int().check(z.minimum(1))),
-  temperature: optional(z.number().check(z.minimum(0), z.maximum(5))),
-  top_p: optional(fraction),
   top_logprobs: optional(z.int().check(z.minimum(0), z.maximum(20))),
   metadata: optional(z.record(z.string(), z.unknown())),
   user: optional(z.string()),
   safety_identifier: optional(z.string()),
   prompt_cache_key: optional(z.string()),
-  // Not OpenAI's, but with the same meaning on every route of this server.
-  top_k: optional(z.int()),
-  min_p: optional(fraction),
-  seed: optional(z.int()),
-  id_slot: optional(z.int()),
-  ttl: optional(z.number().check(z.minimum(0), z.maximum(31_536_000))),
+  // Some of them are not OpenAI's, but mean the same on every route of this server.
+  ...commonFields,
 });
 
 type ParsedBody = z.output<typeof responsesBody>;
@@ -101,7 +94,7 @@ export function parseResponsesBody(text: string): ResponsesBody {
     model: body.model || undefined,
     stream: body.stream ?? false,
     store: body.store ?? true,
-    ...(typeof body.ttl === "number" ? { ttlMs: body.ttl * 1000 } : {}),
+    ...toTtlMs(body),
     previousId: body.previous_response_id || undefined,
     instructions: body.instructions ?? "",
     items,
@@ -113,7 +106,7 @@ export function parseResponsesBody(text: string): ResponsesBody {
       ...(tools.strict.length === 0 ? {} : { strictTools: tools.strict }),
       toolChoice: tools.choice,
       parallelCalls: body.parallel_tool_calls ?? true,
-      sampling: toSampling(body),
+      sampling: toCommonSampling(body),
       stop: [],
       format: toFormat(body),
       ...toOptions(body, include),
@@ -149,17 +142,6 @@ function findAdditionalTools(items: readonly Item[]): unknown[] {
   );
 }
 
-function toSampling(body: ParsedBody): Partial<Sampling> {
-  const { temperature, top_p: topP, top_k: topK, min_p: minP, seed } = body;
-  return {
-    ...(typeof temperature === "number" ? { temperature } : {}),
-    ...(typeof topP === "number" ? { topP } : {}),
-    ...(typeof topK === "number" ? { topK } : {}),
-    ...(typeof minP === "number" ? { minP } : {}),
-    ...(typeof seed === "number" && seed >= 0 ? { seed } : {}),
-  };
-}
-
 function toFormat({ text }: ParsedBody): ReplyFormat {
   const wanted = text?.format;
   if (wanted?.type === "json_object") return { type: "json" };
@@ -171,12 +153,12 @@ function toOptions(
   body: ParsedBody,
   include: readonly string[],
 ): Pick<ChatRequest, "maxTokens" | "slot" | "logprobs" | "templateVariables"> {
-  const { max_output_tokens: maxTokens, id_slot: slot, top_logprobs: top } = body;
+  const { max_output_tokens: maxTokens, top_logprobs: top } = body;
   const logprobs = include.includes("message.output_text.logprobs") || (top ?? 0) > 0;
   const effort = body.reasoning?.effort;
   return {
     ...(typeof maxTokens === "number" ? { maxTokens } : {}),
-    ...(typeof slot === "number" && slot >= 0 ? { slot } : {}),
+    ...toSlot(body),
     ...(logprobs ? { logprobs: top ?? 0 } : {}),
     ...(typeof effort === "string" ? { templateVariables: toVariables(effort) } : {}),
   };
