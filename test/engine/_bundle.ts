@@ -1,6 +1,6 @@
-/** The server and the engine child as the package ships them: bundled for Node, in a folder from which packages resolve. */
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+/** The server and the engine child: as the package ships them, and in parts that tests can take elsewhere. */
+import { writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { build } from "esbuild";
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -12,21 +12,20 @@ export interface Entries {
   engineChild: string;
 }
 
-const bundles = new Map<string, Promise<Entries>>();
+/** What `test/_build.ts` has made before the first test. */
+export const ENTRIES: Entries = {
+  server: join(ROOT, "dist/bin/server.js"),
+  engineChild: join(ROOT, "dist/bin/engine-child.js"),
+};
 
-/** Made once for each test file, in a folder of its own name. */
-export function bundleEntries(name: string): Promise<Entries> {
-  const bundle = bundles.get(name) ?? makeBundle(join(ROOT, "dist", "test-bundle", name));
-  bundles.set(name, bundle);
-  return bundle;
-}
-
-async function makeBundle(outdir: string): Promise<Entries> {
-  const { outputFiles } = await build({
+/** Into a folder of the caller: the entries without llama.cpp inside, and what an agent takes from the library. */
+export async function bundleEntries(outdir: string): Promise<Entries & { library: string }> {
+  await build({
     absWorkingDir: ROOT,
     entryPoints: {
       "server/main": "src/server/main.ts",
       "engine/child": "src/engine/llama/child.ts",
+      "engine/acquire": "src/engine/acquire/acquire.ts",
     },
     outdir,
     bundle: true,
@@ -36,18 +35,11 @@ async function makeBundle(outdir: string): Promise<Entries> {
     target: "node20",
     external: ["node-llama-cpp", "dockerode"],
     logLevel: "error",
-    write: false,
   });
-  for (const { path, contents } of outputFiles) await replaceFile(path, contents);
-  return { server: join(outdir, "server/main.js"), engineChild: join(outdir, "engine/child.js") };
-}
-
-/** Whole or not at all: a server of another test run may be starting its engine from this file just now. */
-async function replaceFile(path: string, contents: Uint8Array): Promise<void> {
-  const before = await readFile(path).catch(() => undefined);
-  if (before?.equals(contents) === true) return;
-  await mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${process.pid}.tmp`;
-  await writeFile(temporary, contents);
-  await rename(temporary, path);
+  await writeFile(join(outdir, "package.json"), '{"type":"module"}');
+  return {
+    server: join(outdir, "server/main.js"),
+    engineChild: join(outdir, "engine/child.js"),
+    library: join(outdir, "engine/acquire.js"),
+  };
 }

@@ -11,18 +11,13 @@ import type {
   Sampling,
   TokenLogprob,
 } from "../../src/engine/protocol.ts";
-import { bundleEntries } from "./_bundle.ts";
+import { ENTRIES } from "./_bundle.ts";
 
 export const GREEDY: Sampling = { temperature: 0, topP: 1, topK: 0, minP: 0, ignoreEnd: true };
 
-export async function startEmbedded(
-  bundle: string,
-  modelPath: string,
-  load: Partial<LoadOptions> = {},
-): Promise<Engine> {
-  const { engineChild } = await bundleEntries(bundle);
+export async function startEmbedded(modelPath: string, load: Partial<LoadOptions> = {}): Promise<Engine> {
   return createForkedEngine({
-    childEntry: engineChild,
+    childEntry: ENTRIES.engineChild,
     log: () => undefined,
     load: {
       modelPath,

@@ -16,7 +16,7 @@ import type {
   ModelManagerOptions,
 } from "../../src/engine/manager/model-manager.ts";
 import type { GenerateEvent, GenerateRequest, LoadOptions, ModelFacts } from "../../src/engine/protocol.ts";
-import { bundleEntries, PRACTICE_MODEL } from "./_bundle.ts";
+import { ENTRIES, PRACTICE_MODEL } from "./_bundle.ts";
 
 export const never = new AbortController().signal;
 export const chat = { purpose: "chat", signal: never } as const;
@@ -165,7 +165,6 @@ export async function createRealManager(
   names: readonly string[],
   options: Partial<ModelManagerOptions> = {},
 ): Promise<RealManager> {
-  const { engineChild } = await bundleEntries("manager");
   const folder = await mkdtemp(join(tmpdir(), "lmagent-models-"));
   const entries: ModelEntry[] = [];
   for (const name of names) {
@@ -180,7 +179,7 @@ export async function createRealManager(
     createEngine: (plan) => {
       count += 1;
       const load = { ...plan, contextTokens: 2048, threads: 1, gpu: false as const };
-      return createForkedEngine({ childEntry: engineChild, load, log: () => {} });
+      return createForkedEngine({ childEntry: ENTRIES.engineChild, load, log: () => {} });
     },
     log: () => {},
     onChange: ({ type, model }) => void changes.push(`${type} ${model.id}`),

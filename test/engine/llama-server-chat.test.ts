@@ -58,7 +58,7 @@ describe.runIf(path !== "")("a chat over llama-server", () => {
       createEngine: (plan, entry) => choice.createEngine({ ...plan, threads: 1 }, entry),
       log: () => {},
     });
-    server = await startInProcess("llama-server-chat", entries, { models });
+    server = await startInProcess(entries, { models });
     client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "none", maxRetries: 0 });
   });
   afterAll(async () => {

@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => folder[Symbol.asyncDispose]());
 
 async function loadError(name: string): Promise<unknown> {
-  const engine = await startEmbedded("loading", folder.path(name));
+  const engine = await startEmbedded(folder.path(name));
   const error = await engine.facts().catch((thrown: unknown) => thrown);
   await engine[Symbol.asyncDispose]();
   return error;
@@ -47,7 +47,7 @@ describe("a file that cannot be loaded", () => {
 describe("a model for embeddings", () => {
   test("gives vectors of length 1, the same each time, and others for other texts", async () => {
     await writeTinyModel(folder.path("bert.gguf"), { embedding: true });
-    const engine = await startEmbedded("loading", folder.path("bert.gguf"), { purpose: "embedding" });
+    const engine = await startEmbedded(folder.path("bert.gguf"), { purpose: "embedding" });
     const inputs = ["hello you", "something else", "hello you"];
     const { vectors, promptTokens } = await engine.embed({ inputs }, { signal });
     expect(vectors.map((vector) => Math.hypot(...vector))).toEqual(
@@ -65,7 +65,7 @@ describe("a model for embeddings", () => {
   });
 
   test("is not one that was loaded to write", async () => {
-    const engine = await startEmbedded("loading", folder.path("tiny.gguf"));
+    const engine = await startEmbedded(folder.path("tiny.gguf"));
     await expect(engine.embed({ inputs: ["a"] }, { signal })).rejects.toMatchObject({
       data: { reason: "unsupported" },
     });
@@ -77,7 +77,7 @@ describe("a generation that is interrupted", () => {
   const long = Array.from({ length: 1000 }, (_, at) => 280 + (at % 70));
 
   test("reads no further than the slice that it is in", async () => {
-    const engine = await startEmbedded("loading", folder.path("tiny.gguf"), { slots: 1, sliceTokens: 32 });
+    const engine = await startEmbedded(folder.path("tiny.gguf"), { slots: 1, sliceTokens: 32 });
     const abort = new AbortController();
     const running = say(
       engine,
@@ -97,7 +97,7 @@ describe("a generation that is interrupted", () => {
   });
 
   test("fails when its engine is disposed of, and nothing hangs", async () => {
-    const engine = await startEmbedded("loading", folder.path("tiny.gguf"));
+    const engine = await startEmbedded(folder.path("tiny.gguf"));
     let ended: Promise<void> | undefined;
     const running = say(
       engine,
@@ -113,7 +113,7 @@ describe("a generation that is interrupted", () => {
   });
 
   test("waits no longer than the queue is allowed to be", async () => {
-    const engine = await startEmbedded("loading", folder.path("tiny.gguf"), { slots: 1, queueLimit: 1 });
+    const engine = await startEmbedded(folder.path("tiny.gguf"), { slots: 1, queueLimit: 1 });
     const abort = new AbortController();
     const all = [1, 2, 3].map(async (count) => {
       const seen: string[] = [];

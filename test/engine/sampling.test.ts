@@ -12,7 +12,7 @@ let engine: Engine;
 beforeAll(async () => {
   folder = await createModelFolder();
   await writeTinyModel(folder.path("tiny.gguf"), { vocabularySize: 400 });
-  engine = await startEmbedded("sampling", folder.path("tiny.gguf"));
+  engine = await startEmbedded(folder.path("tiny.gguf"));
   await engine.facts();
 }, 60_000);
 
@@ -95,7 +95,7 @@ describe("an answer under a grammar", () => {
 
   test("follows thinking that the prompt opened", async () => {
     await writeTinyModel(folder.path("thinks.gguf"), { script: ["hm", " well", "</think>", "nonsense"] });
-    const thinker = await startEmbedded("sampling", folder.path("thinks.gguf"));
+    const thinker = await startEmbedded(folder.path("thinks.gguf"));
     const thinking = { open: "<think>", close: "</think>", startsInside: true };
     const sampling = { ...GREEDY, ignoreEnd: false };
     const { text } = await say(thinker, { prompt: "<think>", sampling, grammar: { answer, thinking } });
@@ -106,7 +106,7 @@ describe("an answer under a grammar", () => {
   test("follows thinking that the model opens itself", async () => {
     const script = ["<think>", "hm", "</think>", "nonsense"];
     await writeTinyModel(folder.path("opens.gguf"), { script });
-    const thinker = await startEmbedded("sampling", folder.path("opens.gguf"));
+    const thinker = await startEmbedded(folder.path("opens.gguf"));
     const thinking = { open: "<think>", close: "</think>", startsInside: false };
     const sampling = { ...GREEDY, ignoreEnd: false };
     const { text } = await say(thinker, { prompt: "go", sampling, grammar: { answer, thinking } });
@@ -126,7 +126,7 @@ describe("an answer under a grammar", () => {
 describe("a reply", () => {
   test("ends before a stop string, and says which", async () => {
     await writeTinyModel(folder.path("says.gguf"), { script: ["one", " two", " thr", "ee", " four"] });
-    const speaker = await startEmbedded("sampling", folder.path("says.gguf"));
+    const speaker = await startEmbedded(folder.path("says.gguf"));
     const { text, done } = await say(speaker, { prompt: "go", stop: ["zero", "three"] });
     await speaker[Symbol.asyncDispose]();
     expect([text, done.reason, done.stopString]).toEqual(["one two ", "stop_string", "three"]);
@@ -162,7 +162,7 @@ describe("slots", () => {
     await say(engine, { prompt: [1, ...shared, 5], maxTokens: 1, slot: 0 });
     const other = await say(engine, { prompt: [1, ...shared, 6, 7], maxTokens: 6, slot: 1 });
     expect(other.done.timings.cachedTokens).toBe(301);
-    const alone = await startEmbedded("sampling", folder.path("tiny.gguf"));
+    const alone = await startEmbedded(folder.path("tiny.gguf"));
     const fresh = await say(alone, { prompt: [1, ...shared, 6, 7], maxTokens: 6 });
     await alone[Symbol.asyncDispose]();
     expect(other.text).toBe(fresh.text);

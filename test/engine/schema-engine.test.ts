@@ -40,8 +40,8 @@ const engines: Record<string, Engine> = {};
 beforeAll(async () => {
   folder = await createModelFolder();
   await writeTinyModel(folder.path("tiny.gguf"), {});
-  engines["practice"] = await startEmbedded("schema", PRACTICE_MODEL);
-  engines["random"] = await startEmbedded("schema", folder.path("tiny.gguf"));
+  engines["practice"] = await startEmbedded(PRACTICE_MODEL);
+  engines["random"] = await startEmbedded(folder.path("tiny.gguf"));
 }, 60_000);
 afterAll(async () => {
   await Promise.all(Object.values(engines).map((engine) => engine[Symbol.asyncDispose]()));

@@ -42,7 +42,7 @@ describe("speculation", () => {
   afterAll(() => folder[Symbol.asyncDispose]());
 
   async function write(load: Partial<LoadOptions>) {
-    const engine = await startEmbedded("speculation", folder.path("tiny.gguf"), load);
+    const engine = await startEmbedded(folder.path("tiny.gguf"), load);
     try {
       const plain = await say(engine, { prompt: "<|im_start|>abc abc abc", maxTokens: 120 });
       const again = await say(engine, { prompt: `<|im_start|>abc abc abc${plain.text}`, maxTokens: 40 });
@@ -73,7 +73,7 @@ describe("speculation", () => {
   });
 
   test("ends at stop strings and under grammars as without it", async () => {
-    const engine = await startEmbedded("speculation", folder.path("tiny.gguf"), {
+    const engine = await startEmbedded(folder.path("tiny.gguf"), {
       speculation: { type: "lookup" },
     });
     const first = await say(engine, { prompt: "go go go go", maxTokens: 100 });
@@ -92,7 +92,7 @@ describe("speculation", () => {
 
   test("with a model of another vocabulary is refused at the load", async () => {
     const speculation = { type: "draft", modelPath: folder.path("other.gguf") } as const;
-    const engine = await startEmbedded("speculation", folder.path("tiny.gguf"), { speculation });
+    const engine = await startEmbedded(folder.path("tiny.gguf"), { speculation });
     await expect(engine.facts()).rejects.toThrow(/vocabulary/);
     await engine[Symbol.asyncDispose]();
   });

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { acquireEngine } from "../../src/engine/index.ts";
 import type { AcquiredEngine, AcquireOptions } from "../../src/engine/index.ts";
-import { bundleEntries, PRACTICE_MODEL } from "../engine/_bundle.ts";
+import { ENTRIES, PRACTICE_MODEL } from "../engine/_bundle.ts";
 
 export interface TestHome {
   home: string;
@@ -16,19 +16,18 @@ export interface TestHome {
   close(): Promise<void>;
 }
 
-export async function createTestHome(name: string): Promise<TestHome> {
-  const entries = await bundleEntries(name);
+export async function createTestHome(): Promise<TestHome> {
   const home = await mkdtemp(join(tmpdir(), "lmagent-home-"));
   const acquired: AcquiredEngine[] = [];
   return {
     home,
-    entries,
+    entries: ENTRIES,
     acquire: async (options = {}) => {
       const engine = await acquireEngine({
         home,
         version: "1.2.3",
         modelPath: PRACTICE_MODEL,
-        entries,
+        entries: ENTRIES,
         graceMs: 200,
         threads: 1,
         env: process.env,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { ensureDaemon, findDaemon } from "../../src/server/daemon/client.ts";
 import type { DaemonClient } from "../../src/server/daemon/client.ts";
 import type { DaemonSettings, DaemonStatus, HttpSettings } from "../../src/server/daemon/settings.ts";
-import { bundleEntries, PRACTICE_MODEL } from "../engine/_bundle.ts";
+import { ENTRIES, PRACTICE_MODEL } from "../engine/_bundle.ts";
 import { hasEnded } from "./_agent.ts";
 
 export const HTTP: HttpSettings = {
@@ -29,8 +29,8 @@ export interface TestDaemon {
   close(): Promise<void>;
 }
 
-export async function createTestDaemon(name: string): Promise<TestDaemon> {
-  const { server: entry, engineChild } = await bundleEntries(name);
+export async function createTestDaemon(): Promise<TestDaemon> {
+  const { server: entry, engineChild } = ENTRIES;
   const home = await mkdtemp(join(tmpdir(), "lmagent-daemon-"));
   const settings: DaemonSettings = {
     home,

@@ -15,7 +15,7 @@ import type { ModelManager } from "../../src/engine/manager/model-manager.ts";
 import { createApp } from "../../src/server/app.ts";
 import type { LoadOptions } from "../../src/engine/protocol.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
-import { bundleEntries, PRACTICE_MODEL } from "../engine/_bundle.ts";
+import { ENTRIES, PRACTICE_MODEL } from "../engine/_bundle.ts";
 import { ask, waitFor } from "./_agent.ts";
 import type { Answer, Json } from "./_agent.ts";
 
@@ -40,8 +40,7 @@ export interface PostOptions {
 }
 
 /** Models `practice` and `thinker`; `load` is put over the plan of each. */
-export async function startDialects(name: string, load: Partial<LoadOptions> = {}): Promise<Dialects> {
-  const { engineChild } = await bundleEntries(name);
+export async function startDialects(load: Partial<LoadOptions> = {}): Promise<Dialects> {
   const folder = await mkdtemp(join(tmpdir(), "lmagent-dialects-"));
   const thinker = join(folder, "thinker.gguf");
   await writeTinyModel(thinker, {
@@ -53,7 +52,11 @@ export async function startDialects(name: string, load: Partial<LoadOptions> = {
       await toFileEntry(thinker),
     ]),
     createEngine: (plan) =>
-      createForkedEngine({ childEntry: engineChild, load: { ...plan, ...load, threads: 1 }, log: () => {} }),
+      createForkedEngine({
+        childEntry: ENTRIES.engineChild,
+        load: { ...plan, ...load, threads: 1 },
+        log: () => {},
+      }),
     log: () => {},
   });
   const services = {

@@ -11,7 +11,7 @@ import type { ModelManager } from "../../src/engine/manager/model-manager.ts";
 import { createApp } from "../../src/server/app.ts";
 import type { Services } from "../../src/server/services.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
-import { bundleEntries } from "../engine/_bundle.ts";
+import { ENTRIES } from "../engine/_bundle.ts";
 import { ask } from "./_agent.ts";
 import type { Answer } from "./_agent.ts";
 
@@ -30,15 +30,13 @@ export interface PostOptions {
 }
 
 export async function startInProcess(
-  name: string,
   entries: readonly ModelEntry[],
   more: Partial<Services> = {},
 ): Promise<InProcessServer> {
-  const { engineChild } = await bundleEntries(name);
   const models = createModelManager({
     catalog: createFixedCatalog(entries),
     createEngine: (load) =>
-      createForkedEngine({ childEntry: engineChild, load: { ...load, threads: 1 }, log: () => {} }),
+      createForkedEngine({ childEntry: ENTRIES.engineChild, load: { ...load, threads: 1 }, log: () => {} }),
     log: () => {},
   });
   const services: Services = {

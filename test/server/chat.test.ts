@@ -19,7 +19,7 @@ let home: TestHome;
 let engine: AcquiredEngine;
 
 beforeAll(async () => {
-  home = await createTestHome("chat");
+  home = await createTestHome();
   engine = await home.acquire();
 });
 

@@ -21,7 +21,7 @@ const chatBody = (extra: object = {}): string =>
 
 describe("the daemon", () => {
   test("is one for all who ask at once, and says the same to each", async () => {
-    daemon = await createTestDaemon("daemon");
+    daemon = await createTestDaemon();
     const clients = await Promise.all(Array.from({ length: 5 }, () => daemon.start()));
     expect(new Set(clients.map(({ run }) => run.pid)).size).toBe(1);
     const { mode } = await stat(daemonRunPath(daemon.home));
@@ -29,7 +29,7 @@ describe("the daemon", () => {
   });
 
   test("takes no command without its key", async () => {
-    daemon = await createTestDaemon("daemon");
+    daemon = await createTestDaemon();
     const { run } = await daemon.start();
     const url = `http://127.0.0.1:${run.port}/control/status`;
     expect((await ask(url)).status).toBe(401);
@@ -38,7 +38,7 @@ describe("the daemon", () => {
   });
 
   test("serves, stops serving and stays; or ends, when it was started for its server alone", async () => {
-    daemon = await createTestDaemon("daemon");
+    daemon = await createTestDaemon();
     const client = await daemon.start();
     const { url } = await daemon.serve(client);
     expect((await ask(`${url}/health`)).status).toBe(200);
@@ -55,7 +55,7 @@ describe("the daemon", () => {
   });
 
   test("loads models, tells what they do, and unloads them", async () => {
-    daemon = await createTestDaemon("daemon");
+    daemon = await createTestDaemon();
     const client = await daemon.start();
     const { url } = await daemon.serve(client);
     const loaded = await client.ask<ModelReport>("/control/load", { model: "lmagent-practice", config: {} });
@@ -78,7 +78,7 @@ describe("the daemon", () => {
   });
 
   test("ends its children when it is told to, also by a signal, and leaves no file behind", async () => {
-    daemon = await createTestDaemon("daemon");
+    daemon = await createTestDaemon();
     const { run, ask: tell } = await daemon.start();
     await tell("/control/load", { model: "lmagent-practice", config: {} });
     const child = await engineChildOf(run.pid);
@@ -89,7 +89,7 @@ describe("the daemon", () => {
   });
 
   test("is replaced when it was killed, and its children end", async () => {
-    daemon = await createTestDaemon("daemon");
+    daemon = await createTestDaemon();
     const first = await daemon.start();
     await first.ask("/control/load", { model: "lmagent-practice", config: {} });
     const child = await engineChildOf(first.run.pid);
@@ -102,7 +102,7 @@ describe("the daemon", () => {
 
 describe("the public server", () => {
   test("names who has the port", async () => {
-    daemon = await createTestDaemon("daemon");
+    daemon = await createTestDaemon();
     const client = await daemon.start();
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
@@ -118,7 +118,7 @@ describe("the public server", () => {
   });
 
   test("is not opened to others without a key, unless that is wanted", async () => {
-    daemon = await createTestDaemon("daemon");
+    daemon = await createTestDaemon();
     const client = await daemon.start();
     await expect(daemon.serve(client, { bind: "0.0.0.0" })).rejects.toThrow(/no API key.*server key create/);
     const open = await daemon.serve(client, { bind: "0.0.0.0", allowUnauthenticated: true });
@@ -131,7 +131,7 @@ describe("the public server", () => {
   });
 
   test("wants a stored key until that is revoked, and keeps only its hash", async () => {
-    daemon = await createTestDaemon("daemon");
+    daemon = await createTestDaemon();
     const client = await daemon.start();
     const now = new Date();
     const [{ key, stored }, other] = [
@@ -153,19 +153,19 @@ describe("the public server", () => {
   });
 
   test("does not start with a store of keys that cannot be read", async () => {
-    daemon = await createTestDaemon("daemon");
+    daemon = await createTestDaemon();
     const client = await daemon.start();
     await writeFile(join(daemon.home, "keys.json"), "{");
     await expect(daemon.serve(client)).rejects.toThrow(/keys\.json/);
   });
 
   test("logs each request with its status", async () => {
-    daemon = await createTestDaemon("daemon");
+    daemon = await createTestDaemon();
     const client = await daemon.start();
     const { url } = await daemon.serve(client);
     await ask(`${url}/nowhere`);
     const path = join(daemon.home, "logs", "server.jsonl");
-    expect(await waitFor(async () => (await readFile(path, "utf8")).includes("/nowhere"), 3_000)).toBe(true);
+    expect(await waitFor(async () => (await readFile(path, "utf8")).includes("/nowhere"), 10_000)).toBe(true);
     const entries = (await readFile(path, "utf8"))
       .trim()
       .split("\n")
@@ -180,7 +180,7 @@ describe("the public server", () => {
 
 describe("a file that lies anywhere", () => {
   test("can be loaded by the user, and by no client", async () => {
-    daemon = await createTestDaemon("daemon");
+    daemon = await createTestDaemon();
     const client = await daemon.start();
     const { url } = await daemon.serve(client);
     const path = join(daemon.home, "elsewhere.gguf");

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { runFilePath } from "../../src/engine/acquire/run-file.ts";
-import { PRACTICE_MODEL } from "../engine/_bundle.ts";
+import { bundleEntries, PRACTICE_MODEL } from "../engine/_bundle.ts";
 import {
   chat,
   createTestHome,
@@ -19,9 +19,19 @@ import {
 import type { Json, TestHome } from "./_agent.ts";
 
 let home: TestHome;
+/** In a folder from which no package can be found. */
+let bare: string;
+let bundled: Awaited<ReturnType<typeof bundleEntries>>;
+
+beforeAll(async () => {
+  bare = await mkdtemp(join(tmpdir(), "lmagent-bare-"));
+  bundled = await bundleEntries(bare);
+});
+
+afterAll(() => rm(bare, { recursive: true, force: true }));
 
 beforeEach(async () => {
-  home = await createTestHome("lifecycle");
+  home = await createTestHome();
 });
 
 afterEach(() => home.close());
@@ -50,7 +60,7 @@ describe("the server of a user", () => {
     expect((await chat(second, CREATE)).status).toBe(200);
     second.release();
     expect(await hasEnded(first.pid, 5_000)).toBe(true);
-    expect(await hasEnded(child, 2_000)).toBe(true);
+    expect(await hasEnded(child, 5_000)).toBe(true);
     expect(await runFiles()).toEqual([]);
   });
 
@@ -71,7 +81,7 @@ describe("the server of a user", () => {
   test("is replaced when it was killed and left its file behind", async () => {
     const first = await home.acquire();
     process.kill(first.pid, "SIGKILL");
-    await hasEnded(first.pid, 2_000);
+    await hasEnded(first.pid, 10_000);
     expect(await runFiles()).toHaveLength(1);
     const second = await home.acquire();
     expect([second.started, second.pid === first.pid]).toEqual([true, false]);
@@ -111,13 +121,7 @@ describe("the server of a user", () => {
       setInterval(() => {}, 1000);`;
     const agent = spawn(
       process.execPath,
-      [
-        "--input-type=module",
-        "-e",
-        script,
-        join(dirname(entries.engineChild), "index.js"),
-        JSON.stringify(options),
-      ],
+      ["--input-type=module", "-e", script, bundled.library, JSON.stringify(options)],
       {
         stdio: ["ignore", "pipe", "inherit"],
       },
@@ -164,7 +168,7 @@ describe("a dying engine", () => {
     const engine = await home.acquire();
     const child = await engineChildOf(engine.pid);
     process.kill(child, "SIGKILL");
-    expect(await waitFor(async () => (await engineChildOf(engine.pid)) !== child, 2_000)).toBe(true);
+    expect(await waitFor(async () => (await engineChildOf(engine.pid)) !== child, 10_000)).toBe(true);
     const answer = await chat(engine, CREATE);
     expect([answer.status, answer.text]).toEqual([200, expect.any(String)]);
   });
@@ -226,18 +230,10 @@ describe("what cannot work", () => {
   });
 
   test("a runtime that is not installed is named with the command that installs it", async () => {
-    const bare = await mkdtemp(join(tmpdir(), "lmagent-bare-"));
-    try {
-      await cp(dirname(dirname(home.entries.server)), bare, { recursive: true });
-      await writeFile(join(bare, "package.json"), '{"type":"module"}');
-      const entries = { server: join(bare, "server/main.js"), engineChild: join(bare, "engine/child.js") };
-      const engine = await home.acquire({ entries });
-      const { status, json } = await chat(engine, CREATE);
-      expect(status).toBe(400);
-      expect((json["error"] as Json)["message"]).toContain("npm install node-llama-cpp");
-    } finally {
-      await rm(bare, { recursive: true, force: true });
-    }
+    const engine = await home.acquire({ entries: bundled });
+    const { status, json } = await chat(engine, CREATE);
+    expect(status).toBe(400);
+    expect((json["error"] as Json)["message"]).toContain("npm install node-llama-cpp");
   });
 
   test("a home that cannot be written is named", async () => {

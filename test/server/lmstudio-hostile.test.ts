@@ -48,7 +48,7 @@ let server: InProcessServer;
 beforeAll(async () => {
   // A small window ends what has lost its limit.
   const entry = { ...(await toFileEntry(PRACTICE_MODEL)), maxContextTokens: 256 };
-  server = await startInProcess("lmstudio-hostile", [entry]);
+  server = await startInProcess([entry]);
   await server.post("/api/v1/models/load", { model: KEY, context_length: 256 });
 });
 

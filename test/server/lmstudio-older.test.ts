@@ -21,7 +21,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "lmagent-lmstudio-"));
   const embedder = join(folder, "embedder.gguf");
   await writeTinyModel(embedder, { embedding: true, contextTokens: 128 });
-  server = await startInProcess("lmstudio-older", [
+  server = await startInProcess([
     { ...(await toFileEntry(PRACTICE_MODEL)), architecture: "llama", quantization: "Q8_0" },
     { ...(await toFileEntry(embedder)), purpose: "embedding" },
   ]);
@@ -120,7 +120,7 @@ describe("LM Studio's older routes", () => {
 
 test("where requests load nothing, they are told how to, and Ollama's clients see only what is loaded", async () => {
   const entry = await toFileEntry(PRACTICE_MODEL);
-  await using strict = await startInProcess("lmstudio-older", [entry], {
+  await using strict = await startInProcess([entry], {
     settings: { jit: false, reasoningField: "content" },
   });
   const chats = await Promise.all([

@@ -42,7 +42,7 @@ beforeAll(async () => {
     script: ["<think>", "hm", "</think>", "yes"],
   });
   await writeTinyModel(embedder, { embedding: true, contextTokens: 128 });
-  server = await startInProcess("lmstudio", [
+  server = await startInProcess([
     entry,
     await toFileEntry(thinker),
     { ...(await toFileEntry(embedder)), purpose: "embedding", maxContextTokens: 128 },

@@ -20,7 +20,7 @@ let server: Dialects;
 let client: Anthropic;
 
 beforeAll(async () => {
-  server = await startDialects("messages-failures", { slots: 1, queueLimit: 0, sliceTokens: 8 });
+  server = await startDialects({ slots: 1, queueLimit: 0, sliceTokens: 8 });
   client = new Anthropic({ baseURL: server.url, apiKey: KEY, authToken: null, maxRetries: 0 });
 });
 

@@ -13,7 +13,7 @@ let server: Dialects;
 let client: Anthropic;
 
 beforeAll(async () => {
-  server = await startDialects("messages");
+  server = await startDialects();
   client = new Anthropic({ baseURL: server.url, apiKey: KEY, authToken: null, maxRetries: 0 });
 });
 
@@ -139,7 +139,7 @@ describe("a message", () => {
   });
 
   test("is counted without a model that would have to be loaded first, as a guess that says so", async () => {
-    await using other = await startDialects("messages");
+    await using other = await startDialects();
     const { status, json, headers } = await other.post("/v1/messages/count_tokens", {
       model: "practice",
       messages: say("hello ".repeat(100)),

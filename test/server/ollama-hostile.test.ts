@@ -50,7 +50,7 @@ let server: InProcessServer;
 beforeAll(async () => {
   // A small window ends what has lost its limit.
   const entry = { ...(await toFileEntry(PRACTICE_MODEL)), maxContextTokens: 256 };
-  server = await startInProcess("ollama-hostile", [entry]);
+  server = await startInProcess([entry]);
   const { signal } = new AbortController();
   await server.models.load(entry.key, { contextTokens: 256 }, { signal });
 });

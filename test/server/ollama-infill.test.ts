@@ -14,7 +14,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "lmagent-infill-"));
   const path = join(folder, "coder.gguf");
   await writeTinyModel(path, { script: ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "middle"] });
-  server = await startInProcess("ollama-infill", [await toFileEntry(path)]);
+  server = await startInProcess([await toFileEntry(path)]);
 });
 
 afterAll(async () => {

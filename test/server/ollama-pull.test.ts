@@ -36,7 +36,7 @@ beforeAll(async () => {
     log: () => {},
     retry: { firstPauseMs: 1, tries: 2 },
   });
-  server = await startInProcess("ollama-pull", [], { downloads });
+  server = await startInProcess([], { downloads });
   ollama = new Ollama({ host: server.url });
 });
 

@@ -33,7 +33,7 @@ beforeAll(async () => {
     script: ["<think>", "hm", "</think>", "yes"],
   });
   await writeTinyModel(embedder, { embedding: true, contextTokens: 128 });
-  server = await startInProcess("ollama", [
+  server = await startInProcess([
     {
       ...(await toFileEntry(PRACTICE_MODEL)),
       architecture: "llama",

@@ -21,7 +21,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "lmagent-cancel-"));
   const embedding = join(folder, "embedding.gguf");
   await writeTinyModel(embedding, { embedding: true, contextTokens: 512 });
-  server = await startInProcess("openai-cancel", [
+  server = await startInProcess([
     await toFileEntry(PRACTICE_MODEL),
     { ...(await toFileEntry(embedding)), purpose: "embedding" },
   ]);

@@ -35,7 +35,7 @@ beforeAll(async () => {
     script: ["<think>", "hm, ", "well", "</think>", "\n\n", "Done", "."],
     chatTemplate: "{% for m in messages %}{{ m.content }}{% endfor %}{# <think> #}",
   });
-  server = await startInProcess("openai-client", [
+  server = await startInProcess([
     await toFileEntry(PRACTICE_MODEL),
     { ...(await toFileEntry(embedding)), key: EMBEDDING, purpose: "embedding" },
     await toFileEntry(thinking),

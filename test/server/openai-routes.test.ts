@@ -27,7 +27,7 @@ beforeAll(async () => {
   const twice = join(folder, "twice.gguf");
   await writeTinyModel(twice, { script: ["[7", ", 7", "]"] });
   const entries = await Promise.all([PRACTICE_MODEL, mistral, cut, twice].map((path) => toFileEntry(path)));
-  server = await startInProcess("openai-routes", entries, { log: (line) => lines.push(line) });
+  server = await startInProcess(entries, { log: (line) => lines.push(line) });
 });
 
 afterAll(async () => {

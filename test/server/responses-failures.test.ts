@@ -19,7 +19,7 @@ let server: Dialects;
 let client: OpenAI;
 
 beforeAll(async () => {
-  server = await startDialects("responses-failures", { slots: 1, queueLimit: 0, sliceTokens: 8 });
+  server = await startDialects({ slots: 1, queueLimit: 0, sliceTokens: 8 });
   client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: KEY, maxRetries: 0 });
 });
 

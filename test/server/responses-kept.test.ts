@@ -10,7 +10,7 @@ let server: Dialects;
 let client: OpenAI;
 
 beforeAll(async () => {
-  server = await startDialects("responses-kept");
+  server = await startDialects();
   client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: KEY, maxRetries: 0 });
 });
 

@@ -11,7 +11,7 @@ let server: Dialects;
 let client: OpenAI;
 
 beforeAll(async () => {
-  server = await startDialects("responses");
+  server = await startDialects();
   client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: KEY, maxRetries: 0 });
 });
 

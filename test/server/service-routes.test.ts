@@ -28,7 +28,6 @@ beforeAll(async () => {
     chatTemplate: "{% for m in messages %}{{ m.content }}{% endfor %}<think>\n",
   });
   server = await startInProcess(
-    "service-routes",
     [
       await toFileEntry(PRACTICE_MODEL),
       { ...(await toFileEntry(thinking)), key: THINKING, maxContextTokens: 2048 },

@@ -12,7 +12,7 @@ let home: TestHome;
 let engine: AcquiredEngine;
 
 beforeAll(async () => {
-  home = await createTestHome("slots");
+  home = await createTestHome();
   engine = await home.acquire();
 });
 
