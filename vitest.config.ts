@@ -1,15 +1,17 @@
 import { configDefaults, defineConfig } from "vitest/config";
 
-/** They look at files or processes that others could move meanwhile. */
-const DELICATE = ["test/workspace/race.test.ts", "test/sessions/killed-writer.test.ts"];
-/** Tests of one thing at a time, which do not mind what else the machine does. */
-const QUIET = [
-  "test/{cli,core,models,permissions,portable,sessions,testing,tools,workspace}/**/*.test.ts",
-  "test/tui/**/!(*-tmux).test.ts",
-];
-/** Runs of the command line that wait for nothing but its end. */
-const ONE_SHOT = [
-  "test/e2e/{bad-input,batch-job,custom-tools,hidden-characters,overflow,permissions,quirks,recording,resume,small-window,trust,undo}.test.ts",
+/**
+ * Run one at a time, after the others: they fill the machine themselves, drive a terminal as fast as a user does, look at files or
+ * processes that others could move meanwhile, or kill what should end in time.
+ */
+const ALONE = [
+  "test/e2e/{kill,leftovers,plan-undo-screen,sandbox-command,screen,steering}.test.ts",
+  "test/engine/containers.test.ts",
+  "test/sandbox/**/*.test.ts",
+  "test/server/{daemon,lifecycle}.test.ts",
+  "test/sessions/killed-writer.test.ts",
+  "test/tui/**/*-tmux.test.ts",
+  "test/workspace/race.test.ts",
 ];
 
 export default defineConfig({
@@ -21,10 +23,11 @@ export default defineConfig({
         extends: true,
         test: {
           name: "quiet",
-          include: [...QUIET, ...ONE_SHOT],
-          exclude: [...configDefaults.exclude, ...DELICATE],
+          include: ["test/**/*.test.ts"],
+          exclude: [...configDefaults.exclude, ...ALONE],
           globalSetup: ["test/_build.ts"],
-          maxWorkers: 2,
+          // One more than the cores that this project is built for: at any moment one waits for a process or a limit of time.
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
@@ -32,10 +35,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: "real",
-          include: ["test/{e2e,engine,sandbox,sdk,server,tui}/**/*.test.ts", ...DELICATE],
-          exclude: [...configDefaults.exclude, ...ONE_SHOT, "test/tui/**/!(*-tmux).test.ts"],
+          include: ALONE,
           globalSetup: ["test/_build.ts"],
-          // Tests run real processes and a real model; on the two cores this project is built for, one file at a time keeps them honest.
           fileParallelism: false,
           sequence: { groupOrder: 1 },
         },
