@@ -46,11 +46,13 @@ describe.each(available)(`${SESSIONS} sessions in %s`, (backend) => {
     const sleep = uniqueSleep();
     process.env["TMPDIR"] = folder;
     try {
-      for (let session = 0; session < SESSIONS; session += 1) {
+      const session = async (): Promise<void> => {
         const workspace = mkdtempSync(join(base, "work-"));
         await using sandbox = openBackend(backend, workspace);
         expect((await sandbox.run(`${sleep} & echo x > made`)).exitCode).toBe(0);
-      }
+      };
+      // Two at a time, so that each also meets what another one makes.
+      for (let count = 0; count < SESSIONS; count += 2) await Promise.all([session(), session()]);
     } finally {
       process.env["TMPDIR"] = base;
     }
@@ -78,7 +80,7 @@ describe.each(available)(`${SESSIONS} sessions in %s`, (backend) => {
       expect(run.code, run.stderr).toBe(0);
       expect(readdirSync(place.workspace)).toContain("made.txt");
     };
-    // Two at a time, so that each also meets the containers of another.
+    // Two at a time, as above.
     for (let count = 0; count < SESSIONS; count += 2) await Promise.all([session(), session()]);
     await expectNothingLeft(folder, sleep);
   });
