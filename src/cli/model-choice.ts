@@ -1,6 +1,6 @@
 /**
- * Which model serves, first that answers: what the user named; a model server that runs on this machine; our own daemon, when it has a
- * model loaded; a downloaded model that fits, in our own runtime; the practice model that ships with the package.
+ * Which model serves, first that answers: what the user named; a model server that runs on this machine (ours when it has a model
+ * loaded); our own daemon, when it has a model loaded; a downloaded model that fits, in our own runtime; the practice model that ships with the package.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import type { Model, ModelInfo } from "../core/model.ts";
 import { AgentError } from "../core/errors.ts";
 // Not through the door, which would load all that probes and recordings need at every start.
 import { createChatModel } from "../models/chat-model.ts";
+import { isReadyToChat } from "../models/identify.ts";
 import { keepSlot } from "../models/keep-slot.ts";
 import type { LocalServer, Transport } from "../models/index.ts";
 import { createHttpTransport } from "../models/node/index.ts";
@@ -39,7 +40,7 @@ export async function chooseModel(settings: Settings, options: ChooseOptions = {
 }
 
 /** The model that would serve: what its server tells about it, or the file that our own runtime would load. */
-export type FoundModel = { info: ModelInfo } | { modelPath: string };
+export type FoundModel = { info: ModelInfo; isDaemon: boolean } | { modelPath: string };
 
 /** Starts nothing and loads nothing. Throws like `chooseModel`. */
 export async function findModelChoice(
@@ -49,13 +50,15 @@ export async function findModelChoice(
   const place = await findPlace(settings, { signal });
   if ("modelPath" in place) return place;
   const { model } = useServer(settings, place);
-  return { info: await model.describe({ signal }) };
+  return { info: await model.describe({ signal }), isDaemon: place.isDaemon ?? false };
 }
 
 interface FoundServer {
   baseUrl: string;
   /** Absent: what the settings say. */
   apiKey?: string;
+  /** On its private port. */
+  isDaemon?: boolean;
 }
 
 /** The server that serves, or the file that our own runtime runs. */
@@ -68,8 +71,8 @@ async function findPlace(
   if (baseUrl === EMBEDDED || isModelFile(model)) return requireFile(await findFile(settings), model);
   const { discoverLocalServers } = await import("../models/local-servers.ts");
   const servers = await discoverLocalServers({ transport: createHttpTransport(), signal });
-  const server = servers.find(({ models }) =>
-    model === undefined ? models.length > 0 : models.includes(model),
+  const server = servers.find(({ models, loaded = models }) =>
+    model === undefined ? loaded.length > 0 : models.includes(model),
   );
   if (server !== undefined) return { baseUrl: server.baseUrl };
   const daemon = await findDaemonServer(home, model);
@@ -83,9 +86,11 @@ async function findDaemonServer(home: string, model: string | undefined): Promis
   const { findDaemon } = await import("../server/daemon/client.ts");
   const daemon = await findDaemon(home);
   if (daemon === undefined) return undefined;
-  const { data } = await daemon.ask<{ data: { id: string; state?: string }[] }>("/v1/models");
-  const fits = data.some(({ id, state }) => (model === undefined ? state === "loaded" : id === model));
-  return fits ? { baseUrl: `http://127.0.0.1:${daemon.run.port}/v1`, apiKey: daemon.run.key } : undefined;
+  const { data } = await daemon.ask<{ data: { id: string; state?: string; type?: string }[] }>("/v1/models");
+  const fits = data.some((one) => (model === undefined ? isReadyToChat(one) : one.id === model));
+  if (!fits) return undefined;
+  const { port, key } = daemon.run;
+  return { baseUrl: `http://127.0.0.1:${port}/v1`, apiKey: key, isDaemon: true };
 }
 
 function requireFile(

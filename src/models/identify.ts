@@ -77,10 +77,13 @@ function findLoaded(
     );
     return toName(instances[0]?.["id"]) ?? toName(old?.["id"]);
   }
-  const ready = listOf(models, "data").find(
-    (model) => toObject(model["status"])["value"] === "loaded" || model["state"] === "loaded",
-  );
-  return toName(ready?.["id"]);
+  return toName(listOf(models, "data").find(isReadyToChat)?.["id"]);
+}
+
+/** A model of llama-server's, or of our own server's list. */
+export function isReadyToChat(model: Json): boolean {
+  const loaded = toObject(model["status"])["value"] === "loaded" || model["state"] === "loaded";
+  return loaded && model["type"] !== "embeddings";
 }
 
 type Facts = Partial<

@@ -1,7 +1,7 @@
 import type { ServerKind } from "../core/model.ts";
 import { fetchJson } from "./fetch-json.ts";
 import type { Json } from "./json.ts";
-import { listOf } from "./identify.ts";
+import { isReadyToChat, listOf } from "./identify.ts";
 import type { Transport } from "./transport.ts";
 
 export interface LocalServer {
@@ -10,6 +10,8 @@ export interface LocalServer {
   baseUrl: string;
   /** Ids of the models it lists. */
   models: readonly string[];
+  /** Of our own server: those that are loaded and can chat. It lists every model on the machine, in no order of preference. */
+  loaded?: readonly string[];
 }
 
 export interface DiscoverOptions {
@@ -55,9 +57,14 @@ async function findServer(
   const ask = (path: string) => fetchJson(transport, `${root}${path}`, { timeoutMs, signal });
   const answer = await ask("/v1/models");
   if (answer.status !== 200 || !Array.isArray(answer.value["data"])) return undefined;
-  const models = listOf(answer.value, "data").map((model) => String(model["id"]));
-  const health = await ask("/health");
-  return { kind: isOurs(health) ? "lmagent" : kind, baseUrl: `${root}/v1`, models };
+  const list = listOf(answer.value, "data");
+  const found = { baseUrl: `${root}/v1`, models: toIds(list) };
+  if (!isOurs(await ask("/health"))) return { kind, ...found };
+  return { kind: "lmagent", ...found, loaded: toIds(list.filter(isReadyToChat)) };
+}
+
+function toIds(models: readonly Json[]): string[] {
+  return models.map((model) => String(model["id"]));
 }
 
 function isOurs(answer: { status: number; value?: Json }): boolean {

@@ -16,7 +16,11 @@ describe("servers on this machine", () => {
   it("are found by their list of models, in order, and ours by its name", async () => {
     const one = await start({ "GET /v1/models": models({ id: "a" }, { id: "b" }) });
     const ours = await start({
-      "GET /v1/models": models({ id: "c" }),
+      "GET /v1/models": models(
+        { id: "c", state: "not-loaded" },
+        { id: "d", state: "loaded", type: "llm" },
+        { id: "e", state: "loaded", type: "embeddings" },
+      ),
       "GET /health": jsonReply({ server: "lmagent" }),
     });
     const other = await start({ "GET /v1/models": htmlReply("<h1>Router</h1>") });
@@ -31,7 +35,7 @@ describe("servers on this machine", () => {
       { transport, timeoutMs: 1_500 },
     );
     expect(found).toEqual([
-      { kind: "lmagent", baseUrl: `${ours.url}/v1`, models: ["c"] },
+      { kind: "lmagent", baseUrl: `${ours.url}/v1`, models: ["c", "d", "e"], loaded: ["d"] },
       { kind: "llama-server", baseUrl: `${one.url}/v1`, models: ["a", "b"] },
     ]);
   });
