@@ -45,6 +45,14 @@ export interface ServerSetup {
 
 const DEFAULT_PORT = 1234;
 const DEFAULT_TTL_MS = 3_600_000;
+/** The names that each section of `config.yaml` may have. */
+const SECTIONS: Readonly<Record<string, readonly string[]>> = {
+  server:
+    "port bind cors ttl jit max_models memory parallel context_length threads engines reasoning_field queue llama_server llama_image".split(
+      " ",
+    ),
+  gpu: ["n_gpu_layers", "flash_attn"],
+};
 const BACKENDS = ["docker", "host", "embedded"] as const;
 const REASONING_FIELDS = ["content", "reasoning", "both", "inline"] as const;
 
@@ -52,6 +60,7 @@ const REASONING_FIELDS = ["content", "reasoning", "both", "inline"] as const;
 export async function readServerSetup(flags: ServerFlags, env: NodeJS.ProcessEnv): Promise<ServerSetup> {
   const settings = await readSettings({}, env, process.cwd());
   const stored = await readSections(settings.home);
+  checkSections(stored);
   const find = createFinder(stored);
   const root = packageRoot();
   return {
@@ -206,9 +215,26 @@ function toBackends(source: Source | undefined): RuntimeSettings["backends"] {
 
 function invalid({ label, value }: Source, wanted: string): AgentError {
   const code = label.startsWith("--") ? "usage" : "config_invalid";
-  return new AgentError(code, `\`${label}\` is \`${String(value)}\`, but must be ${wanted}.`, {
-    data: { field: label, value: String(value) },
+  const shown = typeof value === "string" ? value : JSON.stringify(value);
+  return new AgentError(code, `\`${label}\` is \`${shown}\`, but must be ${wanted}.`, {
+    data: { field: label, value: shown },
   });
+}
+
+/** A misspelt bound on memory would otherwise be none. */
+function checkSections(stored: Record<string, unknown>): void {
+  for (const [section, names] of Object.entries(SECTIONS)) {
+    const value = stored[section];
+    if (value === undefined || value === null) continue;
+    if (!isObject(value)) throw invalid({ label: section, value }, `a section with ${names.join(", ")}`);
+    const unknown = Object.keys(value).find((name) => !names.includes(name));
+    if (unknown !== undefined)
+      throw new AgentError(
+        "config_invalid",
+        `\`${section}.${unknown}\` is no setting. \`${section}\` has ${names.join(", ")}.`,
+        { data: { field: `${section}.${unknown}` } },
+      );
+  }
 }
 
 /** `readSettings` has refused a file that is no YAML already. */

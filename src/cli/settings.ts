@@ -80,13 +80,18 @@ const NETWORKS = ["none", "bridge"] as const satisfies readonly SandboxNetwork[]
 /** Reference of a Docker image; see "Image reference" of docker(1). Never an option of anything. */
 const IMAGE = /^[\w][\w.:/@-]{0,254}$/;
 
+/** Where settings and state lie; reads no file, so that what runs can be seen and ended whatever is wrong with the settings. */
+export function findHome(env: NodeJS.ProcessEnv): Pick<Settings, "home" | "userHome"> {
+  const userHome = env["HOME"] || homedir();
+  return { userHome, home: resolve(env["LMAGENT_HOME"] || join(userHome, ".lmagent")) };
+}
+
 export async function readSettings(
   flags: SettingFlags,
   env: NodeJS.ProcessEnv,
   cwd: string,
 ): Promise<Settings> {
-  const userHome = env["HOME"] || homedir();
-  const home = resolve(env["LMAGENT_HOME"] || join(userHome, ".lmagent"));
+  const { home, userHome } = findHome(env);
   const stored = await readStored(home);
   const find: Find = (flag, flagName, ...names) => {
     if (flag !== undefined) return { label: `--${flagName}`, value: flag };

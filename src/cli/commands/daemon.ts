@@ -4,6 +4,7 @@ import type { DaemonStatus } from "../../server/daemon/settings.ts";
 import { packageVersion } from "../package-root.ts";
 import { waitForEnd } from "../process-end.ts";
 import { readServerSetup } from "../server-settings.ts";
+import { findHome } from "../settings.ts";
 import { toDaemonSettings } from "./server.ts";
 
 export interface DaemonFlags {
@@ -25,8 +26,7 @@ export async function startDaemonCommand({ json }: DaemonFlags): Promise<number>
 }
 
 export async function stopDaemon({ json }: DaemonFlags): Promise<number> {
-  const { home } = await readServerSetup({}, process.env);
-  const client = await findDaemon(home);
+  const client = await findDaemon(findHome(process.env).home);
   if (client === undefined) {
     print(json, { status: "not-running" }, "No daemon is running.");
     return 0;
@@ -43,8 +43,7 @@ export async function stopDaemon({ json }: DaemonFlags): Promise<number> {
 }
 
 export async function showDaemonStatus({ json }: DaemonFlags): Promise<number> {
-  const { home } = await readServerSetup({}, process.env);
-  const client = await findDaemon(home);
+  const client = await findDaemon(findHome(process.env).home);
   if (client === undefined) {
     print(json, { status: "not-running" }, "No daemon is running. `lmagent daemon up` starts it.");
     return json === true ? 0 : 1;

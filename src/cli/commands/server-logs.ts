@@ -7,7 +7,7 @@ import type { LogEntry } from "../../server/daemon/server-log.ts";
 import { toTerminalLine } from "../../tui/terminal-text.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { formatLogEntry } from "../log-line.ts";
-import { readSettings } from "../settings.ts";
+import { findHome } from "../settings.ts";
 
 export interface LogFlags {
   follow?: boolean;
@@ -17,7 +17,7 @@ export interface LogFlags {
 }
 
 export async function showLogs({ follow = false, lines, source, json = false }: LogFlags): Promise<number> {
-  const { home } = await readSettings({}, process.env, process.cwd());
+  const { home } = findHome(process.env);
   const last = toCount(lines);
   checkSource(source);
   const interrupt = onInterrupt();

@@ -6,7 +6,7 @@ import { formatBytes, formatCount, formatDuration } from "../../tui/format.ts";
 import { formatTable } from "../../tui/table.ts";
 import { toTerminalJson, toTerminalLine } from "../../tui/terminal-text.ts";
 import { onInterrupt } from "../interrupt.ts";
-import { readSettings } from "../settings.ts";
+import { findHome } from "../settings.ts";
 
 const REFRESH_MS = 1_000;
 /** Home, and clear what is below; see ECMA-48. */
@@ -48,8 +48,7 @@ export async function showLoaded({ json = false }: StatsFlags): Promise<number> 
 
 /** `undefined`: no daemon runs. */
 async function readModels(): Promise<readonly ModelReport[] | undefined> {
-  const { home } = await readSettings({}, process.env, process.cwd());
-  const client = await findDaemon(home);
+  const client = await findDaemon(findHome(process.env).home);
   return (await client?.ask<{ models: ModelReport[] }>("/control/models"))?.models;
 }
 

@@ -6,6 +6,7 @@ import { toTerminalJson } from "../../tui/terminal-text.ts";
 import { waitForEnd } from "../process-end.ts";
 import { readServerSetup } from "../server-settings.ts";
 import type { ServerFlags, ServerSetup } from "../server-settings.ts";
+import { findHome } from "../settings.ts";
 
 type ServerStatus = NonNullable<DaemonStatus["server"]>;
 
@@ -94,7 +95,7 @@ async function joinForeground(client: DaemonClient, { http }: ServerSetup): Prom
 
 /** Waits for the models too where they end with it. Exit code 1 when none was running. */
 export async function stopServer(): Promise<number> {
-  const { home } = await readServerSetup({}, process.env);
+  const { home } = findHome(process.env);
   const client = await findDaemon(home);
   const answer = await client?.ask<{ stopped: boolean; ends: boolean }>("/control/server/stop", {});
   if (client === undefined || answer?.stopped !== true) {
@@ -110,14 +111,12 @@ export async function stopServer(): Promise<number> {
 
 /** As `lms server status`: `{"running":true,"port":1234}`. */
 export async function showServerStatus({ json }: { json?: boolean }): Promise<number> {
-  const { home, http } = await readServerSetup({}, process.env);
-  const client = await findDaemon(home);
+  const client = await findDaemon(findHome(process.env).home);
   const server =
     client === undefined ? undefined : (await client.ask<DaemonStatus>("/control/status")).server;
   if (json === true) {
-    const status =
-      server === undefined ? { running: false, port: http.port } : { running: true, port: server.port };
-    process.stdout.write(`${JSON.stringify(status)}\n`);
+    const port = server?.port ?? (await readServerSetup({}, process.env)).http.port;
+    process.stdout.write(`${JSON.stringify({ running: server !== undefined, port })}\n`);
   } else if (server === undefined) process.stdout.write("The server is not running.\n");
   else process.stdout.write(`The server is running: ${server.url}\n`);
   return server === undefined && json !== true ? 1 : 0;
