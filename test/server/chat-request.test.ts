@@ -70,6 +70,16 @@ describe("the body of a chat request", () => {
     expect(request).not.toHaveProperty("maxTokens");
   });
 
+  test.each<[Record<string, unknown>, string]>([
+    [{ messages: undefined }, "`messages` is missing: it has to be a list."],
+    [{ n: 17 }, "`n` is `17`: it has to be at most 16."],
+    [{ stream: "yes" }, '`stream` is `"yes"`: it has to be `true` or `false`.'],
+    [{ stop: 5 }, "`stop` is `5`: it has to be a string, or a list."],
+    [{ messages: [{ role: "alien" }] }, '`messages.0.role` is `"alien"`: it has to be `"system"` or'],
+  ])("with %j is refused with what would be right", (body, message) => {
+    expect(() => parse(body)).toThrow(message);
+  });
+
   test("is never answered with anything but a request or an error", () => {
     const anything = fc.record(
       {
