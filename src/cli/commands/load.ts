@@ -4,11 +4,12 @@ import { resolve } from "node:path";
 import { AgentError } from "../../core/errors.ts";
 import type { LoadConfig } from "../../engine/manager/model-manager.ts";
 import { ensureDaemon, findDaemon } from "../../server/daemon/client.ts";
-import type { LoadReport } from "../../server/daemon/stats.ts";
+import type { LoadReport, ModelReport } from "../../server/daemon/stats.ts";
 import { formatBytes, formatDuration } from "../../tui/format.ts";
 import { toTerminalJson, toTerminalLine } from "../../tui/terminal-text.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { readServerSetup } from "../server-settings.ts";
+import { findHome } from "../settings.ts";
 import { toDurationMs } from "../units.ts";
 import { toDaemonSettings } from "./server.ts";
 
@@ -39,12 +40,17 @@ export async function loadModel(name: string, flags: LoadFlags): Promise<number>
   try {
     // The daemon runs in another folder.
     const model = name.endsWith(".gguf") && existsSync(name) ? resolve(name) : name;
+    const { models: before } = await client.ask<{ models: ModelReport[] }>("/control/models");
     const loaded = await client.ask<LoadReport>("/control/load", { model, config }, interrupt);
+    const isOld = before.some(({ id, loadedAt }) => id === loaded.id && loadedAt === loaded.loadedAt);
     const took = formatDuration(performance.now() - startedAt);
     if (flags.json === true) process.stdout.write(`${toTerminalJson(loaded, 2)}\n`);
     else {
       process.stdout.write(`${toTerminalLine(loaded.id)}\n`);
-      process.stderr.write(`Loaded in ${took}: ${toWords(loaded)}\n`);
+      const words = isOld
+        ? `It is loaded already, and stays as it is; \`lmagent unload ${toTerminalLine(loaded.id)}\` makes room for other settings`
+        : `Loaded in ${took}`;
+      process.stderr.write(`${words}: ${toWords(loaded)}\n`);
     }
     return 0;
   } finally {
@@ -85,7 +91,7 @@ function toLoadConfig(flags: LoadFlags): LoadConfig {
     ...(parallel === undefined ? {} : { slots: toCount("parallel", parallel) }),
     ...(gpu === undefined || gpu === "max" || gpu === "auto" ? {} : { gpuLayers: toLayers(gpu) }),
     ...(ttl === undefined ? {} : { ttlMs: toTtl(ttl) }),
-    ...(identifier === undefined ? {} : { id: identifier }),
+    ...(identifier === undefined ? {} : { id: toIdentifier(identifier) }),
     ...(flashAttention === undefined ? {} : { flashAttention }),
     ...toSpeculation(flags),
   };
@@ -98,6 +104,12 @@ function toSpeculation({
   if (speculativeDraftModel !== undefined)
     return { speculation: { type: "draft", modelPath: speculativeDraftModel } };
   return speculativeLookup === true ? { speculation: { type: "lookup" } } : {};
+}
+
+/** Clients send it, and lists show it. */
+function toIdentifier(value: string): string {
+  if (/^[^\p{C}\s](?:[^\p{C}]*[^\p{C}\s])?$/u.test(value) && value.length <= 200) return value;
+  throw wrong("identifier", value, "a name of up to 200 characters, without control characters");
 }
 
 function toCount(flag: string, value: string): number {
@@ -124,8 +136,7 @@ function wrong(flag: string, value: string, wanted: string): AgentError {
 /** Exit code 1 when it was not loaded. */
 export async function unloadModel(id: string, { all = false }: { all?: boolean }): Promise<number> {
   if ((id === "") !== all) throw new AgentError("usage", "Name the model to unload, or say `--all`.");
-  const { home } = await readServerSetup({}, process.env);
-  const client = await findDaemon(home);
+  const client = await findDaemon(findHome(process.env).home);
   if (client === undefined) {
     process.stderr.write("No model is loaded: no daemon runs.\n");
     return all ? 0 : 1;

@@ -80,6 +80,7 @@ export function addControl(app: App, { services, catalog, server, status, keep, 
   addPost(app, "/control/load", async ({ body, outgoing, signal }) => {
     const { model, config } = parseBody(body, loadBody);
     if (isAbsolute(model)) catalog.allow(model);
+    await checkWindow(services, model, config.contextTokens);
     const loaded = await models.load(model, config as LoadConfig, { signal });
     sendJson(outgoing, 200, await reportLoad(loaded, services.now()));
   });
@@ -90,6 +91,16 @@ export function addControl(app: App, { services, catalog, server, status, keep, 
     if (id !== undefined && unloaded[0] === false) throw notLoaded(services, id);
     sendJson(outgoing, 200, { ids });
   });
+}
+
+/** The engine would quietly load it with what it was trained for. */
+async function checkWindow({ models }: Services, name: string, wanted: number | undefined): Promise<void> {
+  if (wanted === undefined) return;
+  const entry = await models.catalog.find(name);
+  const most = entry?.maxContextTokens;
+  if (entry === undefined || most === undefined || wanted <= most) return;
+  const message = `A context of ${wanted} tokens is asked for, and \`${entry.key}\` was trained for ${most}. Ask for at most that.`;
+  throw new ApiFailure(toApiError(400, message, { param: "context_length" }));
 }
 
 function notLoaded({ models }: Services, id: string): ApiFailure {

@@ -34,6 +34,7 @@ export async function estimateModel(
   const entry = await requireEntry(models, name);
   const wanted = isTiny(entry.sizeBytes) ? { slots: 2, gpuLayers: 0, ...asked } : asked;
   const shape = await readModelShape(entry.path);
+  checkWindow(shape, flags);
   const facts = await machine();
   const fit = planFit(shape, facts, wanted);
   if (flags.json === true) {
@@ -74,6 +75,12 @@ function toRequest({ context, slots, gpuLayers }: EstimateFlags): FitRequest {
     ...(slots === undefined ? {} : { slots: toCount("slots", slots) }),
     ...(gpuLayers === undefined || gpuLayers === "auto" ? {} : { gpuLayers: toLayers(gpuLayers) }),
   };
+}
+
+/** A load refuses it as well. */
+function checkWindow({ maxContextTokens: most }: ModelShape, { context }: EstimateFlags): void {
+  if (context !== undefined && most !== undefined && Number(context) > most)
+    throw wrong("context", context, `at most the ${most} tokens that this model was trained for`);
 }
 
 function toCount(flag: string, value: string): number {
