@@ -1,4 +1,5 @@
 /** The commands of the model runtime: `server`, `daemon`, `models`, `load`, `unload`, `ps`, `download`. Loaded for these alone. */
+import { Option } from "commander";
 import type { Command } from "commander";
 import type { ServerFlags } from "./server-settings.ts";
 
@@ -155,6 +156,8 @@ function addLoading(program: Command, finish: Finish): void {
     .option("--speculative-lookup", "guess tokens ahead from the text so far")
     .option("--speculative-draft-model <name>", "guess tokens ahead with a smaller model")
     .option("--estimate-only", "only say what it would take")
+    // Nothing is asked; `lms` has it, and scripts give it.
+    .addOption(new Option("-y, --yes").hideHelp())
     .option("--json", "the result as JSON");
   act(load, finish, async (flags, name) => (await import("./commands/load.ts")).loadModel(name, flags));
   const unload = program
@@ -215,6 +218,9 @@ function addModels(models: Command, finish: Finish): void {
 function addList(command: Command, finish: Finish): void {
   command
     .description("the models on this machine: ours, and those of LM Studio, Ollama and Hugging Face")
+    .option("--loaded", "only those that are loaded")
+    .option("--llm", "only those that write")
+    .option("--embedding", "only those that make embeddings")
     .option("--json", "as JSON");
   act(command, finish, async (flags) => (await import("./commands/models.ts")).listModels(flags));
 }

@@ -9,6 +9,7 @@ import {
   removeModel,
   showModel,
 } from "../../src/cli/commands/models.ts";
+import type { ListFlags } from "../../src/cli/commands/models/list.ts";
 import { adviseForGpu } from "../../src/cli/commands/models/advice.ts";
 import type { MachineFacts } from "../../src/engine/plan/machine.ts";
 import { toModelSpec, writeGguf } from "../engine/_gguf.ts";
@@ -68,6 +69,33 @@ describe("lmagent models list", () => {
     expect(stdout).toMatch(/lmagent-practice +2M +Q8_0 +2\.1 MB +2,048 +built in +not-loaded\n/);
     expect(stdout).toMatch(/thing +62\.3K +Q8_0 +\S+ kB +4,096 +LMAgent +not-loaded\n/);
     expect(stdout).toMatch(/Cannot be used:\n {2}.*bad\.gguf.* no GGUF file/);
+  });
+
+  it("shows only what is asked for", async () => {
+    const chat = await addModel(ours("Org/Thing-GGUF/Thing-Q8_0.gguf"));
+    await writeFile(ours("Org/Thing-GGUF/bad.gguf"), "<html>");
+    const loaded = { id: "one", path: chat, state: "ready", contextTokens: 4096, slots: 1 };
+    const rows = async (flags: ListFlags): Promise<string[]> => {
+      const { stdout } = await runCommand(() => listModels(flags, async () => [loaded]));
+      return stdout.split("\n").map((line) => line.split(" ")[0] ?? "");
+    };
+    expect(await rows({ loaded: true })).toEqual(["MODEL", "thing", ""]);
+    expect(await rows({ llm: true })).toEqual(["MODEL", "lmagent-practice", "thing", ""]);
+    expect(await rows({ embedding: true })).toEqual(["There", ""]);
+  });
+
+  it("lets no long or wide name move the other rows", async () => {
+    await addModel(ours(`Org/${"x".repeat(150)}/x.gguf`));
+    await addModel(ours("Org/模型/模.gguf"));
+    const lines = (await runCommand(() => listModels({}))).stdout.split("\n");
+    const long = lines.find((line) => line.startsWith("xxx"));
+    expect(long).toMatch(/^x{150} /);
+    const places = lines.filter((line) => line !== long && line !== "").map((line) => line.search(/[\w-]+$/));
+    const [title, practice, wide] = places;
+    expect(title).toBeLessThan(130);
+    expect(practice).toBe(title);
+    // Each of both letters takes two cells.
+    expect(wide).toBe((title ?? 0) - 2);
   });
 
   it("tells the same as JSON, in LM Studio's words", async () => {
@@ -338,6 +366,13 @@ describe("lmagent models estimate", () => {
   it("shows a tiny model as it is loaded: two slots, and no GPU", async () => {
     const run = await runCommand(() => estimateModel("lmagent-practice", {}, machineOf(16, 24)));
     expect(run.stdout).toMatch(/^lmagent-practice: 2 slots of 2,048 tokens\n/);
+  });
+
+  it("refuses a context that the model was not trained for, as a load does", async () => {
+    await addModel(ours("Org/Thing-GGUF/Thing-Q8_0.gguf"));
+    await expect(estimateModel("thing", { context: "4097" }, machineOf(16))).rejects.toThrow(
+      "`--context` is `4097`, but must be at most the 4096 tokens that this model was trained for",
+    );
   });
 
   it("refuses numbers that are none", async () => {

@@ -6,6 +6,7 @@ import { formatTable } from "../../../tui/table.ts";
 import { toTerminalJson, toTerminalLine } from "../../../tui/terminal-text.ts";
 import { openModels, readLoaded } from "./open-models.ts";
 import type { LoadedInstance, ReadLoaded } from "./open-models.ts";
+import { SOURCE_NAMES } from "./source-names.ts";
 
 const COLUMNS = [
   { title: "MODEL" },
@@ -17,31 +18,43 @@ const COLUMNS = [
   { title: "STATE" },
 ];
 
-const SOURCES: Readonly<Record<ModelEntry["source"], string>> = {
-  lmagent: "LMAgent",
-  lmstudio: "LM Studio",
-  ollama: "Ollama",
-  huggingface: "Hugging Face",
-  package: "built in",
-  file: "file",
-};
+export interface ListFlags {
+  json?: boolean;
+  loaded?: boolean;
+  llm?: boolean;
+  embedding?: boolean;
+}
 
 /** Every model of this machine; with `--json` as LM Studio's `/api/v1/models` tells them, with path, source and state. */
-export async function listModels(
-  { json = false }: { json?: boolean },
-  read: ReadLoaded = readLoaded,
-): Promise<number> {
+export async function listModels(flags: ListFlags, read: ReadLoaded = readLoaded): Promise<number> {
+  const { json = false } = flags;
   const { home, catalog } = await openModels();
-  const [entries, broken, loaded] = [await catalog.list(), await catalog.broken(), await read(home)];
+  const loaded = await read(home);
+  const entries = (await catalog.list()).filter((entry) => isAskedFor(entry, flags, loaded));
+  const isPart = flags.loaded === true || flags.llm === true || flags.embedding === true;
+  const broken = isPart ? [] : await catalog.broken();
   if (json) {
     const models = await Promise.all(entries.map((entry) => toObject(entry, loaded)));
     process.stdout.write(`${toTerminalJson({ models, broken }, 2)}\n`);
     return 0;
   }
   const rows = entries.map((entry) => toRow(entry, loaded));
-  const lines = entries.length === 0 ? ["No model is on this machine."] : formatTable(COLUMNS, rows);
+  const lines =
+    entries.length === 0
+      ? [isPart ? "There is none." : "No model is on this machine."]
+      : formatTable(COLUMNS, rows);
   process.stdout.write(`${[...lines, ...toBrokenLines(broken)].join("\n")}\n`);
   return 0;
+}
+
+function isAskedFor(
+  { path, purpose }: ModelEntry,
+  flags: ListFlags,
+  loaded: readonly LoadedInstance[],
+): boolean {
+  if (flags.loaded === true && !loaded.some((one) => one.path === path)) return false;
+  if (flags.llm === flags.embedding) return true;
+  return (purpose === "embedding") === (flags.embedding === true);
 }
 
 async function toObject(
@@ -69,7 +82,7 @@ function toRow(entry: ModelEntry, loaded: readonly LoadedInstance[]): readonly s
     quantization,
     formatBytes(sizeBytes),
     maxContextTokens === undefined ? "-" : formatCount(maxContextTokens),
-    SOURCES[source],
+    SOURCE_NAMES[source],
     toState(loaded.filter((one) => one.path === path)),
   ];
 }
