@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import { toTerminalLine } from "../../tui/terminal-text.ts";
 import { checkNode, checkWorkspace, type DoctorCheck } from "../doctor/checks.ts";
+import { checkDaemon, checkModels, checkServerSettings } from "../doctor/daemon-check.ts";
 import { checkDecisions } from "../doctor/decisions-check.ts";
 import { checkSandbox } from "../doctor/sandbox-check.ts";
 import { checkHome } from "../doctor/home-check.ts";
@@ -33,10 +35,14 @@ export async function runDoctor(flags: TaskFlags): Promise<number> {
   add(served);
   // What is missing of our own runtime stops a run only where nothing else would serve.
   const ownFile = settings.model?.endsWith(".gguf") === true;
+  add(await checkServerSettings(settings, process.env));
+  add([await checkDaemon(settings)]);
   add([
     checkEngine(packageRoot(), { needed: embedded }),
     checkPracticeModel(packageRoot(), { needed: embedded && !ownFile }),
   ]);
+  const packageModel = join(packageRoot(), "practice-model", "practice.gguf");
+  add([await checkModels(settings, { packageModel, env: process.env })]);
   add(await checkOtherServers(settings));
   const ok = checks.every(({ status }) => status !== "broken");
   if (flags.json) process.stdout.write(`${JSON.stringify({ ok, checks }, null, 2)}\n`);

@@ -51,10 +51,19 @@ function findFolderFault(home: string, stats: Stats): { detail: string; fix: str
   return undefined;
 }
 
+/** Models are no secrets, and what lies in their folder may be many files, or links to anywhere. */
 function listOpenFiles(home: string): string[] {
-  const names = readdirSync(home, { recursive: true, encoding: "utf8" }).slice(0, MAX_FILES);
-  return names.filter((name) => {
-    const stats = lstatSync(join(home, name), { throwIfNoEntry: false });
-    return stats?.isFile() && (stats.mode & OTHERS) !== 0;
-  });
+  const found: string[] = [];
+  const waiting = [""];
+  for (let seen = 0; waiting.length > 0 && seen < MAX_FILES;) {
+    const folder = waiting.pop() ?? "";
+    for (const entry of readdirSync(join(home, folder), { withFileTypes: true })) {
+      const name = join(folder, entry.name);
+      seen += 1;
+      if (entry.isDirectory() && name !== "models") waiting.push(name);
+      const stats = entry.isFile() ? lstatSync(join(home, name), { throwIfNoEntry: false }) : undefined;
+      if (stats !== undefined && (stats.mode & OTHERS) !== 0) found.push(name);
+    }
+  }
+  return found;
 }

@@ -27,7 +27,8 @@ type Found = ModelInfo & ServerPlace;
 /** Everything about a model that has answered; `info` with what is known of it besides. */
 export function checkModelInfo(info: Found, { home }: { home: string }): readonly DoctorCheck[] {
   const { id, server, baseUrl, quantization } = info;
-  const facts = [`${id} on ${server} at ${baseUrl}`, ...(quantization === undefined ? [] : [quantization])];
+  const place = info.isDaemon === true ? "our own daemon" : `${server} at ${baseUrl}`;
+  const facts = [`${id} on ${place}`, ...(quantization === undefined ? [] : [quantization])];
   return [
     { name: "model", status: "ok", detail: facts.join(", ") },
     checkWindow(info, home),
@@ -54,7 +55,8 @@ function checkWindow(info: Found, home: string): DoctorCheck {
   const detail = `${formatCount(contextTokens)} tokens${guess}${trained}`;
   const wanted = Math.min(trainedTokens ?? COMFORTABLE_TOKENS, COMFORTABLE_TOKENS);
   // A server that is asked for more than the model was trained for gives no more, or nonsense.
-  const fix = contextTokens < wanted ? toWindowRepair(info, wanted) : toModelRepair(LEAST_TOKENS);
+  const canGrow = contextTokens < wanted && wanted >= FEWEST_WINDOW_TOKENS;
+  const fix = canGrow ? toWindowRepair(info, wanted) : toModelRepair(LEAST_TOKENS);
   if (contextTokens < FEWEST_WINDOW_TOKENS)
     return {
       name,
@@ -140,14 +142,19 @@ function checkFindings(info: Found): readonly DoctorCheck[] {
   return [found, fault, ...changes];
 }
 
-function toProbeCommand({ baseUrl, id }: Pick<ModelInfo, "id" | "baseUrl">): string {
+function toProbeCommand({
+  baseUrl,
+  id,
+  isDaemon = false,
+}: Pick<ModelInfo, "id" | "baseUrl"> & ServerPlace): string {
+  if (isDaemon) return `lmagent probe --model ${quoteForShell(id)}`;
   return `lmagent probe --base-url ${quoteForShell(baseUrl)} --model ${quoteForShell(id)}`;
 }
 
 /** What of `profiles:` or of kept findings cannot be used. */
 export function checkProfiles(
   profiles: Profiles,
-  info: Pick<ModelInfo, "id" | "baseUrl">,
+  info: Pick<ModelInfo, "id" | "baseUrl"> & ServerPlace,
 ): readonly DoctorCheck[] {
   const name = "profiles";
   const warnings = profiles.takeWarnings();

@@ -7,6 +7,8 @@ import { quoteForShell } from "./quote.ts";
 export interface ServerPlace {
   /** The file that llama-server has loaded. */
   modelPath?: string;
+  /** Our own daemon, which is found without an address, and answers there only with a key of its own. */
+  isDaemon?: boolean;
 }
 
 type Subject = Pick<ModelInfo, "id" | "server" | "baseUrl" | "slots"> & ServerPlace;
@@ -28,7 +30,7 @@ export function toWindowRepair(subject: Subject, tokens: number): string {
     case "vllm":
       return toVllm(subject, ["--max-model-len", String(tokens)]);
     case "lmagent":
-      return "lmagent --model FILE.gguf, with a model that leaves more memory for its window";
+      return `lmagent unload ${quoteForShell(id)} && lmagent load ${quoteForShell(id)} --context-length ${tokens}; where that does not fit, a smaller model`;
     default:
       return `start the server of \`${id}\` with a window of ${tokens} tokens or more`;
   }

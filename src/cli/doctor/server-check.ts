@@ -39,11 +39,12 @@ export async function checkServer(settings: Settings): Promise<ServerFound> {
     const detail = `${found.modelPath} in the embedded runtime, which starts with the first request`;
     return { checks: [...checks, { name: "model", status: "ok", detail }], embedded: true };
   }
-  const info = profiles?.apply(found.info) ?? found.info;
+  const applied = profiles?.apply(found.info) ?? found.info;
+  const place = await readPlace(applied, settings);
+  const info = { ...applied, ...place, isDaemon: found.isDaemon };
   const warnings = profiles === undefined ? [] : checkProfiles(profiles, info);
-  const place = await readPlace(info, settings);
   return {
-    checks: [...checks, ...checkModelInfo({ ...info, ...place }, settings), ...warnings],
+    checks: [...checks, ...checkModelInfo(info, settings), ...warnings],
     embedded: false,
   };
 }
