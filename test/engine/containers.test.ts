@@ -15,6 +15,7 @@ import { createLlamaServerEngine } from "../../src/engine/llama-server/index.ts"
 import { planLoad } from "../../src/engine/plan/model-file.ts";
 import { describeEngine } from "../../src/testing/index.ts";
 import { PRACTICE_MODEL } from "./_bundle.ts";
+import { startDockerProxy } from "../sandbox/_docker-proxy.ts";
 import { askDocker, findTestLlamaImage, listContainers } from "./_llama-image.ts";
 
 const found = findTestLlamaImage();
@@ -199,6 +200,31 @@ describe.runIf(isThere)("a container", () => {
     expect(failure.message).toContain("`docker pull example.invalid/llama:none`");
     expect((await missing.findObstacle())?.message).toBe(failure.message);
     expect(await open().findObstacle()).toBeUndefined();
+  });
+
+  it("goes on while Docker itself hangs", async () => {
+    await using proxy = await startDockerProxy(socketPath);
+    const log = (line: string): void => void lines.push(line);
+    const manager = new ContainerManager({
+      socketPath: proxy.socketPath,
+      modelsFolder: folder,
+      image,
+      prefix,
+      log,
+    });
+    const { id, baseUrl, ended } = await manager.openModelContainer("llama");
+    try {
+      let why: string | undefined;
+      void ended.then((text) => (why = text));
+      proxy.freeze();
+      expect((await failureOf(manager.isContainerRunning("llama"))).message).toContain(
+        "did not answer within",
+      );
+      expect((await fetch(`${baseUrl}/health`)).status).toBe(200);
+      expect(why).toBeUndefined();
+    } finally {
+      await askDocker(`/containers/${id}?force=1`, socketPath, "DELETE");
+    }
   });
 
   it("that is stopped while it starts is gone as well", async () => {

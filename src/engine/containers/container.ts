@@ -15,6 +15,7 @@ import { createLogTail } from "../llama-server/log-tail.ts";
 import type { LogTail } from "../llama-server/log-tail.ts";
 import { waitUntilReady } from "../llama-server/ready.ts";
 import type { RunningServer } from "../llama-server/source.ts";
+import { connectModelDocker } from "./docker-facts.ts";
 import { findServerProcess } from "./server-process.ts";
 import { MODEL_OWNER_LABEL, toCreateOptions } from "./specification.ts";
 import type { ContainerPlan } from "./specification.ts";
@@ -142,8 +143,10 @@ async function attach(
   handle: Container,
 ): Promise<{ ended: Promise<string>; tail: LogTail }> {
   const tail = createLogTail();
-  const stream = (await engine.ask({ to: "attach to a container" }, () =>
-    handle.attach({ stream: true, stdout: true, stderr: true }),
+  // Over a connection of its own: an answer that does not come in time closes the shared one, and this model runs on without Docker.
+  const own = await connectModelDocker(engine.socketPath);
+  const stream = (await own.ask({ to: "attach to a container" }, () =>
+    own.docker.getContainer(handle.id).attach({ stream: true, stdout: true, stderr: true }),
   )) as unknown as Readable;
   unrefStream(stream);
   const decoder = new TextDecoder();
