@@ -275,3 +275,18 @@ test("errors of a catalog reach whoever asked", async () => {
   await expect(manager.use("a", chat)).rejects.toBe(broken);
   await expect(manager.use(undefined, chat)).rejects.toBe(broken);
 });
+
+test("a request that comes when the process has just died while it loaded has it loaded anew", async () => {
+  const { manager, engines } = createHandManager({ quick: false });
+  const load = errorOf(manager.load("a", {}, { signal: never }));
+  await vi.waitFor(() => expect(engines.length).toBe(1));
+  const data = { reason: "load_failed", died: true };
+  engines[0]?.fail(new AgentError("engine_failed", "It ended with code 1.", { data }));
+  // All that needs no other thread is done.
+  await new Promise(process.nextTick);
+  const next = useOnce(manager, "a");
+  await vi.waitFor(() => expect(engines.length).toBe(2));
+  engines[1]?.finish();
+  expect(await next).toBe("a");
+  expect(await load).toMatchObject(failedWith("load_failed", "code 1"));
+});

@@ -83,8 +83,9 @@ export class ModelLoader {
 
   /** It had a place and lost it by a fault of its own. */
   async drop(model: ModelInstance, error: Error): Promise<void> {
-    await this.#failures.add(model.id, model.entry.path, error);
-    await this.#registry.end(model, { type: "failed", error }, { error });
+    // Its end begins at once: who comes from now on gets another try, and not this failure.
+    const first = this.#failures.add(model.id, model.entry.path, error);
+    await this.#registry.end(model, { type: "failed", error }, { error, first });
   }
 
   #begin(order: LoadOrder): Pending {

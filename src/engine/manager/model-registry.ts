@@ -9,6 +9,12 @@ export type ModelEnd =
   | { type: "unloaded"; why: "asked" | "idle" | "shutdown" }
   | { type: "failed"; error: Error };
 
+interface EndOptions {
+  error: Error;
+  graceMs?: number;
+  first?: Promise<void>;
+}
+
 interface RegistryOptions {
   log: (line: string) => void;
   onChange?: ((change: ModelChange) => void) | undefined;
@@ -62,20 +68,17 @@ export class ModelRegistry {
 
   /**
    * Returns when its memory is free. Who comes for it meanwhile waits for that and loads it anew. `graceMs`: how long to wait for those
-   * who use it. What runs on it then fails with `error`.
+   * who use it. What runs on it then fails with `error`. `first`: what has to be done before anybody loads it anew.
    */
-  end(model: ModelInstance, end: ModelEnd, options: { error: Error; graceMs?: number }): Promise<void> {
+  end(model: ModelInstance, end: ModelEnd, options: EndOptions): Promise<void> {
     model.ended ??= this.#end(model, end, options);
     return model.ended;
   }
 
-  async #end(
-    model: ModelInstance,
-    end: ModelEnd,
-    { error, graceMs = 0 }: { error: Error; graceMs?: number },
-  ): Promise<void> {
+  async #end(model: ModelInstance, end: ModelEnd, { error, graceMs = 0, first }: EndOptions): Promise<void> {
     model.beginEnd();
     try {
+      await first;
       if (graceMs > 0) await this.until(() => model.users === 0 || model.gone.aborted, { limitMs: graceMs });
       await model.end(error);
     } catch (thrown) {
