@@ -77,6 +77,18 @@ describe("the daemon", () => {
     await expect(client.ask("/control/unload", { id: "lmagent-practice" })).rejects.toThrow(/None is/);
   });
 
+  test("takes the smaller model that guesses by its name, as any other", async () => {
+    daemon = await createTestDaemon("daemon");
+    const client = await daemon.start();
+    const load = (model: string): Promise<ModelReport> =>
+      client.ask("/control/load", {
+        model: "lmagent-practice",
+        config: { speculation: { type: "draft", model } },
+      });
+    await expect(load("nope")).rejects.toThrow("`nope`");
+    expect(await load("lmagent-practice")).toMatchObject({ state: "ready" });
+  });
+
   test("ends its children when it is told to, also by a signal, and leaves no file behind", async () => {
     daemon = await createTestDaemon();
     const { run, ask: tell } = await daemon.start();

@@ -2,7 +2,6 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { AgentError } from "../../core/errors.ts";
-import type { LoadConfig } from "../../engine/manager/model-manager.ts";
 import { ensureDaemon, findDaemon } from "../../server/daemon/client.ts";
 import type { LoadReport, ModelReport } from "../../server/daemon/stats.ts";
 import { formatBytes, formatDuration } from "../../tui/format.ts";
@@ -38,10 +37,8 @@ export async function loadModel(name: string, flags: LoadFlags): Promise<number>
   const interrupt = onInterrupt();
   const startedAt = performance.now();
   try {
-    // The daemon runs in another folder.
-    const model = name.endsWith(".gguf") && existsSync(name) ? resolve(name) : name;
     const { models: before } = await client.ask<{ models: ModelReport[] }>("/control/models");
-    const loaded = await client.ask<LoadReport>("/control/load", { model, config }, interrupt);
+    const loaded = await client.ask<LoadReport>("/control/load", { model: toModel(name), config }, interrupt);
     const isOld = before.some(({ id, loadedAt }) => id === loaded.id && loadedAt === loaded.loadedAt);
     const took = formatDuration(performance.now() - startedAt);
     if (flags.json === true) process.stdout.write(`${toTerminalJson(loaded, 2)}\n`);
@@ -73,6 +70,11 @@ function toWords({ contextTokens, slots, backend, estimate }: LoadReport): strin
   return `${has}\nIt takes about ${all}: weights ${weights}, context ${context}, compute ${compute}, runtime ${runtime}; ${gpuLayers} of ${layers} layers on the GPU.`;
 }
 
+/** The daemon runs in another folder. */
+function toModel(name: string): string {
+  return name.endsWith(".gguf") && existsSync(name) ? resolve(name) : name;
+}
+
 async function estimateOnly(name: string, flags: LoadFlags): Promise<number> {
   const { estimateModel } = await import("./models.ts");
   const { contextLength, parallel, gpu, json } = flags;
@@ -84,7 +86,7 @@ async function estimateOnly(name: string, flags: LoadFlags): Promise<number> {
   });
 }
 
-function toLoadConfig(flags: LoadFlags): LoadConfig {
+function toLoadConfig(flags: LoadFlags): object {
   const { contextLength, parallel, gpu, ttl, identifier, flashAttention } = flags;
   return {
     ...(contextLength === undefined ? {} : { contextTokens: toCount("context-length", contextLength) }),
@@ -97,12 +99,9 @@ function toLoadConfig(flags: LoadFlags): LoadConfig {
   };
 }
 
-function toSpeculation({
-  speculativeDraftModel,
-  speculativeLookup,
-}: LoadFlags): Pick<LoadConfig, "speculation"> {
+function toSpeculation({ speculativeDraftModel, speculativeLookup }: LoadFlags): object {
   if (speculativeDraftModel !== undefined)
-    return { speculation: { type: "draft", modelPath: speculativeDraftModel } };
+    return { speculation: { type: "draft", model: toModel(speculativeDraftModel) } };
   return speculativeLookup === true ? { speculation: { type: "lookup" } } : {};
 }
 

@@ -1,6 +1,7 @@
 /** Commands to the daemon, on its private port: what `lmagent server`, `daemon`, `load`, `unload` and `ps` speak. */
 import { isAbsolute } from "node:path";
 import * as z from "zod/mini";
+import { engineFailed } from "../../engine/engine-failure.ts";
 import type { LoadConfig } from "../../engine/manager/model-manager.ts";
 import { parseBody } from "../http/body.ts";
 import { ApiFailure, toApiError } from "../http/errors.ts";
@@ -46,7 +47,7 @@ const loadBody = z.object({
     speculation: z.optional(
       z.union([
         z.object({ type: z.literal("lookup"), maxTokens: z.optional(positive) }),
-        z.object({ type: z.literal("draft"), modelPath: z.string(), maxTokens: z.optional(positive) }),
+        z.object({ type: z.literal("draft"), model: z.string(), maxTokens: z.optional(positive) }),
       ]),
     ),
   }),
@@ -81,7 +82,7 @@ export function addControl(app: App, { services, catalog, server, status, keep, 
     const { model, config } = parseBody(body, loadBody);
     if (isAbsolute(model)) catalog.allow(model);
     await checkWindow(services, model, config.contextTokens);
-    const loaded = await models.load(model, config as LoadConfig, { signal });
+    const loaded = await models.load(model, await toLoadConfig(config, catalog), { signal });
     sendJson(outgoing, 200, await reportLoad(loaded, services.now()));
   });
   addPost(app, "/control/unload", async ({ body, outgoing }) => {
@@ -101,6 +102,22 @@ async function checkWindow({ models }: Services, name: string, wanted: number | 
   if (entry === undefined || most === undefined || wanted <= most) return;
   const message = `A context of ${wanted} tokens is asked for, and \`${entry.key}\` was trained for ${most}. Ask for at most that.`;
   throw new ApiFailure(toApiError(400, message, { param: "context_length" }));
+}
+
+/** The smaller model that guesses is named as any other; engines take its file. */
+async function toLoadConfig(
+  { speculation, ...config }: z.infer<typeof loadBody>["config"],
+  catalog: ServedCatalog,
+): Promise<LoadConfig> {
+  if (speculation?.type !== "draft") return { ...config, ...(speculation && { speculation }) } as LoadConfig;
+  const { model, ...rest } = speculation;
+  if (isAbsolute(model)) catalog.allow(model);
+  const entry = await catalog.find(model);
+  if (entry === undefined) {
+    const message = `There is no model \`${model}\` here to guess tokens with. \`lmagent models list\` shows those that there are.`;
+    throw engineFailed("model_not_found", message, { model });
+  }
+  return { ...config, speculation: { ...rest, modelPath: entry.path } } as LoadConfig;
 }
 
 function notLoaded({ models }: Services, id: string): ApiFailure {
