@@ -185,6 +185,19 @@ describe("the model file", () => {
     );
   });
 
+  test("is looked at before native code reads it, also a small one", async () => {
+    const path = join(folder, "lies.gguf");
+    const bytes = Buffer.alloc(4096);
+    bytes.write("GGUF");
+    bytes.writeUInt32LE(3, 4);
+    bytes.writeBigUInt64LE(2n ** 63n - 1n, 8);
+    await writeFile(path, bytes);
+    await expect(planLoad({ modelPath: path })).rejects.toMatchObject({
+      message: expect.stringContaining("number of tensors") as string,
+      data: { reason: "load_failed", path },
+    });
+  });
+
   test("decides context, slots and threads, unless the threads were set", async () => {
     expect(await planLoad({ modelPath: PRACTICE_MODEL })).toMatchObject({
       contextTokens: 2048,

@@ -92,10 +92,13 @@ export async function planLoad(settings: LoadSettings, options: PlanOptions = {}
 /** The same, with what it takes. */
 export async function planModel(settings: LoadSettings, options: PlanOptions = {}): Promise<LoadPlan> {
   const sizeBytes = await checkModelFile(settings.modelPath);
-  if (isTiny(sizeBytes) && !isSplit(settings.modelPath)) return { options: planTiny(settings, sizeBytes) };
+  const tiny = isTiny(sizeBytes) && !isSplit(settings.modelPath);
+  if (tiny && isPracticeModel(settings.modelPath)) return { options: planTiny(settings, sizeBytes) };
+  // Native code and its library would not always come back from a header that lies.
   const { readModelShape } = await import("../gguf/shape.ts");
   const shape = await readModelShape(settings.modelPath);
   requireModel(shape, settings.modelPath);
+  if (tiny) return { options: planTiny(settings, sizeBytes) };
   const { readMachine } = await import("./machine.ts");
   const machine = await (options.machine ?? readMachine)();
   const { planFit } = await import("./fit.ts");
