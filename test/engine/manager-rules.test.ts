@@ -74,7 +74,22 @@ describe("which model a request gets", () => {
     await expect(other).rejects.toMatchObject(failedWith("invalid_request", "another model, `a`"));
     const larger = manager.load("a", { id: "x", contextTokens: 9 }, { signal });
     await expect(larger).rejects.toMatchObject(failedWith("invalid_request", "`contextTokens` `1024`"));
+    const guessing = manager.load("a", { id: "x", speculation: { type: "lookup" } }, { signal });
+    await expect(guessing).rejects.toMatchObject(failedWith("invalid_request", "guesses no tokens"));
     expect(manager.loaded()[0]?.users).toBe(0);
+  });
+
+  test("a load that cannot be as it was asked for is refused, and not made less", async () => {
+    const { manager, engines } = createHandManager();
+    const causes = [
+      [{ id: " " }, "`id` is empty"],
+      [{ slots: 257 }, "at most 256"],
+    ] as const;
+    for (const [config, cause] of causes)
+      await expect(manager.load("a", config, { signal: never })).rejects.toMatchObject(
+        failedWith("invalid_request", cause),
+      );
+    expect(engines).toEqual([]);
   });
 });
 

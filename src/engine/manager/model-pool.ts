@@ -1,4 +1,5 @@
 /** Who asks for which model, and what is to be done so that they get it. */
+import { isDeepStrictEqual } from "node:util";
 import type { Catalog, ModelEntry } from "../catalog/catalog.ts";
 import { engineFailed } from "../engine-failure.ts";
 import type { ModelInstance } from "./loaded-model.ts";
@@ -46,6 +47,7 @@ export class ModelPool implements ModelManager {
     checkTtl(config.ttlMs);
     signal.throwIfAborted();
     const entry = await this.#findEntry(name);
+    checkConfig(entry, config);
     const id = config.id ?? entry.key;
     const model = await this.#acquireInstance({ id, entry, config, onDemand: false }, signal);
     try {
@@ -167,6 +169,19 @@ function checkPurpose({ key, purpose }: ModelEntry, wanted: ModelPurpose): void 
   throw engineFailed("unsupported", message, { model: key });
 }
 
+/** llama.cpp keeps no more apart in one context (`LLAMA_MAX_SEQ`). */
+const MOST_SLOTS = 256;
+
+/** What was asked for is there or refused; an engine would make it less, or say nothing of use. */
+function checkConfig({ key }: ModelEntry, { id, slots }: LoadConfig): void {
+  if (id?.trim() === "")
+    throw engineFailed("invalid_request", "The `id` is empty. Give one that clients can name.");
+  if (slots !== undefined && slots > MOST_SLOTS) {
+    const message = `\`slots\` is ${slots}, and a model serves at most ${MOST_SLOTS} requests at the same time.`;
+    throw engineFailed("invalid_request", message, { model: key });
+  }
+}
+
 /** An id that is taken means its model as it is; anything else would be a surprise for those who use it. */
 function checkSame(
   { id, entry, plan, config: known }: ModelInstance,
@@ -182,6 +197,10 @@ function checkSame(
     const message = `\`${id}\` is loaded already, with \`${field}\` \`${String(plan[field])}\` and not \`${String(config[field])}\`. Unload it first, or give another \`id\`.`;
     throw engineFailed("invalid_request", message, { model: id });
   }
+  const { speculation } = config;
+  if (speculation === undefined || isDeepStrictEqual(speculation, plan.speculation)) return;
+  const message = `\`${id}\` is loaded already, and guesses ${plan.speculation === undefined ? "no tokens" : "tokens in another way"}. Unload it first, or give another \`id\`.`;
+  throw engineFailed("invalid_request", message, { model: id });
 }
 
 function checkTtl(ttlMs: number | null | undefined): void {
