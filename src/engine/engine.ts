@@ -211,7 +211,7 @@ class ForkedEngine implements Engine {
   async #startAfterBackoff(): Promise<Child> {
     if (this.#deaths > 0) {
       const waitMs = Math.min(BACKOFF_LIMIT_MS, BACKOFF_START_MS * 2 ** (this.#deaths - 1));
-      await delay(Math.max(0, this.#lastDeathAt + waitMs - Date.now()));
+      await delay(Math.max(0, this.#lastDeathAt + waitMs - performance.now()));
     }
     if (this.#disposed) throw toError(UNLOADED);
     this.#child = this.#startChild();
@@ -232,7 +232,7 @@ class ForkedEngine implements Engine {
       if (stream !== null && onOutput !== undefined) createInterface({ input: stream }).on("line", onOutput);
     const requests = new Map<number, Mailbox<Reply>>();
     const { facts, settle } = createLoadPromise();
-    const child: Child = { process, facts, requests, startedAt: Date.now() };
+    const child: Child = { process, facts, requests, startedAt: performance.now() };
     const receive = (message: FromChild): void => {
       if (message.type === "loaded") {
         log(`engine ${process.pid}: loaded ${load.modelPath} in ${JSON.stringify(message.facts.loadMs)} ms`);
@@ -258,8 +258,8 @@ class ForkedEngine implements Engine {
   #onDeath(child: Child, why: string): void {
     if (this.#child === child) this.#child = undefined;
     if (this.#disposed) return;
-    this.#deaths = Date.now() - child.startedAt > STABLE_MS ? 1 : this.#deaths + 1;
-    this.#lastDeathAt = Date.now();
+    this.#deaths = performance.now() - child.startedAt > STABLE_MS ? 1 : this.#deaths + 1;
+    this.#lastDeathAt = performance.now();
     this.#options.log(`engine ${child.process.pid}: ${why}`);
     const error = toError({
       code: "crashed",

@@ -16,7 +16,7 @@ import {
 const HOUR_MS = 3_600_000;
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date", "performance"] });
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -154,6 +154,15 @@ describe("rest", () => {
     await expect(manager.use("a", { ...chat, ttlMs: NaN })).rejects.toMatchObject(
       failedWith("invalid_request"),
     );
+  });
+
+  test("is as long as ever when the clock is set", async () => {
+    const { manager } = createHandManager();
+    await useOnce(manager, "a");
+    vi.setSystemTime(Date.now() - 24 * HOUR_MS);
+    expect(manager.loaded()[0]?.expiresAt).toEqual(new Date(Date.now() + HOUR_MS));
+    await vi.advanceTimersByTimeAsync(HOUR_MS);
+    expect(ids(manager)).toEqual([]);
   });
 
   test("longer than a timer can wait is waited for all the same", async () => {

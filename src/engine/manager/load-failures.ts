@@ -35,12 +35,12 @@ export interface LoadFailures {
 interface Failure {
   error: Error;
   count: number;
-  /** Milliseconds since 1970. */
+  /** As `now` counts, in ms. */
   until: number;
   version: string;
 }
 
-export function createLoadFailures(now: () => number = Date.now): LoadFailures {
+export function createLoadFailures(now: () => number = () => performance.now()): LoadFailures {
   const failures = new Map<string, Failure>();
   return {
     check: async (id, path) => {

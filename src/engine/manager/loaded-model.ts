@@ -53,6 +53,7 @@ export class ModelInstance implements LoadedModel {
   #ttlMs: number | null;
   #users: number;
   #measuredBytes = 0;
+  /** As `performance.now()` tells it: a clock that is set must not keep a model for a day. */
   #expiresAt: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #crashedAt = 0;
@@ -81,7 +82,8 @@ export class ModelInstance implements LoadedModel {
   }
 
   get expiresAt(): Date | undefined {
-    return this.#expiresAt === undefined ? undefined : new Date(this.#expiresAt);
+    if (this.#expiresAt === undefined) return undefined;
+    return new Date(Math.min(LAST_TIME_MS, Math.round(Date.now() + this.#expiresAt - performance.now())));
   }
 
   /** Aborted when it is ended. */
@@ -153,12 +155,12 @@ export class ModelInstance implements LoadedModel {
   #startRest(): void {
     this.#endRest();
     if (this.#users > 0 || this.state !== "ready" || this.#ttlMs === null) return;
-    this.#expiresAt = Math.min(LAST_TIME_MS, Date.now() + this.#ttlMs);
+    this.#expiresAt = performance.now() + this.#ttlMs;
     this.#waitForExpiry();
   }
 
   #waitForExpiry(): void {
-    const leftMs = (this.#expiresAt ?? 0) - Date.now();
+    const leftMs = (this.#expiresAt ?? 0) - performance.now();
     if (leftMs <= 0) {
       this.#options.onExpired(this);
       return;

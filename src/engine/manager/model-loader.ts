@@ -197,7 +197,7 @@ export class ModelLoader {
 
   /** Returns when there is room, with what is to be loaded. */
   async #makeRoom({ id, entry, config }: LoadOrder, signal: AbortSignal): Promise<Fitting> {
-    const endsAt = Date.now() + (this.#options.waitLimitMs ?? DEFAULT_WAIT_LIMIT_MS);
+    const endsAt = performance.now() + (this.#options.waitLimitMs ?? DEFAULT_WAIT_LIMIT_MS);
     for (;;) {
       signal.throwIfAborted();
       const planned = await this.#plan(entry, config, idleMemory(this.#registry.all()));
@@ -207,7 +207,7 @@ export class ModelLoader {
       if (answer.type === "wait") {
         const idle = this.#idleCount();
         const isChanged = (): boolean => this.#idleCount() > idle || this.#findRoom(planned).type !== "wait";
-        const limitMs = endsAt - Date.now();
+        const limitMs = endsAt - performance.now();
         const changed = await this.#registry.until(isChanged, { limitMs, signal });
         if (!changed) throw this.#refuse(entry, planned, "wait");
       } else if (answer.models.length === 0 && planned.type === "fits") return planned;

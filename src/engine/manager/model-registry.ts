@@ -103,7 +103,7 @@ export class ModelRegistry {
     condition: () => boolean,
     { limitMs, signal }: { limitMs: number; signal?: AbortSignal },
   ): Promise<boolean> {
-    const endsAt = Date.now() + limitMs;
+    const endsAt = performance.now() + limitMs;
     const wake = (): void => this.wake();
     const timer = setTimeout(wake, Math.min(TIMER_LIMIT_MS, Math.max(0, limitMs)));
     signal?.addEventListener("abort", wake, { once: true });
@@ -111,7 +111,7 @@ export class ModelRegistry {
       for (;;) {
         signal?.throwIfAborted();
         if (condition()) return true;
-        if (Date.now() >= endsAt) return false;
+        if (performance.now() >= endsAt) return false;
         await new Promise<void>((resolve) => this.#waiters.push(resolve));
       }
     } finally {
