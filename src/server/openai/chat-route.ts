@@ -3,20 +3,18 @@ import type { LoadedModel } from "../../engine/manager/model-manager.ts";
 import { runChat } from "../chat/chat.ts";
 import type { ChatEvent } from "../chat/chat.ts";
 import type { ChatRequest } from "../chat/chat-request.ts";
-import { toOpenAiBody } from "../http/errors.ts";
 import { mergeStreams, withAnswers } from "../chat/merge-streams.ts";
 import { collectReplies } from "../chat/reply.ts";
 import { addPost, refuseOtherMethods } from "../http/routes.ts";
 import type { App, Exchange } from "../http/routes.ts";
 import { sendJson } from "../http/send.ts";
 import type { Services } from "../services.ts";
-import type { Frame } from "../http/sse.ts";
-import { sendStream } from "../http/stream.ts";
 import { withModel } from "../use-model.ts";
 import { parseChatBody } from "./chat-body.ts";
 import type { ChatBody } from "./chat-body.ts";
 import { createChunker, createHead, toCompletion } from "./chat-wire.ts";
 import type { WireOptions } from "./chat-wire.ts";
+import { sendChunks } from "./send-chunks.ts";
 
 const PATH = "/v1/chat/completions";
 
@@ -84,7 +82,6 @@ function toRequests(request: ChatRequest, n: number): ChatRequest[] {
 }
 
 async function answerStream(body: ChatBody, { model, exchange, services, wire }: ChatContext): Promise<void> {
-  const { outgoing } = exchange;
   const toChunks = createChunker(createHead(model.id, services.now()), {
     ...wire,
     includeUsage: body.includeUsage,
@@ -93,21 +90,6 @@ async function answerStream(body: ChatBody, { model, exchange, services, wire }:
   });
   await withAnswers(exchange.signal, (signal) => {
     const events = mergeStreams(toStreams(body, { model, services }, signal), { atOnce: model.plan.slots });
-    return sendStream(outgoing, toFrames(events, toChunks), {
-      format: "sse",
-      signal: exchange.signal,
-      toErrorBody: toOpenAiBody,
-      toErrorFrames: (error) => [{ data: toOpenAiBody(error) }, DONE],
-    });
+    return sendChunks(exchange, events, toChunks);
   });
-}
-
-const DONE: Frame = { data: "[DONE]" };
-
-async function* toFrames(
-  events: AsyncIterable<{ index: number; value: ChatEvent }>,
-  toChunks: (event: ChatEvent, index: number) => unknown[],
-): AsyncGenerator<readonly Frame[], void, void> {
-  for await (const { index, value } of events) yield toChunks(value, index).map((data): Frame => ({ data }));
-  yield [DONE];
 }

@@ -3,15 +3,13 @@ import type { LoadedModel } from "../../engine/manager/model-manager.ts";
 import type { GenerateRequest, Prompt } from "../../engine/protocol.ts";
 import { toAnswerForm } from "../chat/answer-form.ts";
 import { DEFAULT_SAMPLING } from "../chat/chat.ts";
-import { ApiFailure, fromThrown, renameField, toOpenAiBody } from "../http/errors.ts";
+import { ApiFailure, fromThrown, renameField } from "../http/errors.ts";
 import { mergeStreams, withAnswers } from "../chat/merge-streams.ts";
 import { toInfillPrompt } from "../chat/infill-prompt.ts";
 import { addPost, refuseOtherMethods } from "../http/routes.ts";
 import type { App, Exchange } from "../http/routes.ts";
 import { sendJson } from "../http/send.ts";
 import type { Services } from "../services.ts";
-import type { Frame } from "../http/sse.ts";
-import { sendStream } from "../http/stream.ts";
 import { withModel } from "../use-model.ts";
 import { parseCompletionBody } from "./completion-body.ts";
 import type { CompletionBody } from "./completion-body.ts";
@@ -24,6 +22,7 @@ import {
 } from "./completion-wire.ts";
 import type { CompletionChoice, CompletionEvent } from "./completion-wire.ts";
 import { refuse } from "./refuse.ts";
+import { sendChunks } from "./send-chunks.ts";
 
 const PATH = "/v1/completions";
 
@@ -77,24 +76,7 @@ async function answerStream(
     n: body.n,
     total: body.prompts.length * body.n,
   });
-  await withAnswers(exchange.signal, (signal) =>
-    sendStream(exchange.outgoing, toFrames(runAll(body, model, signal), toChunks), {
-      format: "sse",
-      signal: exchange.signal,
-      toErrorBody: toOpenAiBody,
-      toErrorFrames: (error) => [{ data: toOpenAiBody(error) }, DONE],
-    }),
-  );
-}
-
-const DONE: Frame = { data: "[DONE]" };
-
-async function* toFrames(
-  events: AsyncIterable<{ index: number; value: CompletionEvent }>,
-  toChunks: (event: CompletionEvent, index: number) => unknown[],
-): AsyncGenerator<readonly Frame[], void, void> {
-  for await (const { index, value } of events) yield toChunks(value, index).map((data): Frame => ({ data }));
-  yield [DONE];
+  await withAnswers(exchange.signal, (signal) => sendChunks(exchange, runAll(body, model, signal), toChunks));
 }
 
 /** The answers to the first prompt, then those to the second, as their numbers go. */
