@@ -58,6 +58,8 @@ describe("the daemon", () => {
     daemon = await createTestDaemon();
     const client = await daemon.start();
     const { url } = await daemon.serve(client);
+    const tooMuch = { model: "lmagent-practice", config: { contextTokens: 2049 } };
+    await expect(client.ask("/control/load", tooMuch)).rejects.toThrow(/2049 .* was trained for 2048/);
     const loaded = await client.ask<ModelReport>("/control/load", { model: "lmagent-practice", config: {} });
     expect(loaded).toMatchObject({
       id: "lmagent-practice",
