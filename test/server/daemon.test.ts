@@ -80,7 +80,7 @@ describe("the daemon", () => {
   });
 
   test("takes the smaller model that guesses by its name, as any other", async () => {
-    daemon = await createTestDaemon("daemon");
+    daemon = await createTestDaemon();
     const client = await daemon.start();
     const load = (model: string): Promise<ModelReport> =>
       client.ask("/control/load", {
