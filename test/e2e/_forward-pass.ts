@@ -67,6 +67,7 @@ export async function startForwardPass(
   const models = createModelManager({
     catalog: createFixedCatalog([await toFileEntry(modelPath)]),
     createEngine: () => engine,
+    planLoad: async () => load,
     log: () => {},
   });
   const services = {

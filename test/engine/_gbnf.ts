@@ -15,7 +15,7 @@ export type Grammar = Map<string, Node>;
 export function parseGrammar(source: string): Grammar {
   const grammar: Grammar = new Map();
   for (const line of source.split("\n").filter((one) => one.trim() !== "")) {
-    const [, name, body] = /^([a-zA-Z0-9-]+) ::= (.*)$/.exec(line) ?? [];
+    const [, name, body] = /^([a-zA-Z0-9-]+) ::= (.*)$/s.exec(line) ?? [];
     if (name === undefined || body === undefined) throw new Error(`no rule: ${line}`);
     if (grammar.has(name)) throw new Error(`rule twice: ${name}`);
     grammar.set(name, new BodyParser(body).parse());

@@ -1,6 +1,6 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { copyFile, readFile, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { findDaemon } from "../../src/server/daemon/client.ts";
@@ -189,6 +189,32 @@ describe("the public server", () => {
       method: "GET",
       status: 404,
     });
+  });
+});
+
+describe("a file in a model folder", () => {
+  test("that is cut off is an error that says so, and not a name that nobody knows", async () => {
+    daemon = await createTestDaemon();
+    const folder = join(daemon.home, "models", "acme", "Half-GGUF");
+    await mkdir(folder, { recursive: true });
+    const whole = await readFile(PRACTICE_MODEL);
+    await writeFile(join(folder, "half.gguf"), whole.subarray(0, 5_000));
+    const { url } = await daemon.serve(await daemon.start());
+    for (const model of ["half", "acme/Half-GGUF"]) {
+      const answer = await ask(`${url}/v1/chat/completions`, { method: "POST", body: chatBody({ model }) });
+      expect([answer.status, answer.json["error"]]).toEqual([
+        400,
+        expect.objectContaining({
+          code: "model_load_failed",
+          message: expect.stringContaining("at byte") as string,
+        }),
+      ]);
+    }
+    const unknown = await ask(`${url}/v1/chat/completions`, {
+      method: "POST",
+      body: chatBody({ model: "none" }),
+    });
+    expect(unknown.status).toBe(404);
   });
 });
 

@@ -50,6 +50,8 @@ export interface Catalog {
   list(): Promise<readonly ModelEntry[]>;
   /** By key, alias or path of a `.gguf` file, in this order; letters in any case. */
   find(name: string): Promise<ModelEntry | undefined>;
+  /** Why what lies there under this name is no model that can be used; absent or `undefined`: nothing is known of it. */
+  explain?(name: string): Promise<string | undefined>;
 }
 
 /** A file that the user gave. Throws `AgentError` `engine_failed` when it can be no model; what else is wrong with it is told by its load. */

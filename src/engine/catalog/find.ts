@@ -1,5 +1,6 @@
 /** From what somebody calls a model to its entry. */
 import type { ModelEntry } from "./catalog.ts";
+import type { BrokenModel } from "./found-file.ts";
 
 const LIMIT_NAME = 1_000;
 const SUGGESTIONS = 5;
@@ -32,6 +33,18 @@ function find(entries: readonly ModelEntry[], name: string): readonly ModelEntry
 function byPreference(one: ModelEntry, other: ModelEntry): number {
   const distance = ({ bitsPerWeight = 100 }: ModelEntry): number => Math.abs(bitsPerWeight - USUAL_BITS);
   return distance(one) - distance(other) || other.modifiedAt.getTime() - one.modifiedAt.getTime();
+}
+
+/** Why the file that would have this name cannot be used. */
+export function explainBroken(broken: readonly BrokenModel[], given: string): string | undefined {
+  const name = given.trim().toLowerCase();
+  return name === "" ? undefined : broken.find(({ path }) => toNames(path).includes(name))?.why;
+}
+
+/** What a file is called by its place alone: its own name, its repository, and that with the publisher. */
+function toNames(path: string): readonly string[] {
+  const [publisher = "", repo = "", file = ""] = path.toLowerCase().split(/[\\/]/).slice(-3);
+  return [file, file.replace(/\.gguf$/, ""), repo, repo.replace(/-gguf$/, ""), `${publisher}/${repo}`];
 }
 
 /** Keys that the name may have meant, best first. */

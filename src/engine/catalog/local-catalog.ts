@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import { toFileEntry } from "./catalog.ts";
 import type { Catalog, ModelEntry } from "./catalog.ts";
-import { findByName, suggestNames } from "./find.ts";
+import { explainBroken, findByName, suggestNames } from "./find.ts";
 import type { BrokenModel, Findings } from "./found-file.ts";
 import { openHeaderIndex } from "./header-index.ts";
 import type { HeaderRows } from "./header-index.ts";
@@ -80,6 +80,7 @@ export function createCatalog(options: CatalogOptions): LocalCatalog {
       if (performance.now() - readAt > RELOOK_MS) refresh();
       return (await findHere(name, read())) ?? findFile(name);
     },
+    explain: async (name) => explainBroken((await read()).broken, name),
     broken: async () => (await read()).broken,
     suggest: async (name) => suggestNames((await read()).entries, name),
     refresh,

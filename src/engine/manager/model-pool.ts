@@ -130,6 +130,9 @@ export class ModelPool implements ModelManager {
   async #findEntry(name: string): Promise<ModelEntry> {
     const entry = await this.catalog.find(name);
     if (entry !== undefined) return entry;
+    const why = await this.catalog.explain?.(name);
+    if (why !== undefined)
+      throw engineFailed("load_failed", `The model \`${name}\` cannot be used: ${why}`, { model: name });
     const known = (await this.catalog.list()).map(({ key }) => `\`${key}\``);
     const list =
       known.length === 0 ? "none so far" : `${known.slice(0, 20).join(", ")}${known.length > 20 ? " …" : ""}`;

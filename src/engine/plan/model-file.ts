@@ -93,12 +93,14 @@ export async function planLoad(settings: LoadSettings, options: PlanOptions = {}
 export async function planModel(settings: LoadSettings, options: PlanOptions = {}): Promise<LoadPlan> {
   const sizeBytes = await checkModelFile(settings.modelPath);
   const tiny = isTiny(sizeBytes) && !isSplit(settings.modelPath);
-  if (tiny && isPracticeModel(settings.modelPath)) return { options: planTiny(settings, sizeBytes) };
+  if (tiny && isPracticeModel(settings.modelPath))
+    return { options: planTiny(settings, { sizeBytes, trainedTokens: PRACTICE_CONTEXT_TOKENS }) };
   // Native code and its library would not always come back from a header that lies.
   const { readModelShape } = await import("../gguf/shape.ts");
   const shape = await readModelShape(settings.modelPath);
   requireModel(shape, settings.modelPath);
-  if (tiny) return { options: planTiny(settings, sizeBytes) };
+  const { maxContextTokens: trainedTokens = Number.POSITIVE_INFINITY } = shape;
+  if (tiny) return { options: planTiny(settings, { sizeBytes, trainedTokens }) };
   const { readMachine } = await import("./machine.ts");
   const machine = await (options.machine ?? readMachine)();
   const { planFit } = await import("./fit.ts");
@@ -114,11 +116,12 @@ export function isTiny(sizeBytes: number): boolean {
 }
 
 /** No look at the machine: it would take longer than the load. */
-function planTiny(settings: LoadSettings, sizeBytes: number): LoadOptions {
-  const { modelPath, config = {} } = settings;
-  const contextTokens = isPracticeModel(modelPath)
-    ? Math.min(config.contextTokens ?? PRACTICE_CONTEXT_TOKENS, PRACTICE_CONTEXT_TOKENS)
-    : (config.contextTokens ?? DEFAULT_CONTEXT_TOKENS);
+function planTiny(
+  settings: LoadSettings,
+  { sizeBytes, trainedTokens }: { sizeBytes: number; trainedTokens: number },
+): LoadOptions {
+  const { config = {} } = settings;
+  const contextTokens = Math.min(config.contextTokens ?? DEFAULT_CONTEXT_TOKENS, trainedTokens);
   return {
     ...toCommonOptions(settings, sizeBytes),
     contextTokens,
