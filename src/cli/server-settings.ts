@@ -215,7 +215,9 @@ function toBackends(source: Source | undefined): RuntimeSettings["backends"] {
 
 function invalid({ label, value }: Source, wanted: string): AgentError {
   const code = label.startsWith("--") ? "usage" : "config_invalid";
-  const shown = typeof value === "string" ? value : JSON.stringify(value);
+  // A flag that may be repeated has a list of what it was given.
+  const [only, ...more] = Array.isArray(value) && label.startsWith("--") ? (value as unknown[]) : [value];
+  const shown = typeof only === "string" && more.length === 0 ? only : JSON.stringify(value);
   return new AgentError(code, `\`${label}\` is \`${shown}\`, but must be ${wanted}.`, {
     data: { field: label, value: shown },
   });

@@ -70,6 +70,8 @@ export async function startForwardPass(
     planLoad: async () => load,
     log: () => {},
   });
+  // As a private server does: whoever asks for the window gets that of the load.
+  await models.load("small", { ttlMs: null }, { signal: new AbortController().signal });
   const services = {
     models,
     version: "0.0.0",

@@ -24,6 +24,20 @@ describe("the grammar of a schema, over random schemas", () => {
     );
   });
 
+  test("accepts doubles as JSON writes them, but for the largest and the smallest", () => {
+    const { rules } = compile({ type: "array", items: { type: "number" } });
+    // With an exponent beyond 279 and many digits before it a number would be infinite.
+    const doubles = fc
+      .double({ noNaN: true, min: -1e279, max: 1e279 })
+      .filter((value) => value === 0 || Math.abs(value) > 1e-279);
+    fc.assert(
+      fc.property(fc.array(doubles, { maxLength: 4 }), (numbers) => {
+        expect(accepts(rules, JSON.stringify(numbers)), JSON.stringify(numbers)).toBe(true);
+      }),
+      { numRuns: 300, examples: [[[-0.000_001_000_007_573_144_580_3, 1e-7, 1e21, 1.5e278]]] },
+    );
+  });
+
   test("writes only values that an independent validator takes", () => {
     fc.assert(
       fc.property(pair, fc.infiniteStream(fc.nat()), (one, numbers) => {

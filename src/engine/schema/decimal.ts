@@ -15,7 +15,7 @@ export interface Decimal {
 
 /** Digits that a number may have before and after the point where nothing asks for more. */
 const WHOLE_DIGITS = 21;
-const FRACTION_DIGITS = 20;
+const FRACTION_DIGITS = 25;
 
 /** The shortest decimal that is this double, as JSON writes it, without an exponent. */
 export function toDecimal(value: number | string): Decimal {

@@ -52,7 +52,8 @@ export function anyNumber(grammar: Grammar): Expression {
     sequence(
       optional(literal("-")),
       choice([literal("0"), sequence(charClass(toCharSet([[0x31, 0x39]])), repeat(DIGITS, 0, 20))]),
-      optional(sequence(literal("."), repeat(DIGITS, 1, 20))),
+      // A double that is written without an exponent has up to 23.
+      optional(sequence(literal("."), repeat(DIGITS, 1, 25))),
       optional(
         sequence(
           charClass(charactersOf("eE")),
