@@ -3,6 +3,7 @@
  * tokens. The only importer of the library; runs in the engine child only.
  */
 import { stat } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import type * as LibraryModule from "node-llama-cpp";
 import { errorMessage } from "../../core/errors.ts";
 import { createBatcher } from "./batcher.ts";
@@ -64,6 +65,8 @@ const SHORT_HEAD = 64;
 /** llama.cpp says what is wrong with a file in its log only. */
 const complaints: string[] = [];
 const KEPT_COMPLAINTS = 8;
+const LOOKS_FOR_REASON = 20;
+const LOOK_MS = 20;
 
 let backend: Promise<Llama> | undefined;
 
@@ -132,14 +135,18 @@ async function loadFile(llama: Llama, options: LoadOptions): Promise<LibraryMode
       ...(options.gpuLayers === undefined ? {} : { gpuLayers: options.gpuLayers }),
     });
   } catch (cause) {
-    throw new Error(explain(cause), { cause });
+    throw new Error(await explain(cause), { cause });
   }
 }
 
-/** The reason out of llama.cpp's log, where it gave one. */
-function explain(cause: unknown): string {
-  const reasons = complaints.map((line) => /error loading model[^:]*: (.*)/.exec(line)?.[1]);
-  return reasons.find((reason) => reason !== undefined) ?? errorMessage(cause);
+/** The reason out of llama.cpp's log, where it gave one. Its lines come from another thread, and so may come after the error. */
+async function explain(cause: unknown): Promise<string> {
+  for (let look = 0; look < LOOKS_FOR_REASON; look += 1) {
+    const reason = complaints.map((line) => /error loading model[^:]*: (.*)/.exec(line)?.[1]).find(Boolean);
+    if (reason !== undefined) return reason;
+    await delay(LOOK_MS);
+  }
+  return errorMessage(cause);
 }
 
 interface MemorySubject {
