@@ -6,6 +6,7 @@ import { env as environment } from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { AgentError } from "../core/errors.ts";
+import { engineFailed } from "./engine-failure.ts";
 import { createMailbox } from "./mailbox.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type {
@@ -303,15 +304,12 @@ function send(child: ChildProcess, message: ToChild): void {
 }
 
 /** `died`: its process ended, which may be no fault of the file. */
-function loadError(modelPath: string, why: string, more: { died?: true } = {}): AgentError {
-  return new AgentError("engine_failed", `The model \`${modelPath}\` could not be loaded: ${why}`, {
-    data: { path: modelPath, reason: "load_failed", ...more },
-  });
+function loadError(path: string, why: string, more: { died?: true } = {}): AgentError {
+  return engineFailed("load_failed", `The model \`${path}\` could not be loaded: ${why}`, { path, ...more });
 }
 
-function toError(failure: EngineFailure): AgentError {
-  const { code, message, promptTokens, contextTokens } = failure;
+function toError({ code, message, promptTokens, contextTokens }: EngineFailure): AgentError {
   if (code === "context_overflow")
     return new AgentError("context_overflow", message, { data: { promptTokens, contextTokens } });
-  return new AgentError("engine_failed", message, { data: { reason: code } });
+  return engineFailed(code, message);
 }

@@ -18,8 +18,8 @@ export const ENTRIES: Entries = {
   engineChild: join(ROOT, "dist/bin/engine-child.js"),
 };
 
-/** Into a folder of the caller: the entries without llama.cpp inside, and what an agent takes from the library. */
-export async function bundleEntries(outdir: string): Promise<Entries & { library: string }> {
+/** Into a folder of the caller: the entries without llama.cpp inside, and what an agent takes from the package. */
+export async function bundleEntries(outdir: string): Promise<Entries & { door: string }> {
   await build({
     absWorkingDir: ROOT,
     entryPoints: {
@@ -40,6 +40,6 @@ export async function bundleEntries(outdir: string): Promise<Entries & { library
   return {
     server: join(outdir, "server/main.js"),
     engineChild: join(outdir, "engine/child.js"),
-    library: join(outdir, "engine/acquire.js"),
+    door: join(outdir, "engine/acquire.js"),
   };
 }

@@ -121,7 +121,7 @@ describe("the server of a user", () => {
       setInterval(() => {}, 1000);`;
     const agent = spawn(
       process.execPath,
-      ["--input-type=module", "-e", script, bundled.library, JSON.stringify(options)],
+      ["--input-type=module", "-e", script, bundled.door, JSON.stringify(options)],
       {
         stdio: ["ignore", "pipe", "inherit"],
       },
