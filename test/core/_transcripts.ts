@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import type { AssistantMessage, Message } from "../../src/core/message.ts";
 import type { OutputLog } from "../../src/core/output-log.ts";
 

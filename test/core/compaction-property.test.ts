@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, it } from "vitest";
 import { toBudgets } from "../../src/core/budget.ts";
 import { compact } from "../../src/core/compact.ts";

@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import * as z from "zod/mini";
 import { describe, expect, it } from "vitest";
 import { defineTool } from "../../src/core/define-tool.ts";

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, it } from "vitest";
 import { CallMemory } from "../../src/core/call-memory.ts";
 import { LoopDetector, type LoopStage } from "../../src/core/loop-detector.ts";

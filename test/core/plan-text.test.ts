@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, it } from "vitest";
 import { parsePlanText, toPlanText } from "../../src/core/plan-text.ts";
 import { PLAN_RISKS, PLAN_STEP_STATUSES, type Plan } from "../../src/core/plan.ts";

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, it } from "vitest";
 import { createRedactor, type Redactor } from "../../src/core/redact.ts";
 

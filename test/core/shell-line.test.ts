@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, it } from "vitest";
 import { parseShellLine } from "../../src/core/shell-line.ts";
 

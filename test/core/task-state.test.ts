@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, it } from "vitest";
 import { applyTaskStateRecord, toTaskStateRecord } from "../../src/core/task-state-record.ts";
 import { updateTaskState } from "../../src/core/task-state-update.ts";

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, it } from "vitest";
 import { TextRepetition } from "../../src/core/text-repetition.ts";
 

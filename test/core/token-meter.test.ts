@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, it } from "vitest";
 import { messagesBytes } from "../../src/core/message-size.ts";
 import type { Message } from "../../src/core/message.ts";

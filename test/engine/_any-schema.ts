@@ -1,5 +1,5 @@
 /** Random JSON schemas of any keywords beside each other, sensible or not. */
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import type { Schema } from "./_schemas.ts";
 
 const small = fc.nat(4);

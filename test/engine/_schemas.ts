@@ -1,7 +1,7 @@
 /** Random JSON schemas for tests: some with a way to make values that fit, some of any keywords at all. */
 import addFormats from "ajv-formats";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 
 export type Schema = Record<string, unknown>;
 

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, test } from "vitest";
 import { AgentError } from "../../src/core/errors.ts";
 import { chooseFiles } from "../../src/engine/download/choose-files.ts";

@@ -1,5 +1,5 @@
 /** Grammars of schemas on real models: llama.cpp takes them, and what comes out fits. */
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { toCallGrammar } from "../../src/engine/schema/call-format.ts";
 import type { Engine } from "../../src/engine/engine.ts";

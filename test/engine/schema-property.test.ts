@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, test } from "vitest";
 import { compileSchema, validateJson } from "../../src/engine/schema/compile.ts";
 import { accepts, derive, findDeadRules, parseGrammar } from "./_gbnf.ts";

@@ -82,6 +82,26 @@ describe("the grammar of a schema", () => {
       expect(takes(text)).toBe(false);
   });
 
+  test("keeps what a key asks for where only a pattern, or a least number of keys, lets it come", () => {
+    const patterned = compile({
+      type: "object",
+      patternProperties: { "^[ab]": true },
+      dependentRequired: { a: ["constructor"], b: ["a1"] },
+    });
+    expect(patterned.unenforced).toEqual([]);
+    for (const text of ["{}", '{"a1":1}', '{"b":1,"a1":2}']) expect(patterned.takes(text), text).toBe(true);
+    for (const text of ['{"a":null}', '{"b":[],"a":null}', '{"b":1}'])
+      expect(patterned.takes(text), text).toBe(false);
+    const counted = compile({
+      type: "object",
+      properties: { x: true },
+      minProperties: 2,
+      dependentRequired: { a: ["c"] },
+    });
+    expect(counted.takes('{"x":1,"a":2,"c":3}')).toBe(true);
+    expect(counted.takes('{"x":1,"a":2}') && counted.unenforced.length === 0).toBe(false);
+  });
+
   test("counts code points, escaped or not", () => {
     const { takes } = compile({ type: "string", minLength: 2, maxLength: 2 });
     for (const text of ['"ab"', '"\u{1F600}é"', '"\\ud83d\\ude00\\n"', '"\\u0041\\""'])

@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, test } from "vitest";
 import { createCallWatch } from "../../src/engine/llama/call-watch.ts";
 import { createJsonScanner } from "../../src/engine/json-scanner.ts";

@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, it } from "vitest";
 import { CALL, FORMS } from "./call-forms.ts";
 import { readReply, readText } from "./read-reply.ts";

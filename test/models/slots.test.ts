@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { afterEach, describe, expect, it } from "vitest";
 import { chooseSlot, createSlotOwner, readSlots } from "../../src/models/slots.ts";
 import type { SlotState } from "../../src/models/slots.ts";

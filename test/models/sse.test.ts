@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, it } from "vitest";
 import type { Frame } from "../../src/models/frames.ts";
 import { readFrames } from "../../src/models/frames.ts";

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, it } from "vitest";
 import { createDemultiplexer } from "../../src/docker/demultiplexer.ts";
 import { createMarkerScanner } from "../../src/sandbox/docker/end-marker.ts";

@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getRequestListener } from "@hono/node-server";
-import fc from "fast-check";
+import * as fc from "../_property.ts";
 import { createFixedCatalog, toFileEntry } from "../../src/engine/catalog/catalog.ts";
 import { createForkedEngine } from "../../src/engine/engine.ts";
 import { createModelManager } from "../../src/engine/manager/model-manager.ts";

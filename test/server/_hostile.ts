@@ -1,5 +1,5 @@
 /** Bodies that no client should send: anything at all, and sound ones with one thing wrong. */
-import fc from "fast-check";
+import * as fc from "../_property.ts";
 import type { Json } from "./_agent.ts";
 
 const NASTY = fc.oneof(

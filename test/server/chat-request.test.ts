@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, test } from "vitest";
 import { createChatTemplate } from "../../src/engine/chat-template.ts";
 import { CHAT_DEFAULTS } from "../../src/server/chat/chat-request.ts";

@@ -1,7 +1,7 @@
 import { appendFile, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { followLog } from "../../src/server/daemon/follow-log.ts";
 import { createServerLog } from "../../src/server/daemon/server-log.ts";

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "../_property.ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { toFileEntry } from "../../src/engine/catalog/catalog.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";

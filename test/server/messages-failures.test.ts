@@ -1,5 +1,5 @@
 import Anthropic from "@anthropic-ai/sdk";
-import fc from "fast-check";
+import * as fc from "../_property.ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ask } from "./_agent.ts";
 import type { Json } from "./_agent.ts";

@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, test } from "vitest";
 import type { ToolSchema } from "../../src/core/model.ts";
 import { createCallRescue } from "../../src/server/chat/call-rescue.ts";

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "../_property.ts";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {

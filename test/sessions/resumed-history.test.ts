@@ -11,7 +11,7 @@ import {
   record,
   constant,
   type Arbitrary,
-} from "fast-check";
+} from "../_property.ts";
 import { expect, it } from "vitest";
 import { applyCompaction, type CompactedPart } from "../../src/core/compaction.ts";
 import type { Message } from "../../src/core/message.ts";

@@ -1,5 +1,5 @@
 import { appendFile, copyFile, readFile, stat, truncate, writeFile } from "node:fs/promises";
-import { array, assert, asyncProperty, integer, record } from "fast-check";
+import { array, assert, asyncProperty, integer, record } from "../_property.ts";
 import { describe, expect, it } from "vitest";
 import { AgentError } from "../../src/core/errors.ts";
 import type { SessionState } from "../../src/core/session.ts";

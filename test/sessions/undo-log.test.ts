@@ -1,5 +1,5 @@
 import { appendFile, readFile, writeFile } from "node:fs/promises";
-import { array, assert, asyncProperty, constantFrom, integer, record } from "fast-check";
+import { array, assert, asyncProperty, constantFrom, integer, record } from "../_property.ts";
 import { describe, expect, it } from "vitest";
 import { applyCompaction } from "../../src/core/compaction.ts";
 import type { Message } from "../../src/core/message.ts";

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "../_property.ts";
 import { expect, it } from "vitest";
 import { createFrames } from "../../src/tools/custom/frames.ts";
 

@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, it } from "vitest";
 import type { PlanDecision } from "../../src/core/plan.ts";
 import { createPlanCompleteStepTool } from "../../src/tools/plan-complete-step.ts";

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { Writable } from "node:stream";
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, test } from "vitest";
 import { createJsonView } from "../../src/tui/plain/json-view.ts";
 import { Capture } from "./fixtures/capture.ts";

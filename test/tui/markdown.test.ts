@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, test } from "vitest";
 import { COLOURED } from "../../src/tui/style.ts";
 import { createMarkdownBlock, findSettledEnd } from "../../src/tui/screen/markdown.ts";

@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { afterEach, describe, expect, test } from "vitest";
 import { closeScreens, openScreen, POLL } from "./fixtures/open-screen.ts";
 import { ask, done, event, propose, say, turn } from "./fixtures/steps.ts";

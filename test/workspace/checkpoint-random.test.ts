@@ -1,6 +1,6 @@
 import { chmodSync, linkSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
+import * as fc from "../_property.ts";
 import { expect, test } from "vitest";
 import type { ChangeRecorder } from "../../src/core/checkpoint.ts";
 import { type Checkpointed, openCheckpointed, snapshot, writeAs } from "./_checkpoints.ts";

@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, test } from "vitest";
 import { applyEdit } from "../../src/workspace/apply-edit.ts";
 import { offsetsOf, windowsOf } from "../../src/workspace/match.ts";

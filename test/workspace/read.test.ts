@@ -1,6 +1,6 @@
 import { closeSync, openSync, truncateSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import * as fc from "fast-check";
+import * as fc from "../_property.ts";
 import { describe, expect, test } from "vitest";
 import { failureOf, openTemporary, read } from "./_fixture.ts";
 

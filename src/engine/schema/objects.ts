@@ -40,7 +40,10 @@ export function objectExpression(context: Context, shape: Shape, name: string): 
   const names = nameLanguage(context, shape.items);
   const range = readRange(shape.items, "minProperties", "maxProperties");
   const keys = new Set([...sources.flatMap(({ properties }) => Object.keys(properties)), ...required]);
-  if (isOpen(sources)) dependents.forEach((list, key) => [key, ...list].forEach((one) => keys.add(one)));
+  const open = isOpen(sources) || range.min > keys.size;
+  const mayCome = (key: string): boolean => open || isMatched(sources, key);
+  // A free key that asks for others has to be told from the rest.
+  dependents.forEach((list, key) => [key, ...list].filter(mayCome).forEach((one) => keys.add(one)));
   if (keys.size > PROPERTY_LIMIT)
     throw new RefusedSchema(shape.items[0]?.path ?? "#", "properties", `are more than ${PROPERTY_LIMIT}`);
   const members = [...keys].map((key) => {
@@ -55,8 +58,9 @@ export function objectExpression(context: Context, shape: Shape, name: string): 
     return NOTHING;
   }
   const possible = members.filter(({ pair }) => !isNothing(pair));
-  const open = isOpen(sources) || range.min > possible.length;
-  const extra = extraExpression(context, { sources, keys: [...keys], names, open, name });
+  const opened = open || range.min > possible.length;
+  if (opened && !open) leaveDependents(context, shape.items);
+  const extra = extraExpression(context, { sources, keys: [...keys], names, open: opened, name });
   if (keys.size === 0 && extra === "any" && range.min === 0 && range.max === undefined)
     return anyObject(grammar);
   const pair = extra === "any" ? member(grammar, anyString(grammar), context.compile([], "value")) : extra;
@@ -105,6 +109,10 @@ function isOpen(sources: readonly Source[]): boolean {
       unevaluated === undefined &&
       (item.derived || (Object.keys(properties).length === 0 && patterns.length === 0)),
   );
+}
+
+function isMatched(sources: readonly Source[], key: string): boolean {
+  return sources.some(({ patterns }) => patterns.some(({ automaton }) => matches(automaton, key)));
 }
 
 function memberExpression(
@@ -228,6 +236,12 @@ function readDependents(items: readonly Item[]): Map<string, readonly string[]> 
   return dependents;
 }
 
+function leaveDependents(context: Context, items: readonly Item[]): void {
+  for (const item of items)
+    for (const keyword of ["dependentRequired", "dependencies"])
+      if (Object.hasOwn(item.schema, keyword)) context.leave(item, keyword);
+}
+
 function toList(context: Context, shape: Shape, members: Members): Expression {
   const { range, dependents } = members;
   const count = members.members.length;
@@ -240,12 +254,7 @@ function toList(context: Context, shape: Shape, members: Members): Expression {
   const counted = { ...members, range: { min, ...(max === undefined ? {} : { max }) } };
   if (count <= ANY_ORDER_LIMIT) return anyOrder(context.grammar, counted);
   const present = new Set(members.members.map(({ key }) => key));
-  if ([...dependents.keys()].some((key) => present.has(key)))
-    shape.items.forEach((item) =>
-      ["dependentRequired", "dependencies"].forEach((keyword) => {
-        if (Object.hasOwn(item.schema, keyword)) context.leave(item, keyword);
-      }),
-    );
+  if ([...dependents.keys()].some((key) => present.has(key))) leaveDependents(context, shape.items);
   const isPlain = min === 0 && max === undefined;
   if (isPlain || count <= COUNTED_LIMIT) return declaredOrder(context.grammar, counted);
   if (range.minItem && min > 0) context.leave(range.minItem, "minProperties");
