@@ -33,6 +33,7 @@ const PROFILE_RULES: Readonly<Record<ProfileField, FieldRule>> = {
   },
   maxTokens: COUNT,
   recentRequests: COUNT,
+  recentBytes: COUNT,
   resultBytes: COUNT,
   resultFields: LIST,
   namedPathsOnly: FLAG,

@@ -14,8 +14,8 @@ export interface CallOptions {
   approver: Approver;
   /** How results reach the model. */
   results: ResultForm;
-  /** The request, when only what it plainly asks for may be changed (`namedPathsOnly` of a profile). */
-  request?: string | undefined;
+  /** The requests that were sent, the newest last, when only what they plainly ask for may be changed (`namedPathsOnly` of a profile). */
+  requests?: readonly string[] | undefined;
   signal: AbortSignal;
   now: () => number;
   /** Default: the matrix of the modes alone. */

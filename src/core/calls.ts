@@ -134,7 +134,7 @@ async function* prepareCall(
 function checkCall(
   call: ProposedCall,
   tool: Tool | undefined,
-  { tools, request }: CallOptions,
+  { tools, requests }: CallOptions,
 ): { ready: ReadyCall } | { error: string } {
   if (call.problem !== undefined) return { error: call.problem };
   if (tool === undefined) {
@@ -146,7 +146,7 @@ function checkCall(
   // Results reach the model with their control tokens escaped; what it copies from them means the text itself.
   const parsed = tool.parse(mapTexts(call.arguments, unescapeControlTokens));
   if (!parsed.ok) return parsed;
-  const doubt = request === undefined ? undefined : findDoubt(tool, parsed.arguments, request);
+  const doubt = requests === undefined ? undefined : findDoubt(tool, parsed.arguments, requests);
   if (doubt !== undefined) return { error: doubt };
   // Frozen, so that what runs is what was shown and decided about.
   return { ready: { call, tool, input: freezeDeep(parsed.arguments) } };
@@ -154,18 +154,22 @@ function checkCall(
 
 const NEGATION = /\b(?:not|never|don(?:'|’)?t|without|instead of)\b/i;
 
-/** Why a changing call is not what the request asks for: its path does not stand there, or the request says not to. */
-function findDoubt(tool: Tool, input: unknown, request: string): string | undefined {
-  const { path, content, old } = input as Record<string, unknown>;
+/** Why a changing call is not what was asked for: its path stands in no request, or the newest request says what not to do. */
+function findDoubt(tool: Tool, input: unknown, requests: readonly string[]): string | undefined {
   const isChange = tool.access === "write" || tool.access === "execute";
   if (!isChange) return undefined;
-  const own = [content, old]
-    .filter((text) => typeof text === "string")
-    .reduce((rest, text) => rest.replaceAll(text, ""), request);
+  // What was given as a text or a command may say "not".
+  const own = Object.values(input as object)
+    .flatMap((text) => (typeof text === "string" ? text.split("\n") : []))
+    .filter((line) => line !== "")
+    .reduce((rest, line) => rest.replaceAll(line, ""), requests.at(-1) ?? "");
   if (NEGATION.test(own))
     return "The request says what not to do, which this model does not understand; nothing was changed.";
+  const { path } = input as Record<string, unknown>;
   if (tool.access !== "write" || typeof path !== "string") return undefined;
-  const known = path.split("/").every((part) => part === "" || part === "." || request.includes(part));
+  const known = path
+    .split("/")
+    .every((part) => part === "" || part === "." || requests.some((request) => request.includes(part)));
   return known ? undefined : `The request does not name \`${path}\`, so it was left alone.`;
 }
 

@@ -21,13 +21,21 @@ export function toToolSchemas(tools: readonly Tool[]): ToolSchema[] {
   }));
 }
 
-/** The messages of the next request: all, or the newest requests that the profile can hold. */
+/** The messages of the next request: all, or the newest requests that the profile can hold; the newest one always. */
 export function selectMessages(messages: readonly Message[], profile: ModelProfile): readonly Message[] {
-  if (profile.recentRequests === undefined) return messages;
+  const { recentRequests, recentBytes = Infinity } = profile;
+  if (recentRequests === undefined) return messages;
   const starts = messages.flatMap((message, index) => (message.role === "user" ? [index] : []));
-  const first = starts.at(-profile.recentRequests);
+  const fitting = starts
+    .slice(-recentRequests)
+    .find((start) => toBytes(messages.slice(start)) <= recentBytes);
+  const first = fitting ?? starts.at(-1);
   if (first === undefined || first <= 1) return messages;
   return [...messages.filter((message) => message.role === "system"), ...messages.slice(first)];
+}
+
+function toBytes(messages: readonly Message[]): number {
+  return messages.reduce((sum, message) => sum + byteLength(JSON.stringify(message)), 0);
 }
 
 export interface BrokenPrefix {

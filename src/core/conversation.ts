@@ -1,6 +1,5 @@
 import type { AgentEvent } from "./events.ts";
-import { messageText, NO_ANSWER, type AssistantMessage, type Message, type UserMessage } from "./message.ts";
-import { isOwnRequest } from "./transcript.ts";
+import { NO_ANSWER, type AssistantMessage, type Message, type UserMessage } from "./message.ts";
 
 const PAUSE = "(pause)";
 
@@ -20,11 +19,6 @@ export class Conversation {
   /** What has joined, in order. */
   get added(): readonly Message[] {
     return this.#added;
-  }
-
-  get newestRequest(): string {
-    const request = this.#messages.findLast(isOwnRequest);
-    return request === undefined ? "" : messageText(request);
   }
 
   *add(message: Message, note?: "steering" | "follow_up" | "nudge"): Generator<AgentEvent, void, undefined> {

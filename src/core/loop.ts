@@ -7,13 +7,13 @@ import { UNATTENDED_ADVICE } from "./approval.ts";
 import type { CallOutcome } from "./call-options.ts";
 import { CallReview, type RequestChanges } from "./call-review.ts";
 import { runCalls } from "./calls.ts";
-import { offeredTools, toToolSchemas } from "./context.ts";
+import { offeredTools, selectMessages, toToolSchemas } from "./context.ts";
 import { Conversation, toInterruptedMessage } from "./conversation.ts";
 import { refuseCutCalls } from "./cut-calls.ts";
 import { AgentError, errorMessage } from "./errors.ts";
 import type { AgentEvent } from "./events.ts";
 import { messageBytes } from "./message-size.ts";
-import type { UserMessage } from "./message.ts";
+import { messageText, type UserMessage } from "./message.ts";
 import type { ModelInfo, ModelProfile, ModelReply } from "./model.ts";
 import { PLAN_PROPOSE, PLAN_UNATTENDED_ADVICE } from "./plan-mode.ts";
 import { ReplyReview } from "./reply-review.ts";
@@ -28,6 +28,7 @@ import {
 import { raiseTemperature } from "./sampling.ts";
 import { thinkingBudget } from "./thinking-budget.ts";
 import type { Tool } from "./tool.ts";
+import { isOwnRequest } from "./transcript.ts";
 import { takeTurn, toAssistantMessage, type TurnReply } from "./turn.ts";
 import { ContextWindow } from "./window.ts";
 
@@ -255,7 +256,7 @@ class Run {
       turn: this.#turn,
       memory: this.#calls.memory,
       results: window.toResultForm(reply.calls.length),
-      request: this.#profile.namedPathsOnly ? this.#conversation.newestRequest : undefined,
+      requests: this.#profile.namedPathsOnly ? this.#sentRequests() : undefined,
       signal: this.#signal,
       now: this.#now,
     });
@@ -265,6 +266,10 @@ class Run {
       if (value.type === "message_added") this.#conversation.take(value.message);
       yield value;
     }
+  }
+
+  #sentRequests(): string[] {
+    return selectMessages(this.#conversation.messages, this.#profile).filter(isOwnRequest).map(messageText);
   }
 
   #checkLimits(): RunEnd | undefined {

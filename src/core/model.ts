@@ -109,13 +109,15 @@ export interface ModelProfile {
   maxTokens?: number;
   /** Only the newest so many user requests (and what follows them) are sent; absent: all. */
   recentRequests?: number;
+  /** With `recentRequests`: fewer are sent when they and what follows them would be longer than so many bytes of JSON. */
+  recentBytes?: number;
   /** Tool results are cut to so many bytes; absent: by the window. */
   resultBytes?: number;
   /** Tool results reach the model with these fields only; absent: all. */
   resultFields?: readonly string[];
   /**
-   * Files may be changed only under names that stand in the request, and nothing when the request holds a negation: for a model
-   * that makes names up when it is lost.
+   * Files may be changed only under names that stand in a request that is sent, and nothing when the newest one holds a negation:
+   * for a model that makes names up when it is lost.
    */
   namedPathsOnly?: boolean;
   /** Only these tools are offered; absent: all. */

@@ -34,6 +34,60 @@ describe("a profile", () => {
     });
     expect(last((await ask("main.py", "don't touch main.py")).events).reason).toBe("error");
     expect(written).toEqual(["src/main.py"]);
+    expect(last((await ask("notes", "make notes, then say: I do not know")).events).reason).toBe("error");
+  });
+
+  it("finds a name in any request that is sent, and takes no given text for a ban", async () => {
+    const profile = { name: "small", recentRequests: 2, namedPathsOnly: true };
+    const written: string[] = [];
+    const write = defineTool({
+      name: "write",
+      description: "",
+      access: "write",
+      parameters: z.object({ path: z.string(), content: z.string() }),
+      execute: async ({ path }) => {
+        written.push(path);
+        return { ok: true, output: "" };
+      },
+    });
+    const ask = (path: string, content: string, earlier: string) =>
+      collect({
+        model: createScriptedModel([{ calls: [scriptedCall("write", { path, content })] }, { text: "ok" }], {
+          profile,
+        }),
+        tools: [write],
+        messages: [
+          { role: "system", content: "s" },
+          { role: "user", content: earlier },
+          { role: "assistant", content: "yes" },
+        ],
+        input: "put 'do not touch' and 'never' in it",
+      });
+    await ask("a.txt", "do not touch\nnever", "look at a.txt");
+    await ask("b.txt", "do not touch\nnever", "look at a.txt");
+    await ask("a.txt", "something else", "look at a.txt");
+    expect(written).toEqual(["a.txt"]);
+  });
+
+  it("sends fewer requests when they are long, but always the newest", async () => {
+    const profile = { name: "small", recentRequests: 3, recentBytes: 300 };
+    const model = createScriptedModel([{ text: "ok" }], { profile });
+    const messages: Message[] = [
+      { role: "system", content: "s" },
+      { role: "user", content: "long ".repeat(60) },
+      { role: "assistant", content: "yes" },
+      { role: "user", content: "short" },
+      { role: "assistant", content: "yes" },
+    ];
+    await collect({ model, messages, input: "newest" });
+    await collect({ model, messages, input: "newest ".repeat(80) });
+    const texts = model.requests.map((request) =>
+      request.messages.map(({ content }) => String(content).slice(0, 6)),
+    );
+    expect(texts).toEqual([
+      ["s", "short", "yes", "newest"],
+      ["s", "newest"],
+    ]);
   });
 
   it("limits the tools, the history and the sampling", async () => {
