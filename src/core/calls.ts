@@ -152,7 +152,9 @@ function checkCall(
   return { ready: { call, tool, input: freezeDeep(parsed.arguments) } };
 }
 
-const NEGATION = /\b(?:not|never|don(?:'|’)?t|without|instead of)\b/i;
+/** An order not to do something, at the start of a request or of a part of it; "I don't need it" and "why don't you" are none. */
+const NEGATION =
+  /(?:^|[.;,!:]|\b(?:and|but|please|pls|just|also|then|now|no|ok|hey))\s*(?:do not|don(?:'|’)?t|never)\b(?! (?:forget|hesitate|worry))/i;
 
 /** Why a changing call is not what was asked for: its path stands in no request, or the newest request says what not to do. */
 function findDoubt(tool: Tool, input: unknown, requests: readonly string[]): string | undefined {

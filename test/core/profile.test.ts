@@ -33,8 +33,11 @@ describe("a profile", () => {
       message: expect.stringContaining("does not name `junk`"),
     });
     expect(last((await ask("main.py", "don't touch main.py")).events).reason).toBe("error");
-    expect(written).toEqual(["src/main.py"]);
-    expect(last((await ask("notes", "make notes, then say: I do not know")).events).reason).toBe("error");
+    expect(last((await ask("main.py", "make main.py but do not fill it")).events).reason).toBe("error");
+    expect(last((await ask("main.py", "why don't you make main.py, I do not mind")).events).reason).toBe(
+      "done",
+    );
+    expect(written).toEqual(["src/main.py", "main.py"]);
   });
 
   it("finds a name in any request that is sent, and takes no given text for a ban", async () => {
@@ -61,7 +64,7 @@ describe("a profile", () => {
           { role: "user", content: earlier },
           { role: "assistant", content: "yes" },
         ],
-        input: "put 'do not touch' and 'never' in it",
+        input: "put two lines in it, do not touch and never",
       });
     await ask("a.txt", "do not touch\nnever", "look at a.txt");
     await ask("b.txt", "do not touch\nnever", "look at a.txt");
