@@ -1,109 +1,88 @@
-"""Makes training data: conversations as token ids, with a mask that marks what the model is to learn.
+"""Makes training data: shards of conversations as token ids, with a mask that marks what the model is to learn.
 
-    python3 data.py --words WORDS --out train.npz --count 60000 --seed 1
-    python3 data.py --words WORDS --show 2        print examples of every family
-    python3 data.py --words WORDS --check 4000    count dialogues that contradict themselves
+    python3 data.py --out data --shards 20 --seed 1
+    python3 data.py --out data --first 20 --shards 4      more of them, later
+
+The same seed gives the same shards. See `show.py` for what the conversations look like.
 """
 
 from __future__ import annotations
 
 import argparse
-import collections
 import time
 from pathlib import Path
 from typing import Any
 
-from dialogue import FAMILIES, Generator, Segment, roll_out
-from words import load_words
+from practice import families as _families  # noqa: F401  registers them
+from practice.conversation import SPEAKERS, Segment, draw_conversation, to_segments
+from practice.draw import Draw
 
 HERE = Path(__file__).parent
-BATCH = 4000
+MAX_TOKENS = 3200
+#: How many requests a conversation has, by weight.
+REQUESTS = {1: 55, 2: 20, 3: 9, 4: 5, 5: 3, 6: 2, 7: 1, 8: 3, 9: 1, 10: 1}
+ROLES = ("tools", "user", "assistant", "tool")
 
 
 def main() -> None:
-    options = parse_options()
-    words = load_words(options.words)
-    generator = Generator(words, options.seed, options.split, options.held_out)
-    if options.show:
-        show_examples(generator, options.show)
-    elif options.check:
-        print("contradictions:", dict(count_contradictions(generator, options.check)))
-    else:
-        write_data(generator, options.tokenizer, options.out, options.count)
-
-
-def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--words", required=True, metavar="FILE", help="word list, one word a line")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--split", choices=["train", "test"], default="train")
-    parser.add_argument("--held-out", choices=["even", "odd"], help="also draw half of the held-out wordings")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--out", type=Path, metavar="FILE", help="write conversations to this .npz file")
-    what.add_argument("--show", type=int, metavar="N", help="print N examples of every family")
-    what.add_argument("--check", type=int, metavar="N", help="check N dialogues")
-    parser.add_argument("--count", type=int, default=60_000, help="conversations to write (default %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="number of the first shard")
+    parser.add_argument("--shards", type=int, default=20)
+    parser.add_argument("--tokens", type=int, default=1_500_000, help="of a shard (default %(default)s)")
     parser.add_argument("--tokenizer", type=Path, default=HERE / "tokenizer.json", metavar="FILE")
-    return parser.parse_args()
-
-
-def show_examples(generator: Generator, count: int) -> None:
-    for family in sorted(FAMILIES):
-        print(f"[{family}]")
-        for _ in range(count):
-            for role, text in roll_out(generator.episode(family).task)[0]:
-                print(f"    {role} | {text}")
-
-
-def count_contradictions(generator: Generator, count: int) -> collections.Counter[str]:
-    """By family: calls that fail outside the error family, and answers that lack a fact they must name."""
-    found: collections.Counter[str] = collections.Counter()
-    for _ in range(count):
-        episode = generator.episode()
-        segments, _workspace = roll_out(episode.task)
-        if episode.family != "error":
-            found[episode.family] += sum(role == "tool" and '"ok":false' in text for role, text in segments)
-        answer = segments[-1][1]
-        found[f"{episode.family} facts"] += sum(fact not in answer for fact in episode.task.facts)
-    return +found
-
-
-def write_data(generator: Generator, tokenizer_path: Path, out: Path, count: int) -> None:
-    """Writes `ids` (uint16), `mask` (1 where the assistant speaks) and `off` (where each conversation starts)."""
-    import numpy as np
+    options = parser.parse_args()
     from tokenizers import Tokenizer
 
+    tokenizer = Tokenizer.from_file(str(options.tokenizer))
+    options.out.mkdir(parents=True, exist_ok=True)
+    for number in range(options.first, options.first + options.shards):
+        write_shard(tokenizer, options.out / f"shard_{number:03d}.npz", options.seed * 1000 + number, options.tokens)
+
+
+def write_shard(tokenizer: Any, path: Path, seed: int, tokens_wanted: int) -> None:
+    """Writes `ids` (uint16), `mask` (1 where the assistant speaks) and `off` (where each conversation starts)."""
+    import numpy as np
+
     started = time.time()
-    tokenizer = Tokenizer.from_file(str(tokenizer_path))
+    draw = Draw(seed)
     ids: list[int] = []
     mask: list[int] = []
     offsets = [0]
-    for start in range(0, count, BATCH):
-        conversations = [generator.conversation() for _ in range(min(BATCH, count - start))]
-        for conversation in encode(tokenizer, conversations):
-            for tokens, learnt in conversation:
-                ids += tokens
-                mask += learnt
-            offsets.append(len(ids))
-    np.savez(out, ids=np.array(ids, np.uint16), mask=np.array(mask, np.uint8), off=np.array(offsets, np.int64))
-    print(f"conversations {count} tokens {len(ids)} assistant {sum(mask)} {time.time() - started:.0f}s")
+    while len(ids) < tokens_wanted:
+        requests = draw.random.choices(list(REQUESTS), list(REQUESTS.values()))[0]
+        segments = to_segments(draw_conversation(draw, requests))
+        for tokens, learnt in encode(tokenizer, segments):
+            ids += tokens
+            mask += learnt
+        offsets.append(len(ids))
+    part = path.with_suffix(".part")
+    with open(part, "wb") as file:
+        np.savez(file, ids=np.array(ids, np.uint16), mask=np.array(mask, np.uint8), off=np.array(offsets, np.int64))
+    part.rename(path)
+    lengths = np.diff(offsets)
+    print(
+        f"{path.name}: {len(lengths)} conversations, {len(ids)} tokens, {sum(mask) / len(mask):.0%} learnt, "
+        f"median {np.median(lengths):.0f}, 90 % below {np.percentile(lengths, 90):.0f}, longest {lengths.max()}, "
+        f"{time.time() - started:.0f} s",
+        flush=True,
+    )
 
 
-def encode(tokenizer: Any, conversations: list[list[Segment]]) -> list[list[tuple[list[int], list[int]]]]:
-    """For each segment of each conversation its token ids and its mask; a role's own token is never learnt."""
-    roles = {role: tokenizer.token_to_id(f"<|{role}|>") for role in ("user", "assistant", "tool")}
+def encode(tokenizer: Any, segments: list[Segment]) -> list[tuple[list[int], list[int]]]:
+    """For each segment, up to the longest that is trained on, its token ids and its mask; a role's own token is never learnt."""
+    encoded = []
+    total = 0
     end = tokenizer.token_to_id("<|end|>")
-    texts = [text for conversation in conversations for _role, text in conversation]
-    encodings = iter(tokenizer.encode_batch(texts))
-    result = []
-    for conversation in conversations:
-        segments = []
-        for role, _text in conversation:
-            tokens = next(encodings).ids
-            learnt = int(role == "assistant")
-            segments.append(([roles[role], *tokens, end], [0] + [learnt] * (len(tokens) + 1)))
-        result.append(segments)
-    return result
+    for (role, _text), encoding in zip(segments, tokenizer.encode_batch([text for _role, text in segments])):
+        tokens = encoding.ids
+        total += len(tokens) + 2
+        if total > MAX_TOKENS:
+            break
+        learnt = int(role == "assistant")
+        encoded.append(([tokenizer.token_to_id(f"<|{SPEAKERS.get(role, role)}|>"), *tokens, end], [0] + [learnt] * (len(tokens) + 1)))
+    return encoded
 
 
 if __name__ == "__main__":

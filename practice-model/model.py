@@ -15,23 +15,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 EPSILON = 1e-5
-MAX_POSITIONS = 2048
+MAX_POSITIONS = 4096
+#: Rows of scores that are held at a time.
+CHUNK = 256
 MASKED = -1e4
-
-#: Keys and values of one layer.
-Cache = tuple[Tensor, Tensor]
-
 
 @dataclass(frozen=True)
 class ModelConfig:
     """`v` vocabulary, `d` width, `l` layers, `h` heads, `kv` key and value heads, `ff` feed-forward width."""
 
     v: int
-    d: int = 192
+    d: int = 256
     l: int = 4  # noqa: E741
-    h: int = 6
-    kv: int = 6
-    ff: int = 512
+    h: int = 8
+    kv: int = 8
+    ff: int = 640
     theta: float = 10000.0
     bf16: int = 1
 
@@ -57,70 +55,50 @@ class Block(nn.Module):
         self.wu = nn.Linear(config.d, config.ff, bias=False)
         self.wd = nn.Linear(config.ff, config.d, bias=False)
 
-    def forward(
-        self,
-        x: Tensor,
-        rotation: tuple[Tensor, Tensor],
-        cache: Cache | None = None,
-        mask: Tensor | None = None,
-        positions: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
         batch, length, width = x.shape
         y = F.rms_norm(x, (width,), self.n1.to(x.dtype), EPSILON)
-        query = rotate(self._heads(self.wq(y), self.h), rotation)
-        key = rotate(self._heads(self.wk(y), self.k), rotation)
-        value = self._heads(self.wv(y), self.k)
-        if cache is not None:
-            key, value = update_cache(cache, key, value, positions)
+        # One product for three is faster.
+        joined = F.linear(y, torch.cat([self.wq.weight, self.wk.weight, self.wv.weight]))
+        heads = joined.view(batch, length, self.h + 2 * self.k, self.hd).transpose(1, 2)
+        turned = rotate(heads[:, : self.h + self.k], rotation)
+        query, key, value = turned[:, : self.h], turned[:, self.h :], heads[:, self.h + self.k :]
         if self.k != self.h:
             key = key.repeat_interleave(self.h // self.k, 1)
             value = value.repeat_interleave(self.h // self.k, 1)
-        attended = attend(query, key, value, mask)
+        attended = attend(query, key, value)
         x = x + self.wo(attended.transpose(1, 2).reshape(batch, length, width))
         y = F.rms_norm(x, (width,), self.n2.to(x.dtype), EPSILON)
-        return x + self.wd(F.silu(self.wg(y)) * self.wu(y))
-
-    def _heads(self, x: Tensor, heads: int) -> Tensor:
-        batch, length, _width = x.shape
-        return x.view(batch, length, heads, self.hd).transpose(1, 2)
+        gate, up = F.linear(y, torch.cat([self.wg.weight, self.wu.weight])).chunk(2, -1)
+        return x + self.wd(F.silu(gate) * up)
 
 
 def rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
     """RoPE on the two halves of each head; `export.py` permutes to the interleaved form of GGUF."""
     cos, sin = rotation
     a, b = x.chunk(2, -1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+    return x * cos + torch.cat([-b, a], -1) * sin
 
 
-def update_cache(cache: Cache, key: Tensor, value: Tensor, positions: Tensor | None) -> Cache:
-    """A whole prompt is written from the start; a single token at each row's position, and the whole cache is used."""
-    cached_key, cached_value = cache
-    length = key.shape[2]
-    if length > 1 or positions is None:
-        cached_key[:, :, :length] = key
-        cached_value[:, :, :length] = value
-        return key, value
-    rows = torch.arange(key.shape[0])
-    cached_key[rows, :, positions] = key[:, :, 0]
-    cached_value[rows, :, positions] = value[:, :, 0]
-    return cached_key, cached_value
-
-
-def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Causal attention."""
     if query.device.type != "cpu":
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
-    # torch's flash attention for CPUs calls BLAS; with a reference BLAS that is ten times slower than plain products.
-    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-    if mask is None:
-        scores = scores + causal_bias(query.shape[2], scores.dtype)
-    else:
-        scores = scores.masked_fill(~mask, MASKED)
-    return scores.softmax(-1).to(value.dtype) @ value
+        return F.scaled_dot_product_attention(query, key, value, is_causal=True)
+    # torch's flash attention for CPUs calls BLAS; with a reference BLAS that is ten times slower than plain products. In chunks,
+    # since half of a long row's scores are masked anyway.
+    query = query * query.shape[-1] ** -0.5
+    chunks = []
+    for start in range(0, query.shape[2], CHUNK):
+        end = min(start + CHUNK, query.shape[2])
+        scores = query[:, :, start:end] @ key[:, :, :end].transpose(-1, -2)
+        scores[..., start:] += causal_bias(end - start, scores.dtype)
+        chunks.append(scores.softmax(-1).to(value.dtype) @ value[:, :, :end])
+    return torch.cat(chunks, 2)
 
 
 @functools.lru_cache(maxsize=400)
-def causal_bias(length: int, dtype: torch.dtype) -> Tensor:
-    return torch.full((length, length), MASKED).triu(1).to(dtype)
+def causal_bias(size: int, dtype: torch.dtype) -> Tensor:
+    return torch.full((size, size), MASKED).triu(1).to(dtype)
 
 
 class LanguageModel(nn.Module):
@@ -135,7 +113,7 @@ class LanguageModel(nn.Module):
                 nn.init.normal_(parameter, std=self._initial_deviation(name, parameter))
         half = config.d // config.h // 2
         frequencies = config.theta ** (-torch.arange(0, half).float() * 2 / (2 * half))
-        angles = torch.arange(MAX_POSITIONS).float()[:, None] * frequencies
+        angles = (torch.arange(MAX_POSITIONS).float()[:, None] * frequencies).repeat(1, 2)
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
 
@@ -146,32 +124,14 @@ class LanguageModel(nn.Module):
         scale = 1 / math.sqrt(2 * self.config.l) if into_residual else 0.8
         return scale / math.sqrt(parameter.shape[1])
 
-    def hidden(
-        self,
-        ids: Tensor,
-        caches: list[Cache] | None = None,
-        positions: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> Tensor:
-        """Hidden states of all tokens; with `positions`, of one further token per row."""
+    def hidden(self, ids: Tensor) -> Tensor:
+        """Hidden states of all tokens."""
         length = ids.shape[1]
         x = self.emb(ids).to(torch.bfloat16 if self.config.bf16 else torch.float32)
-        if positions is None:
-            cos, sin = self.cos[:length], self.sin[:length]
-        else:
-            cos, sin = self.cos[positions][:, None, None], self.sin[positions][:, None, None]
-        rotation = (cos.to(x.dtype), sin.to(x.dtype))
-        for number, block in enumerate(self.blocks):
-            x = block(x, rotation, caches[number] if caches else None, mask, positions)
+        rotation = (self.cos[:length].to(x.dtype), self.sin[:length].to(x.dtype))
+        for block in self.blocks:
+            x = block(x, rotation)
         return F.rms_norm(x, (self.config.d,), self.nf.to(x.dtype), EPSILON)
 
     def logits(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.emb.weight.to(hidden.dtype)).float()
-
-
-def load_checkpoint(path: str) -> tuple[LanguageModel, dict[str, Any]]:
-    """The model of a file that `train.py` wrote, and what else the file says."""
-    stored = torch.load(path, map_location="cpu", weights_only=True)
-    model = LanguageModel(ModelConfig(**stored["cfg"]))
-    model.load_state_dict(stored["m"])
-    return model, stored

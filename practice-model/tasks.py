@@ -1,0 +1,142 @@
+"""Writes the tasks that `npm run eval:practice` gives to the real agent: names, words and texts that training never sees.
+
+    python3 tasks.py            writes tasks/*.jsonl
+
+Each line is one conversation: the files at the start, and for each request what it must change and what its answer must name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from pathlib import Path
+from typing import Any, Callable, Iterator, Literal
+
+from practice import compose
+from practice import families as _families  # noqa: F401  registers them
+from practice.conversation import Conversation, Mix, Turn, draw_conversation, play, tree_of
+from practice.draw import Draw
+from practice.family import FAMILIES, FOLLOW_UPS, Draft
+
+HERE = Path(__file__).parent
+Wordings = Literal["trained", "held-out", "all"]
+ALONE = Mix(two=0, three=0, four=0, follow_up=0)
+#: Families below this weight are drawn less often.
+RARE = 2
+Task = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=HERE / "tasks", metavar="FOLDER")
+    parser.add_argument("--seed", type=int, default=9000)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    makers: dict[str, Callable[[int], Iterator[Task]]] = {
+        "trained": lambda seed: by_family(seed, "trained", 50),
+        "held-out": lambda seed: by_family(seed, "held-out", 20),
+        "careless": lambda seed: by_family(seed, "trained", 5, spelling=2.0),
+        "parts": in_parts,
+        "conversations": in_conversations,
+    }
+    for number, (split, make) in enumerate(makers.items()):
+        tasks = [{**task, "id": f"{split}-{index}", "split": split} for index, task in enumerate(make(options.seed + number))]
+        lines = [json.dumps(task, ensure_ascii=False) for task in tasks]
+        (options.out / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        print(split, len(tasks))
+
+
+def by_family(seed: int, wordings: Wordings, count: int, spelling: float = 0.5) -> Iterator[Task]:
+    """Requests of every family that the real agent can execute: `count` of each, half as many of rare ones."""
+    draw = Draw(seed, "test", wordings, spelling=spelling)
+    for name in [*FAMILIES, *FOLLOW_UPS]:
+        wanted = count if weight_of(name) >= RARE else count // 2
+        drawn = (draw_real(draw, name) for _ in range(count * 20))
+        for conversation in itertools.islice((one for one in drawn if one is not None), wanted):
+            yield to_task(conversation, name)
+
+
+def weight_of(name: str) -> float:
+    return FAMILIES[name].weight if name in FAMILIES else FOLLOW_UPS[name].weight
+
+
+def draw_real(draw: Draw, name: str) -> Conversation | None:
+    draw.taken.clear()
+    if name in FAMILIES:
+        drafts = [(name, FAMILIES[name].make(draw))]
+    else:
+        first = draw.random.choice(list(FAMILIES.values()))
+        draft = first.make(draw)
+        if draft.subject is None or draft.tools is not None:
+            return None
+        drafts = [(first.name, draft), (name, FOLLOW_UPS[name].make(draw, draft.subject))]
+    return play(draw, drafts) if all(can_execute(draft) for _name, draft in drafts) else None
+
+
+def can_execute(draft: Draft) -> bool:
+    return draft.is_real and draft.tools is None and "staged" not in draft.settings
+
+
+def in_parts(seed: int) -> Iterator[Task]:
+    """Requests of two, three and four parts, in orders of families that training never joins."""
+    draw = Draw(seed, "test", "trained")
+    for count, wanted in ((2, 100), (3, 60), (4, 60)):
+        made = 0
+        while made < wanted:
+            draw.taken.clear()
+            draft = compose.joined(draw, count, composition="held-out")
+            if can_execute(draft):
+                yield to_task(play(draw, [(f"{count} parts", draft)]), f"{count} parts")
+                made += 1
+
+
+def in_conversations(seed: int) -> Iterator[Task]:
+    """Eight requests in a row."""
+    draw = Draw(seed, "test", "trained")
+    made = 0
+    while made < 50:
+        conversation = draw_conversation(draw, 8, mix=Mix(two=0.1, three=0.03, four=0, follow_up=0.25))
+        if all(can_execute(turn.draft) for turn in conversation.turns):
+            yield to_task(conversation, "8 requests")
+            made += 1
+
+
+def to_task(conversation: Conversation, family: str) -> Task:
+    settings = conversation.start.settings
+    files, changes = split_by_commit(tree_of(conversation.start), settings.get("committed", {}))
+    task: Task = {"family": family, "files": files}
+    if settings.get("git"):
+        task["git"] = True
+    if changes:
+        task["changes"] = changes
+    task["turns"] = [to_turn(turn) for turn in conversation.turns]
+    return task
+
+
+def to_turn(turn: Turn) -> Task:
+    messages = [arguments["message"] for (name, arguments), result in turn.calls if name == "git_commit" and result["ok"]]
+    return {
+        "request": turn.request,
+        "files": turn.changes,
+        "facts": [fact for fact in turn.answer.facts if is_steady(fact, turn.calls)],
+        **({} if turn.calls else {"calls": 0}),
+        **({"commit": messages[-1]} if messages else {}),
+    }
+
+
+def split_by_commit(
+    tree: dict[str, str], committed: dict[str, str | None]
+) -> tuple[dict[str, str], dict[str, str | None]]:
+    """What the last commit holds, and what has been changed since then; `committed`: where it differs from what is there."""
+    files = {path: content for path, content in {**tree, **committed}.items() if content is not None}
+    return files, {path: tree.get(path) for path in committed if tree.get(path) != committed[path]}
+
+
+def is_steady(fact: str, calls: list[Any]) -> bool:
+    """Whether a fact is the same in every run: the time is not."""
+    return not any(name == "get_time" and fact in result.get("output", "") for (name, _arguments), result in calls)
+
+
+if __name__ == "__main__":
+    main()
