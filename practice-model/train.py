@@ -234,7 +234,15 @@ class Trainer:
         self.steps, self.tokens, self.shard = stored["step"], stored["tok"], stored["shard"]
         self.started = time.time() - stored["t"]
         self.rng = np.random.default_rng([self.options.seed, self.steps])
+        self._forget_log()
         print(f"goes on at step {self.steps}, {self.elapsed() / 60:.1f} minutes", flush=True)
+
+    def _forget_log(self) -> None:
+        """Takes out what was logged after the checkpoint."""
+        log = self.options.out / "log.jsonl"
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        kept = [line for line in lines if json.loads(line)["step"] <= self.steps]
+        log.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
 
 if __name__ == "__main__":
