@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import * as z from "zod/mini";
 import { defineTool } from "../../src/core/define-tool.ts";
-import type { Message } from "../../src/core/message.ts";
+import { messageText, type Message } from "../../src/core/message.ts";
 import { createScriptedModel, scriptedCall } from "../../src/testing/scripted-model.ts";
 import { allowAll, collect, echo, last, textTool } from "./_run.ts";
 
@@ -85,7 +85,7 @@ describe("a profile", () => {
     await collect({ model, messages, input: "newest" });
     await collect({ model, messages, input: "newest ".repeat(80) });
     const texts = model.requests.map((request) =>
-      request.messages.map(({ content }) => String(content).slice(0, 6)),
+      request.messages.map((message) => messageText(message).slice(0, 6)),
     );
     expect(texts).toEqual([
       ["s", "short", "yes", "newest"],
