@@ -97,7 +97,7 @@ export class CallReview {
     if (outcomes.every(({ unusable }) => unusable))
       return { progress: false, end: yield* this.#noteUnusable(outcomes, profile) };
     this.#unusableTurns = 0;
-    // A model that is sent the newest request only makes nothing of an answer from memory.
+    // A model that is sent the newest requests only makes nothing of an answer from memory.
     if (profile.recentRequests !== undefined) this.memory.forget();
     const calls = outcomes.map(toObserved);
     const finding = this.#loops.note({ calls, text: reply.text });
@@ -155,7 +155,7 @@ export class CallReview {
       };
     else if (recalled.length > 0)
       yield { type: "warning", code: "loop_suspected", message: this.#describeRecalled(recalled) };
-    // The answer from memory has said so already, and a model that is sent the newest request only would take it for that.
+    // The answer from memory has said so already, and a model that is sent the newest requests only would take it for that.
     if (!rises || (finding.stage === 1 && recalled.length > 0) || profile.recentRequests !== undefined)
       return undefined;
     yield* this.#conversation.nudge(

@@ -27,7 +27,7 @@ export async function* compactNow(
   const { meter = new TokenMeter(), signal = new AbortController().signal } = options;
   const info = await model.describe({ signal });
   if (info.profile.recentRequests !== undefined) {
-    yield toNothing(`the \`${info.profile.name}\` profile sends only the newest request`);
+    yield toNothing(`the \`${info.profile.name}\` profile sends only the newest requests`);
     return messages;
   }
   const tools = toToolSchemas(offeredTools(options.tools, info.profile));

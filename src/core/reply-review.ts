@@ -81,7 +81,7 @@ function toNudge(open: string, aside: boolean): string {
     : `You are not done yet. ${open}\nIf you cannot go on, answer with BLOCKED: and the reason.`;
 }
 
-/** A model that is sent the newest request only would take a hint for that request. */
+/** A model that is sent the newest requests only would take a hint for that request. */
 function forProfile(verdict: Verdict, { recentRequests }: ModelProfile): Verdict {
   if (verdict.kind !== "nudge" || recentRequests === undefined) return verdict;
   const { reason, message, end = message } = verdict;

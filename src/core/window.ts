@@ -161,7 +161,7 @@ export class ContextWindow {
     return { maxBytes: toResultBytes(this.#budgets(), calls), fields: profile.resultFields };
   }
 
-  /** A profile that sends the newest request only has no history that could get too long. */
+  /** A profile that sends the newest requests only has no history that could get too long. */
   #isExempt(): boolean {
     return this.#parts.info.profile.recentRequests !== undefined;
   }
@@ -237,7 +237,7 @@ export class ContextWindow {
     const why =
       profile.recentRequests === undefined
         ? (this.#break?.why ?? unplanned)
-        : `the \`${profile.name}\` profile sends only the newest request`;
+        : `the \`${profile.name}\` profile sends only the newest requests`;
     return { type: "prefix_broken", why, bytes, tokens, ...(seconds === undefined ? {} : { seconds }) };
   }
 

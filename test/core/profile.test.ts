@@ -5,20 +5,26 @@ import { messageText, type Message } from "../../src/core/message.ts";
 import { createScriptedModel, scriptedCall } from "../../src/testing/scripted-model.ts";
 import { allowAll, collect, echo, last, textTool } from "./_run.ts";
 
+/** A tool that only notes the paths it was given. */
+function recordingWrite() {
+  const written: string[] = [];
+  const write = defineTool({
+    name: "write",
+    description: "",
+    access: "write",
+    parameters: z.object({ path: z.string(), content: z.optional(z.string()) }),
+    execute: async ({ path }) => {
+      written.push(path);
+      return { ok: true, output: "" };
+    },
+  });
+  return { written, write };
+}
+
 describe("a profile", () => {
   it("lets a model that makes names up change only what the request names", async () => {
     const profile = { name: "small", recentRequests: 1, namedPathsOnly: true };
-    const written: string[] = [];
-    const write = defineTool({
-      name: "write",
-      description: "",
-      access: "write",
-      parameters: z.object({ path: z.string() }),
-      execute: async ({ path }) => {
-        written.push(path);
-        return { ok: true, output: "" };
-      },
-    });
+    const { written, write } = recordingWrite();
     const ask = (path: string, input = "make src and main.py in it") =>
       collect({
         model: createScriptedModel([{ calls: [scriptedCall("write", { path })] }, { text: "ok" }], {
@@ -42,17 +48,7 @@ describe("a profile", () => {
 
   it("finds a name in any request that is sent, and takes no given text for a ban", async () => {
     const profile = { name: "small", recentRequests: 2, namedPathsOnly: true };
-    const written: string[] = [];
-    const write = defineTool({
-      name: "write",
-      description: "",
-      access: "write",
-      parameters: z.object({ path: z.string(), content: z.string() }),
-      execute: async ({ path }) => {
-        written.push(path);
-        return { ok: true, output: "" };
-      },
-    });
+    const { written, write } = recordingWrite();
     const ask = (path: string, content: string, earlier: string) =>
       collect({
         model: createScriptedModel([{ calls: [scriptedCall("write", { path, content })] }, { text: "ok" }], {

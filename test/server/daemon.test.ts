@@ -79,7 +79,7 @@ describe("the daemon", () => {
     await expect(client.ask("/control/unload", { id: "lmagent-practice" })).rejects.toThrow(/None is/);
   });
 
-  test("takes the smaller model that guesses by its name, as any other", async () => {
+  test("takes a draft model by its name, as any other", async () => {
     daemon = await createTestDaemon();
     const client = await daemon.start();
     const load = (model: string): Promise<ModelReport> =>

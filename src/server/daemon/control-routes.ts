@@ -104,7 +104,7 @@ async function checkWindow({ models }: Services, name: string, wanted: number | 
   throw new ApiFailure(toApiError(400, message, { param: "context_length" }));
 }
 
-/** The smaller model that guesses is named as any other; engines take its file. */
+/** A draft model is named as any other; engines take its file. */
 async function toLoadConfig(
   { speculation, ...config }: z.infer<typeof loadBody>["config"],
   catalog: ServedCatalog,
