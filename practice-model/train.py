@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 LAST = "last.pt"
 LOG_SECONDS = 15
 #: The longest rows by the share of the time: short ones first, from which copying is learnt sooner and in less time.
-LONGEST_ROWS = ((0.0, 320), (0.08, 640), (0.2, 900), (0.75, 3200))
+LONGEST_ROWS = ["0:320", "0.08:640", "0.2:900", "0.75:3200"]
 
 
 def main() -> None:
@@ -69,8 +69,21 @@ def parse_options() -> argparse.Namespace:
     training.add_argument("--first-batch-tokens", type=int, default=4096)
     training.add_argument("--batch-tokens", type=int, default=8192, help="reached after 40 %% of the time")
     training.add_argument("--warm-up-seconds", type=float, default=60.0)
-    training.add_argument("--max-tokens", type=int, default=3200, help="longer conversations are left out")
+    training.add_argument(
+        "--longest-rows",
+        nargs="+",
+        type=parse_longest_row,
+        default=[parse_longest_row(one) for one in LONGEST_ROWS],
+        metavar="SHARE:TOKENS",
+        help=f"from this share of the time on, longer conversations are left out (default {' '.join(LONGEST_ROWS)})",
+    )
     return parser.parse_args()
+
+
+def parse_longest_row(value: str) -> tuple[float, int]:
+    """Raises `ValueError` for anything but a share of the time, a colon and a number of tokens."""
+    share, tokens = value.split(":")
+    return float(share), int(tokens)
 
 
 def create_model(options: argparse.Namespace) -> LanguageModel:
@@ -154,8 +167,7 @@ class Trainer:
         return self.elapsed() / (self.options.minutes * 60)
 
     def max_tokens(self) -> int:
-        wanted = [tokens for since, tokens in LONGEST_ROWS if self.fraction() >= since][-1]
-        return min(wanted, self.options.max_tokens)
+        return [tokens for since, tokens in self.options.longest_rows if self.fraction() >= since][-1]
 
     def batch_tokens(self) -> int:
         first, last = self.options.first_batch_tokens, self.options.batch_tokens

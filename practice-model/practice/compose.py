@@ -60,7 +60,7 @@ def join(draw: Draw, named: list[tuple[str, Draft]]) -> Draft:
 def _draw_families(draw: Draw, count: int, composition: str) -> list[str]:
     entries = list(FAMILIES.values())
     while True:
-        names = [one.name for one in draw.random.choices(entries, [one.weight for one in entries], k=count)]
+        names = [one.name for one in draw.random.choices(entries, [one.chance for one in entries], k=count)]
         if _fits(names, composition):
             return names
 
@@ -74,7 +74,7 @@ def _draw_joinable(draw: Draw, name: str) -> tuple[str, Draft]:
     for _ in range(200):
         draft = FAMILIES[name].make(draw)
         if not draft.can_be_joined or draft.request is not None or draft.tools is not None:
-            name = draw.random.choices(list(FAMILIES), [one.weight for one in FAMILIES.values()])[0]
+            name = draw.random.choices(list(FAMILIES), [one.chance for one in FAMILIES.values()])[0]
             continue
         if any(one.is_clause for one in wordings.load_wordings().get(draft.intent, [])):
             return name, draft

@@ -110,6 +110,8 @@ def play(draw: Draw, drafts: list[tuple[str, Draft]]) -> Conversation:
                 step = course.send(result)
         except StopIteration as stop:
             conversation.turns.append(Turn(name, request, calls, stop.value, draft, compare(before, tree_of(workspace))))
+    if tools is None and draw.chance(0.12):
+        conversation.tools = fewer_tools(draw, conversation)
     return conversation
 
 
@@ -140,6 +142,12 @@ def draw_tools(draw: Draw, drafts: list[tuple[str, Draft]]) -> tuple[str, ...]:
     return tuple(chosen)
 
 
+def fewer_tools(draw: Draw, conversation: Conversation) -> tuple[str, ...]:
+    """Some of the conversation's tools, the called ones among them, as a program offers that has its own idea of what is needed."""
+    called = {name for turn in conversation.turns for (name, _arguments), _result in turn.calls}
+    others = [name for name in conversation.tools if name not in called]
+    kept = called | {*draw.random.sample(others, draw.number(0, min(6, len(others))))}
+    return tuple(name for name in conversation.tools if name in kept)
 
 
 def say(draw: Draw, draft: Draft) -> str:
@@ -164,14 +172,14 @@ def _is_quoted(text: str) -> bool:
 def _draw_draft(draw: Draw, before: str | None, mix: Mix, composition: str) -> tuple[str, Draft]:
     if before is not None and FOLLOW_UPS and draw.chance(mix.follow_up):
         entries = list(FOLLOW_UPS.values())
-        entry = draw.random.choices(entries, [one.weight for one in entries])[0]
+        entry = draw.random.choices(entries, [one.chance for one in entries])[0]
         return entry.name, entry.make(draw, before)
     kind = draw.random.random()
     for count, share in ((2, mix.two), (3, mix.three), (4, mix.four)):
         if kind < share:
             return f"{count} parts", compose.joined(draw, count, composition=composition)
         kind -= share
-    one = draw.random.choices(list(FAMILIES.values()), [entry.weight for entry in FAMILIES.values()])[0]
+    one = draw.random.choices(list(FAMILIES.values()), [entry.chance for entry in FAMILIES.values()])[0]
     return one.name, one.make(draw)
 
 

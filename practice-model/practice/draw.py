@@ -102,8 +102,10 @@ class Draw:
     def stem(self) -> str:
         """The name of a file without its ending."""
         kind = self.random.random()
-        if kind < 0.44:
+        if kind < 0.38:
             return self.word()
+        if kind < 0.44:
+            return self.pick(self.words.everyday)
         if kind < 0.56:
             return f"{self.word()}_{self.word()}"
         if kind < 0.66:
@@ -117,7 +119,7 @@ class Draw:
         if kind < 0.85:
             return self.word().upper()
         if kind < 0.90:
-            return self.letters(2, 8)
+            return self.letters(1, 1) if self.chance(0.25) else self.letters(2, 8)
         if kind < 0.93:
             return f"{self.word()} {self.word()}"
         if kind < 0.95:
@@ -165,10 +167,12 @@ class Draw:
         """One line of 1 to `most` words: plain words, a sentence, a number, other scripts, marks and quotes."""
         kind = self.random.random()
         if kind < 0.12:
-            return self.word()
-        if kind < 0.42:
+            return self.text_word()
+        if kind < 0.38:
             return self._plain(self.number(1, most))
-        if kind < 0.62:
+        if kind < 0.48:
+            return self.phrase(most)
+        if kind < 0.64:
             return self.sentence(most)
         if kind < 0.78:
             return self._fit(self.pick(self.words.sentences), most)
@@ -183,6 +187,20 @@ class Draw:
         if kind < 0.98:
             return self._plain(self.number(1, 3)) + self.pick(["?", "!", "...", " :)", " & co", " (draft)", " 100%", " #1"])
         return self.letters(4, 16)
+
+    def phrase(self, most: int = 8) -> str:
+        """What people write to try something out, as it is or with a word of their own."""
+        kind = self.random.random()
+        if kind < 0.6:
+            return self._fit(self.pick(self.words.phrases), most)
+        if kind < 0.85:
+            form = self.pick(["hello {}", "Hello {}!", "hello from {}", "Hello from {}", "hi {}", "Hi, {}.", "# {}", "my {}", "this is {}", "TODO: {}"])
+            return form.format(self.person() if self.chance(0.3) else self.word())
+        return f"{self.pick(['hello from', 'Hello from', 'hello to', 'this is', 'written by', 'greetings from'])} {self._plain(self.number(1, 3))}"
+
+    def text_word(self) -> str:
+        """A word of a text: also one that would be a strange name."""
+        return self.pick(self.words.everyday) if self.chance(0.2) else self.word()
 
     def sentence(self, most: int = 10) -> str:
         """Words with a capital letter and, mostly, a full stop."""
@@ -218,7 +236,7 @@ class Draw:
         return body + ("\n" if self.chance(0.4) else "")
 
     def _plain(self, count: int) -> str:
-        return " ".join(self.word() for _ in range(count))
+        return " ".join(self.text_word() for _ in range(count))
 
     def _with_numbers(self, most: int) -> str:
         pieces = [

@@ -59,13 +59,21 @@ class Draft:
 
 Family = Callable[[Draw], Draft]
 
+#: Weights are drawn with this power: the rare families need practice too.
+_EVENNESS = 0.6
+
 
 @dataclass(frozen=True)
 class Entry:
     name: str
     make: Family
-    #: How often it is drawn.
+    #: How often people ask for it.
     weight: float
+
+    @property
+    def chance(self) -> float:
+        """How often it is drawn, compared with others."""
+        return self.weight**_EVENNESS
 
 
 FAMILIES: dict[str, Entry] = {}
@@ -96,6 +104,10 @@ class FollowUpEntry:
     name: str
     make: FollowUp
     weight: float
+
+    @property
+    def chance(self) -> float:
+        return self.weight**_EVENNESS
 
 
 FOLLOW_UPS: dict[str, FollowUpEntry] = {}

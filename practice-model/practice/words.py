@@ -1,6 +1,7 @@
 """The words of every name and text, all written for this project: see `words/`.
 
-A tenth of each list, chosen by hash, never occurs in training, so that held-out tasks use names the model has not seen.
+A tenth of each list, chosen by hash, never occurs in training, so that held-out tasks use names the model has not seen. Only the
+lists of what everybody writes are the same in both.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ class WordList:
     sentences: list[str]
     #: What people ask about that is not about files: nouns and noun phrases.
     topics: list[str]
+    #: Words that most texts are made of, greetings and what programmers write; in texts, seldom in names.
+    everyday: list[str]
+    #: Short texts with which people try something out: "hello world".
+    phrases: list[str]
 
 
 Words = dict[str, WordList]
@@ -33,8 +38,12 @@ Words = dict[str, WordList]
 @functools.cache
 def load_words() -> Words:
     lists = {name: _read(name) for name in ("common", "names", "foreign", "sentences", "topics")}
+    shared = {name: _read(name) for name in ("everyday", "phrases")}
     return {
-        split: WordList(**{name: [one for one in lines if is_held_out(one) == (split == "test")] for name, lines in lists.items()})
+        split: WordList(
+            **{name: [one for one in lines if is_held_out(one) == (split == "test")] for name, lines in lists.items()},
+            **shared,
+        )
         for split in ("train", "test")
     }
 
