@@ -14,7 +14,7 @@ export async function measureSpeculation(practiceModel: string): Promise<Row[]> 
   const rows: Row[] = [];
   for (const [name, modelPath] of [
     ["text that repeats", await findRandomModel()],
-    ["a 2 M model", practiceModel],
+    ["the practice model", practiceModel],
   ] as const) {
     const plain = await startOwn(modelPath, LOAD);
     const guessing = await startOwn(modelPath, { ...LOAD, speculation: { type: "lookup" } });

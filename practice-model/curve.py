@@ -1,6 +1,7 @@
 """Draws the learning curve of a run: loss and accuracy of the assistant's tokens against the tokens seen.
 
     python3 curve.py run/log.jsonl curve.png
+    python3 curve.py first/log.jsonl second/log.jsonl curve.png      the second started with the weights of the first
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ WRONG = [0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("log", type=Path, help="log.jsonl of train.py")
+    parser.add_argument("log", type=Path, nargs="+", help="log.jsonl of train.py")
     parser.add_argument("out", type=Path, help="the picture to write")
     options = parser.parse_args()
-    entries = read_log(options.log)
-    if not entries:
-        parser.error(f"{options.log} has no entries")
+    entries: list[dict[str, float]] = []
+    for log in options.log:
+        before = entries[-1]["tokens"] if entries else 0
+        added = read_log(log)
+        if not added:
+            parser.error(f"{log} has no entries")
+        entries += [{**entry, "tokens": before + entry["tokens"]} for entry in added]
     draw_curve(entries, options.out)
     last = entries[-1]
     print(f"{options.out}: {last['tokens'] / 1e6:.1f} million tokens, loss {last['loss']}, accuracy {last['accuracy']}")

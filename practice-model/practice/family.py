@@ -67,7 +67,7 @@ _EVENNESS = 0.6
 class Entry:
     name: str
     make: Family
-    #: How often people ask for it.
+    #: How much practice it gets: what people ask for most, and what is hardest to learn.
     weight: float
 
     @property

@@ -8,31 +8,39 @@ export interface ProfileRule {
 
 const DEFAULT_PROFILE: ModelProfile = { name: "default" };
 
-/** It follows only what it was trained on: short conversations, these tools, no randomness. */
+/** It follows only what it was trained on: conversations of up to 3,000 tokens, these tools, no randomness. */
 const PRACTICE_PROFILE: ModelProfile = {
   name: "practice",
   notice: [
-    "This is the practice model (2 MB): it creates, reads, edits, lists and searches files and runs commands that you name, in simple English; longer texts and other wordings confuse it.",
+    "This is the practice model (4 MB): it creates, reads, edits, copies, moves, lists and searches files, runs commands that you name, uses git and keeps todos, in simple English; it does not think.",
     "For real work use a real model: start LM Studio or Ollama, pass `--base-url URL`, or `--model FILE.gguf`.",
   ],
   temperature: 0,
-  maxTokens: 200,
-  recentRequests: 1,
-  resultBytes: 700,
+  maxTokens: 1200,
+  recentRequests: 8,
+  recentBytes: 9000,
+  resultBytes: 2000,
   namedPathsOnly: true,
   resultFields: ["ok", "output", "error"],
   tools: [
-    "write",
     "read",
+    "write",
     "edit",
-    "ls",
     "glob",
     "grep",
+    "ls",
     "mkdir",
     "shell",
     "git_status",
+    "git_diff",
+    "git_add",
     "git_commit",
     "todo_add",
+    "todo_complete",
+    "todo_list",
+    "plan_propose",
+    "plan_complete_step",
+    "delegate",
     "get_time",
   ],
 };

@@ -1,6 +1,6 @@
 /**
  * What every engine must do, whatever runs the model. Give it the functions of your test runner and an engine over the practice
- * model with two slots of 2,048 tokens:
+ * model with two slots of 4,096 tokens:
  *
  *     describeEngine("mine", () => engine, { describe, it });
  */
@@ -19,8 +19,9 @@ import type { TestRunner } from "./sandbox.ts";
 
 const GREEDY: Sampling = { temperature: 0, topP: 1, topK: 40, minP: 0 };
 const WILD: Sampling = { temperature: 2, topP: 1, topK: 0, minP: 0 };
-const HELLO = "<|user|>Hi<|end|>\n<|assistant|>";
-const READ = "<|user|>read the file notes.txt<|end|>\n<|assistant|>";
+const CONTEXT_TOKENS = 4096;
+const HELLO = toPrompt("Hi");
+const READ = toPrompt("read the file notes.txt");
 const CALL_BODY = String.raw`ws "{" ws "\"name\"" ws ":" ws "\"read\"" ws "," ws "\"arguments\"" ws ":" ws args ws "}" ws "</tool_call>"`;
 const CALL_RULES = String.raw`
 args ::= "{" ws "\"path\"" ws ":" ws "\"" [^"\\]+ "\"" ws "}"
@@ -72,9 +73,14 @@ async function failureOf(work: Promise<unknown>): Promise<AgentError> {
   return thrown;
 }
 
-/** A prompt of about this many tokens. */
+/** As the template of the practice model has it, with tools of the agent. */
+function toPrompt(request: string): string {
+  return `<|tools|>read write edit glob grep ls mkdir shell<|end|><|user|>${request}<|end|><|assistant|>`;
+}
+
+/** A prompt of at least as many tokens. */
 function longPrompt(words: number): string {
-  return `<|user|>${Array.from({ length: words }, (_, at) => `word${at % 97}`).join(" ")}<|end|>\n<|assistant|>`;
+  return toPrompt(Array.from({ length: words }, (_, at) => `word${at % 97}`).join(" "));
 }
 
 async function untilIdle(engine: Engine): Promise<void> {
@@ -88,11 +94,11 @@ const TEXT_CASES: readonly Case[] = [
     "tells what the model is",
     async (engine) => {
       const facts = await engine.facts();
-      assert.equal(facts.contextTokens, 2048);
+      assert.equal(facts.contextTokens, CONTEXT_TOKENS);
       assert.equal(facts.slots, 2);
       assert.match(facts.chatTemplate ?? "", /assistant/);
       assert.equal(facts.eosToken, "<|end|>");
-      assert(facts.parameters > 1_900_000 && facts.parameters < 2_100_000);
+      assert(facts.parameters > 3_500_000 && facts.parameters < 3_600_000);
     },
   ],
   [
@@ -259,17 +265,17 @@ const LIMIT_CASES: readonly Case[] = [
   [
     "refuses a prompt that does not fit, with both counts, and serves on",
     async (engine) => {
-      const { code, data } = await failureOf(run(engine, { prompt: longPrompt(3_000) }));
+      const { code, data } = await failureOf(run(engine, { prompt: longPrompt(CONTEXT_TOKENS) }));
       assert.equal(code, "context_overflow");
-      assert.equal(data["contextTokens"], 2048);
-      assert(Number(data["promptTokens"]) > 2048);
+      assert.equal(data["contextTokens"], CONTEXT_TOKENS);
+      assert(Number(data["promptTokens"]) > CONTEXT_TOKENS);
       assert.equal((await run(engine, { maxTokens: 1 })).done.reason, "length");
     },
   ],
   [
     "stops where the context is full",
     async (engine) => {
-      const prompt = Array.from({ length: 2_040 }, (_, at) => 100 + (at % 50));
+      const prompt = Array.from({ length: CONTEXT_TOKENS - 8 }, (_, at) => 100 + (at % 50));
       const { done } = await run(engine, { prompt, sampling: { ...GREEDY, ignoreEnd: true } });
       assert.equal(done.reason, "length");
       assert.equal(done.timings.completionTokens, 8);

@@ -14,6 +14,7 @@ import { adviseForGpu } from "../../src/cli/commands/models/advice.ts";
 import type { MachineFacts } from "../../src/engine/plan/machine.ts";
 import { toModelSpec, writeGguf } from "../engine/_gguf.ts";
 import type { Measures, MetaValue } from "../engine/_gguf.ts";
+import { PRACTICE } from "../engine/_practice.ts";
 import { createCommandPlace, runCommand, type CommandPlace } from "./_command.ts";
 
 const GIB = 2 ** 30;
@@ -66,7 +67,11 @@ describe("lmagent models list", () => {
     const { code, stdout } = await runCommand(() => listModels({}));
     expect(code).toBe(0);
     expect(stdout).toMatch(/^MODEL +PARAMS +QUANT +SIZE +CONTEXT +SOURCE +STATE\n/);
-    expect(stdout).toMatch(/lmagent-practice +2M +Q8_0 +2\.1 MB +2,048 +built in +not-loaded\n/);
+    const size = (PRACTICE.fileBytes / 1e6).toFixed(1).replace(".", "\\.");
+    const context = PRACTICE.contextTokens.toLocaleString("en");
+    expect(stdout).toMatch(
+      new RegExp(`^lmagent-practice +[\\d.]+M +Q8_0 +${size} MB +${context} +built in +not-loaded$`, "m"),
+    );
     expect(stdout).toMatch(/thing +62\.3K +Q8_0 +\S+ kB +4,096 +LMAgent +not-loaded\n/);
     expect(stdout).toMatch(/Cannot be used:\n {2}.*bad\.gguf.* no GGUF file/);
   });
@@ -365,7 +370,8 @@ describe("lmagent models estimate", () => {
 
   it("shows a tiny model as it is loaded: two slots, and no GPU", async () => {
     const run = await runCommand(() => estimateModel("lmagent-practice", {}, machineOf(16, 24)));
-    expect(run.stdout).toMatch(/^lmagent-practice: 2 slots of 2,048 tokens\n/);
+    const context = PRACTICE.contextTokens.toLocaleString("en");
+    expect(run.stdout).toMatch(new RegExp(`^lmagent-practice: 2 slots of ${context} tokens\\n`));
   });
 
   it("refuses a context that the model was not trained for, as a load does", async () => {

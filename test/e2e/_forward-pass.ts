@@ -24,7 +24,7 @@ const ALIGNMENT = 32;
 const TRAINED_TOKENS = 32_768;
 const KEY = "forward-pass";
 
-/** The practice model's own template leaves out system message and tools; a model of use shows both. */
+/** The practice model's own template leaves out the system message; a model of use shows it. */
 const TEMPLATE = `{%- if tools -%}<|tool|>{%- for t in tools -%}{{ t.function.name }} {% endfor -%}<|end|>{%- endif -%}
 {%- for m in messages -%}
 {%- if m.role == 'assistant' -%}<|assistant|>{%- if m.content -%}{{ m.content }}{%- endif -%}

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { PRACTICE } from "../engine/_practice.ts";
 import { createPlace, runAgent, spawnAgent, type AgentRun, type Place } from "./_agent.ts";
 
 let place: Place;
@@ -170,9 +171,10 @@ describe("lmagent load, ps and unload", () => {
       ttlMs: 600_000,
       estimate: { gpuLayers: 0, layers: 5 },
     });
-    expect((await lmagent("load", "lmagent-practice")).stderr).toMatch(
-      /2 × 2048 tokens .*embedded engine\.\nIt takes about .* MB: weights 2\.1 MB, .*0 of 5 layers on the GPU/,
-    );
+    const { stderr } = await lmagent("load", "lmagent-practice");
+    expect(stderr).toContain(`2 × ${PRACTICE.contextTokens} tokens of context, embedded engine.\n`);
+    expect(stderr).toContain(` weights ${(PRACTICE.weightBytes / 1e6).toFixed(1)} MB, `);
+    expect(stderr).toMatch(/\nIt takes about .* MB: weights .*0 of 5 layers on the GPU/);
     await lmagent("unload", "lmagent-practice");
     expect((await lmagent("ps")).stdout).toMatch(/^IDENTIFIER .*\nmine +lmagent-practice +idle/);
     expect(JSON.parse((await lmagent("ps", "--json")).stdout)).toEqual([

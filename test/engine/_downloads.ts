@@ -16,10 +16,10 @@ import { PRACTICE_MODEL } from "./_bundle.ts";
 
 export const MEGABYTE = 1_000_000;
 
-/** A model that loads, made longer by bytes that differ everywhere. */
-export async function makeModel(sizeBytes = 2.5 * MEGABYTE, seed = 1): Promise<Buffer> {
+/** A model that loads, made longer by bytes that differ everywhere; `sizeBytes` is more than the practice model has. */
+export async function makeModel(sizeBytes = 4.5 * MEGABYTE, seed = 1): Promise<Buffer> {
   const model = await readFile(PRACTICE_MODEL);
-  const padding = Buffer.alloc(Math.max(0, sizeBytes - model.length));
+  const padding = Buffer.alloc(sizeBytes - model.length);
   let state = seed;
   for (let at = 0; at + 4 <= padding.length; at += 4) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;

@@ -144,7 +144,7 @@ describe("where models run", () => {
       await using _ = choice;
       expect([choice.backends, lines]).toEqual([["docker", "host", "embedded"], []]);
       const engine = choice.createEngine(plan, entry);
-      expect((await engine.facts()).contextTokens).toBe(2048);
+      expect((await engine.facts()).contextTokens).toBe(plan.contextTokens);
       expect(engine.backend).toBe("docker");
       expect(await engine.tokenize("Hi", { special: true, begin: true })).not.toEqual([]);
       await engine[Symbol.asyncDispose]();

@@ -17,6 +17,7 @@ import { toFileEntry } from "../../src/engine/catalog/catalog.ts";
 import { createCatalog, modelsFolder } from "../../src/engine/catalog/local-catalog.ts";
 import type { CatalogOptions, LocalCatalog } from "../../src/engine/catalog/local-catalog.ts";
 import { PRACTICE_MODEL } from "./_bundle.ts";
+import { PRACTICE } from "./_practice.ts";
 import { toModelSpec, writeGguf } from "./_gguf.ts";
 import type { MetaValue, Measures } from "./_gguf.ts";
 
@@ -72,7 +73,7 @@ describe("the catalog", () => {
         key: "lmagent-practice",
         source: "package",
         toolUse: true,
-        maxContextTokens: 2048,
+        maxContextTokens: PRACTICE.contextTokens,
         quantization: "Q8_0",
       },
     ]);

@@ -120,7 +120,7 @@ describe("a download", () => {
   test("of a newer version takes the place of the older one", async () => {
     await using place = await openPlace({ repos: { "org/tiny": { [FILE]: model } } });
     await place.fetch("org/tiny");
-    const newer = await makeModel(2.6 * MEGABYTE);
+    const newer = await makeModel(4.6 * MEGABYTE);
     place.hub.setFile("org/tiny", FILE, newer);
     const { path, result } = await place.fetch("org/tiny");
     expect([result, (await stat(path)).size]).toEqual(["fetched", newer.length]);
@@ -153,7 +153,7 @@ describe("servers with faults", () => {
     const { path } = await place.fetch("org/tiny");
     expect((await readFile(path)).equals(model)).toBe(true);
     place.hub.faults.cutAfterBytes = MEGABYTE;
-    place.hub.setFile("org/tiny", FILE, await makeModel(2.6 * MEGABYTE));
+    place.hub.setFile("org/tiny", FILE, await makeModel(4.6 * MEGABYTE));
     await expect(place.fetch("org/tiny")).rejects.toMatchObject(failedWith("was cut"));
     expect(place.events.filter(({ type }) => type === "progress").at(-1)).toMatchObject({
       downloadedBytes: 0,

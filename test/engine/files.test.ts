@@ -13,6 +13,7 @@ import {
 import { withStartLock } from "../../src/engine/acquire/start-lock.ts";
 import { chooseThreads, usableCores } from "../../src/engine/plan/threads.ts";
 import { PRACTICE_MODEL } from "./_bundle.ts";
+import { PRACTICE } from "./_practice.ts";
 
 let folder: string;
 
@@ -200,7 +201,7 @@ describe("the model file", () => {
 
   test("decides context, slots and threads, unless the threads were set", async () => {
     expect(await planLoad({ modelPath: PRACTICE_MODEL })).toMatchObject({
-      contextTokens: 2048,
+      contextTokens: PRACTICE.contextTokens,
       slots: 2,
       threads: 1,
       gpu: false,

@@ -37,17 +37,18 @@ describe("a GGUF header", () => {
     const header = await readGgufHeader(PRACTICE_MODEL);
     expect(header.version).toBe(3);
     expect(header.metadata.get("general.architecture")).toBe("llama");
-    expect(header.metadata.get("tokenizer.ggml.tokens")).toEqual({ length: 992, type: "string" });
+    expect(header.metadata.get("tokenizer.ggml.tokens")).toEqual({ length: 2048, type: "string" });
     expect(header.tensors).toHaveLength(38);
     const shape = await readModelShape(PRACTICE_MODEL);
     expect(shape).toMatchObject({
       kind: "model",
       architecture: "llama",
       quantization: "Q8_0",
-      maxContextTokens: 2048,
-      embeddingLength: 192,
-      heads: 6,
-      vocabulary: 992,
+      maxContextTokens: 4096,
+      embeddingLength: 256,
+      feedForwardLength: 640,
+      heads: 8,
+      vocabulary: 2048,
       tokenizer: "gpt2",
       encoder: false,
     });

@@ -9,22 +9,16 @@ import { createFixedCatalog, toFileEntry } from "../../src/engine/catalog/catalo
 import { createModelManager } from "../../src/engine/manager/model-manager.ts";
 import type { ModelManager } from "../../src/engine/manager/model-manager.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
+import { TOOLS } from "../server/_agent.ts";
 import { startInProcess } from "../server/_in-process.ts";
 import type { InProcessServer } from "../server/_in-process.ts";
 import { PRACTICE_MODEL } from "./_bundle.ts";
+import { PRACTICE, TOO_LONG } from "./_practice.ts";
 import { findTestLlamaServer } from "./_llama-server.ts";
 
 const found = findTestLlamaServer();
 const path = typeof found === "string" ? "" : found.path;
 const MODEL = "lmagent-practice";
-const READ = {
-  type: "function",
-  function: {
-    name: "read",
-    description: "read a file",
-    parameters: { type: "object", properties: { path: { type: "string" } }, required: ["path"] },
-  },
-} as const;
 const ASK = [{ role: "user", content: "read the file notes.txt" }] as const;
 
 describe.runIf(path !== "")("a chat over llama-server", () => {
@@ -73,7 +67,7 @@ describe.runIf(path !== "")("a chat over llama-server", () => {
       const { choices, usage } = await client.chat.completions.create({
         model: MODEL,
         messages: [...ASK],
-        tools: [READ],
+        tools: TOOLS,
         tool_choice,
         temperature: 0,
       });
@@ -93,7 +87,7 @@ describe.runIf(path !== "")("a chat over llama-server", () => {
         .stream({
           model: MODEL,
           messages: [...ASK],
-          tools: [READ],
+          tools: TOOLS,
           temperature: 0,
           stream_options: { include_usage: true },
         })
@@ -150,12 +144,16 @@ describe.runIf(path !== "")("a chat over llama-server", () => {
   });
 
   it("refuses what does not fit, with both counts", async () => {
-    const messages = [{ role: "user" as const, content: "word ".repeat(3_000) }];
+    const messages = [{ role: "user" as const, content: TOO_LONG }];
     const refused = await client.chat.completions.create({ model: MODEL, messages }).then(
       () => expect.unreachable(),
       (thrown: unknown) => thrown,
     );
-    expect(refused).toMatchObject({ status: 400, code: "context_length_exceeded", error: { n_ctx: 2048 } });
+    expect(refused).toMatchObject({
+      status: 400,
+      code: "context_length_exceeded",
+      error: { n_ctx: PRACTICE.contextTokens },
+    });
   });
 
   it("makes embeddings with a model for that", async () => {

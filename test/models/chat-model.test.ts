@@ -18,6 +18,7 @@ import {
 } from "../../src/testing/index.ts";
 import type { Transport } from "../../src/models/index.ts";
 import { createHttpTransport } from "../../src/models/node/index.ts";
+import { findProfile } from "../../src/models/profile.ts";
 import { createModel, REQUEST, runModel } from "./run-model.ts";
 import { TOOLS } from "./tools.ts";
 
@@ -318,7 +319,9 @@ describe("the request", () => {
 
   it("takes what its profile says", async () => {
     await runModel(createModel(await start([textReply("ok")]), { id: "lmagent-practice-1" }));
-    expect(server.chats[0]?.json).toMatchObject({ temperature: 0, max_tokens: 200 });
+    const { maxTokens } = findProfile("lmagent-practice-1");
+    expect(maxTokens).toBeGreaterThan(0);
+    expect(server.chats[0]?.json).toMatchObject({ temperature: 0, max_tokens: maxTokens });
   });
 
   it.each([

@@ -12,18 +12,11 @@ import {
 } from "../../src/testing/index.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
 import { findTestLlamaImage } from "../engine/_llama-image.ts";
+import { TOOLS } from "../server/_agent.ts";
 
 const found = findTestLlamaImage();
 if (typeof found === "string") process.stderr.write(`The adapter is not tested with Docker: ${found}\n`);
 const { socketPath, image } = typeof found === "string" ? { socketPath: "", image: "" } : found;
-const READ = {
-  type: "function",
-  function: {
-    name: "read",
-    description: "read a file",
-    parameters: { type: "object", properties: { path: { type: "string" } }, required: ["path"] },
-  },
-} as const;
 
 async function failureOf(work: Promise<unknown>): Promise<AgentError> {
   return (await work.then(
@@ -64,7 +57,7 @@ describe.runIf(image !== "")("over a container", () => {
     expect(pieces.length).toBeGreaterThan(1);
     expect(pieces.join("")).toBe(text);
     const asked = [{ role: "user", content: "read the file notes.txt" }] as const;
-    const { calls, finish } = await llm.chat(asked, { tools: [READ] });
+    const { calls, finish } = await llm.chat(asked, { tools: TOOLS });
     expect(finish).toBe("tool_calls");
     expect(calls[0]).toMatchObject({ name: "read", arguments: { path: "notes.txt" } });
   });

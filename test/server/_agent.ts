@@ -198,18 +198,38 @@ export function joinContent(chunks: readonly Chunk[]): string {
   return chunks.flatMap(({ choices }) => choices.map(({ delta }) => delta.content ?? "")).join("");
 }
 
+export interface FunctionTool extends Json {
+  type: "function";
+  function: {
+    name: string;
+    description: string;
+    parameters: { type: "object"; properties: Record<string, Json>; required: string[] };
+  };
+}
+
 export function defineTool(
   name: string,
   parameters: Record<string, Json>,
   required: string[] = Object.keys(parameters),
-): Json {
+): FunctionTool {
   return {
     type: "function",
     function: { name, description: name, parameters: { type: "object", properties: parameters, required } },
   };
 }
 
+const TEXT = { type: "string" };
+
+/** Some of those that the practice model was trained with; it calls no others, unless the grammar makes it. */
 export const TOOLS = [
-  defineTool("write", { path: { type: "string" }, content: { type: "string" } }),
-  defineTool("read", { path: { type: "string" } }),
+  defineTool("read", { path: TEXT }),
+  defineTool("write", { path: TEXT, content: TEXT }),
+  defineTool("edit", { path: TEXT, old: TEXT, new: TEXT }),
+  defineTool("glob", { pattern: TEXT }),
+  defineTool("grep", { pattern: TEXT, path: TEXT }, ["pattern"]),
+  defineTool("ls", { path: TEXT }, []),
+  defineTool("mkdir", { path: TEXT }),
 ];
+
+/** What the agent answers when `write` has made a file notes.txt that holds "buy milk". */
+export const CREATED = '{"ok":true,"output":"created notes.txt (8 bytes, 1 line)"}';

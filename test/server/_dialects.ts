@@ -16,7 +16,8 @@ import { createApp } from "../../src/server/app.ts";
 import type { LoadOptions } from "../../src/engine/protocol.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { ENTRIES, PRACTICE_MODEL } from "../engine/_bundle.ts";
-import { ask, waitFor } from "./_agent.ts";
+import { PRACTICE } from "../engine/_practice.ts";
+import { ask, TOOLS, waitFor } from "./_agent.ts";
 import type { Answer, Json } from "./_agent.ts";
 
 export const KEY = "sk-dialects";
@@ -105,8 +106,19 @@ export const LONG_PARAMETERS = {
   required: Array.from({ length: 60 }, (_, at) => `field_number_${at}`),
 };
 
-/** Nearly all of the practice model's window. */
-export const LONG_PROMPT = "read it ".repeat(470);
+/** Nearly all of the practice model's window: a word and its space are two tokens. */
+export const LONG_PROMPT = "word ".repeat(PRACTICE.contextTokens * 0.45);
+
+/** `TOOLS` as Anthropic's messages and OpenAI's responses have them. */
+export const MESSAGE_TOOLS = TOOLS.map(({ function: { parameters, ...tool } }) => ({
+  ...tool,
+  input_schema: parameters,
+}));
+export const RESPONSE_TOOLS = TOOLS.map(({ function: tool }) => ({
+  type: "function" as const,
+  strict: false,
+  ...tool,
+}));
 
 /** Tokens in the fullest slot of any model. */
 export async function readTokens(models: ModelManager): Promise<number> {

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AcquiredEngine } from "../../src/engine/index.ts";
+import { PRACTICE, TOO_LONG } from "../engine/_practice.ts";
 import {
   ask,
   chat,
+  CREATED,
   createTestHome,
   defineTool,
   joinCalls,
@@ -14,6 +16,7 @@ import {
   waitFor,
 } from "./_agent.ts";
 import type { Json, TestHome, Usage } from "./_agent.ts";
+import { LONG_PARAMETERS } from "./_dialects.ts";
 
 let home: TestHome;
 let engine: AcquiredEngine;
@@ -25,20 +28,19 @@ beforeAll(async () => {
 
 afterAll(() => home.close());
 
-const CREATE = { role: "user", content: "create a file notes.txt with the text hello" };
+const CREATE = { role: "user", content: 'create a file notes.txt with the text "buy milk"' };
+const HELLO = { role: "user", content: "hello" };
+
+const authorized = (): { authorization: string } => ({ authorization: `Bearer ${engine.apiKey}` });
+const root = (): string => engine.baseUrl.replace(/\/v1$/, "");
 
 /** The grammar makes this one long: sixty fields that must all be there. */
 const LONG: Json = {
   messages: [CREATE],
-  tools: [createLongTool()],
+  tools: [{ type: "function", function: { name: "fill", parameters: LONG_PARAMETERS } }],
   tool_choice: "required",
   max_tokens: 1500,
 };
-
-function createLongTool(): Json {
-  const keys = Array.from({ length: 60 }, (_, at) => `field_number_${at}`);
-  return defineTool("fill", Object.fromEntries(keys.map((key) => [key, { enum: ["a".repeat(40)] }])));
-}
 
 function messageOf(json: Json): {
   content: string | null;
@@ -73,11 +75,13 @@ describe("a chat completion", () => {
         ),
     ).toBe(true);
     expect(joinCalls(chunks)).toEqual([
-      { name: "write", arguments: '{"path": "notes.txt", "content": "hello"}' },
+      { name: "write", arguments: '{"path": "notes.txt", "content": "buy milk"}' },
     ]);
     expect(joinContent(chunks)).toBe("");
     expect(chunks.map(({ choices }) => choices[0]?.finish_reason).filter(Boolean)).toEqual(["tool_calls"]);
-    expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: 22 } });
+    const body = JSON.stringify({ messages: [CREATE], tools: TOOLS });
+    const { json } = await ask(`${root()}/tokenize`, { method: "POST", headers: authorized(), body });
+    expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: json["count"] } });
     expect(chunks.at(-2)?.timings).toMatchObject({
       predicted_n: expect.any(Number) as number,
       prompt_ms: expect.any(Number) as number,
@@ -100,18 +104,14 @@ describe("a chat completion", () => {
     expect(message.content).toBeNull();
     expect(JSON.parse(message.tool_calls?.[0]?.function.arguments ?? "")).toEqual({
       path: "notes.txt",
-      content: "hello",
+      content: "buy milk",
     });
   });
 
   test("reports how much of the next turn's prompt was still there", async () => {
     const first = await chat(engine, { messages: [CREATE], tools: TOOLS });
     const { tool_calls: calls } = messageOf(first.json);
-    const result = {
-      role: "tool",
-      tool_call_id: calls?.[0]?.id,
-      content: '{"ok": true, "output": "wrote notes.txt"}',
-    };
+    const result = { role: "tool", tool_call_id: calls?.[0]?.id, content: CREATED };
     const next = await chat(engine, {
       messages: [CREATE, { role: "assistant", content: null, tool_calls: calls }, result],
       tools: TOOLS,
@@ -146,18 +146,18 @@ describe("a chat completion", () => {
   });
 
   test("is kept to the declared tools by the grammar", async () => {
-    // Left to itself, the model would write the file.
-    const { json } = await chat(engine, {
-      messages: [CREATE],
-      tools: [defineTool("fetch", { mode: { enum: ["fast", "slow"] }, count: { type: "integer" } })],
-      max_tokens: 200,
-    });
-    const call = messageOf(json).tool_calls?.[0]?.function;
-    expect(call?.name).toBe("fetch");
-    expect(JSON.parse(call?.arguments ?? "")).toEqual({
-      mode: expect.stringMatching(/^(fast|slow)$/) as string,
-      count: expect.any(Number) as number,
-    });
+    const parameters = { mode: { enum: ["fast", "slow"] }, count: { type: "integer" } };
+    // Left to itself, the model would give `write` a path and a content, and call nothing else.
+    for (const [name, tool_choice] of Object.entries({ write: "auto", fetch: "required" })) {
+      const tools = [defineTool(name, parameters)];
+      const { json } = await chat(engine, { messages: [CREATE], tools, tool_choice, max_tokens: 200 });
+      const call = messageOf(json).tool_calls?.[0]?.function;
+      expect(call?.name).toBe(name);
+      expect(JSON.parse(call?.arguments ?? "")).toEqual({
+        mode: expect.stringMatching(/^(fast|slow)$/) as string,
+        count: expect.any(Number) as number,
+      });
+    }
   });
 
   test("has a grammar that llama.cpp takes for every schema, however odd", async () => {
@@ -206,7 +206,7 @@ describe("a chat completion", () => {
   });
 
   test("calls at once when a call is required, and the one that is named", async () => {
-    const hello = { messages: [{ role: "user", content: "hello" }], tools: TOOLS, max_tokens: 200 };
+    const hello = { messages: [HELLO], tools: TOOLS, max_tokens: 200 };
     const free = await chat(engine, hello);
     const required = await chat(engine, { ...hello, tool_choice: "required" });
     const named = await chat(engine, {
@@ -214,7 +214,8 @@ describe("a chat completion", () => {
       tool_choice: { type: "function", function: { name: "write" } },
     });
     expect(messageOf(free.json).tool_calls).toBeUndefined();
-    expect(["read", "write"]).toContain(messageOf(required.json).tool_calls?.[0]?.function.name);
+    const names = TOOLS.map((tool) => tool.function.name);
+    expect(names).toContain(messageOf(required.json).tool_calls?.[0]?.function.name);
     expect(messageOf(named.json).tool_calls?.map((call) => call.function.name)).toEqual(["write"]);
   });
 
@@ -230,13 +231,15 @@ describe("a chat completion", () => {
       choices: [{ finish_reason: "length" }],
       usage: { completion_tokens: 3 },
     });
-    const stopped = await chat(engine, { messages: [CREATE], stop: ["notes"] });
-    expect(messageOf(stopped.json).content).toMatch(/"path": "$/);
+    const whole = messageOf((await chat(engine, { messages: [HELLO] })).json).content ?? "";
+    const stop = whole.slice(9, 14);
+    const stopped = await chat(engine, { messages: [HELLO], stop: [stop] });
+    expect(messageOf(stopped.json).content).toBe(whole.slice(0, whole.indexOf(stop)));
     expect(stopped.json).toMatchObject({ choices: [{ finish_reason: "stop" }] });
   });
 
   test("is the same again with the same seed", async () => {
-    const body = { messages: [{ role: "user", content: "hello" }], temperature: 2, seed: 7, max_tokens: 30 };
+    const body = { messages: [HELLO], temperature: 2, seed: 7, max_tokens: 30 };
     const texts = await Promise.all([chat(engine, body), chat(engine, body)]);
     expect(messageOf(texts[0].json).content).toBe(messageOf(texts[1].json).content);
   });
@@ -245,7 +248,7 @@ describe("a chat completion", () => {
     const [one, two, three] = await Promise.all(
       ["a.txt", "b.txt", "c.txt"].map((name) =>
         chat(engine, {
-          messages: [{ role: "user", content: `create a file ${name} with the text hello` }],
+          messages: [{ role: "user", content: `create a file ${name} with the text "buy milk"` }],
           tools: TOOLS,
         }),
       ),
@@ -303,25 +306,24 @@ describe("a chat completion", () => {
   test("is refused with both counts when the prompt is longer than the window", async () => {
     for (const stream of [false, true]) {
       const { status, json } = await chat(engine, {
-        messages: [{ role: "user", content: "word ".repeat(3000) }],
+        messages: [{ role: "user", content: TOO_LONG }],
         stream,
       });
       expect(status).toBe(400);
       expect(json["error"]).toMatchObject({
         code: "context_length_exceeded",
         type: "invalid_request_error",
-        n_ctx: 2048,
-        message: expect.stringContaining("maximum context length is 2048 tokens") as string,
+        n_ctx: PRACTICE.contextTokens,
+        message: expect.stringContaining(
+          `maximum context length is ${PRACTICE.contextTokens} tokens`,
+        ) as string,
       });
-      expect((json["error"] as Json)["n_prompt_tokens"]).toBeGreaterThan(2048);
+      expect((json["error"] as Json)["n_prompt_tokens"]).toBeGreaterThan(PRACTICE.contextTokens);
     }
   });
 });
 
 describe("the other routes", () => {
-  const authorized = (): { authorization: string } => ({ authorization: `Bearer ${engine.apiKey}` });
-  const root = (): string => engine.baseUrl.replace(/\/v1$/, "");
-
   test("say who serves, and which model with which window", async () => {
     expect((await ask(`${root()}/health`)).json).toEqual({
       status: "ok",
@@ -335,15 +337,15 @@ describe("the other routes", () => {
         {
           id: "lmagent-practice",
           object: "model",
-          context_length: 2048,
-          max_model_len: 2048,
-          meta: { n_ctx: 2048, size: expect.any(Number) as number },
+          context_length: PRACTICE.contextTokens,
+          max_model_len: PRACTICE.contextTokens,
+          meta: { n_ctx: PRACTICE.contextTokens, size: PRACTICE.fileBytes },
         },
       ],
     });
     expect((await ask(`${root()}/props`, { headers: authorized() })).json).toMatchObject({
       total_slots: 2,
-      default_generation_settings: { n_ctx: 2048 },
+      default_generation_settings: { n_ctx: PRACTICE.contextTokens },
     });
     expect(
       (await ask(`${engine.baseUrl}/models/lmagent-practice`, { headers: authorized() })).json,

@@ -10,6 +10,7 @@ import type { DaemonStatus } from "../../src/server/daemon/settings.ts";
 import type { ModelReport } from "../../src/server/daemon/stats.ts";
 import { ask, engineChildOf, hasEnded, isAlive, waitFor } from "./_agent.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
+import { PRACTICE } from "../engine/_practice.ts";
 import { createTestDaemon } from "./_daemon.ts";
 import type { TestDaemon } from "./_daemon.ts";
 
@@ -58,8 +59,11 @@ describe("the daemon", () => {
     daemon = await createTestDaemon();
     const client = await daemon.start();
     const { url } = await daemon.serve(client);
-    const tooMuch = { model: "lmagent-practice", config: { contextTokens: 2049 } };
-    await expect(client.ask("/control/load", tooMuch)).rejects.toThrow(/2049 .* was trained for 2048/);
+    const most = PRACTICE.contextTokens;
+    const tooMuch = { model: "lmagent-practice", config: { contextTokens: most + 1 } };
+    await expect(client.ask("/control/load", tooMuch)).rejects.toThrow(
+      new RegExp(`${most + 1} .* was trained for ${most}\\b`),
+    );
     const loaded = await client.ask<ModelReport>("/control/load", { model: "lmagent-practice", config: {} });
     expect(loaded).toMatchObject({
       id: "lmagent-practice",

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { toFileEntry } from "../../src/engine/catalog/catalog.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
+import { PRACTICE } from "../engine/_practice.ts";
 import { TOOLS } from "./_agent.ts";
 import type { Json } from "./_agent.ts";
 import { startInProcess } from "./_in-process.ts";
@@ -13,6 +14,7 @@ import { readEvents } from "./_sse.ts";
 
 const KEY = "lmagent-practice";
 const HELLO = "hello";
+const GREETING = { role: "user", content: HELLO };
 
 let folder: string;
 let server: InProcessServer;
@@ -40,13 +42,13 @@ describe("LM Studio's older routes", () => {
     time_to_first_token: expect.any(Number) as number,
     generation_time: expect.any(Number) as number,
   };
-  const INFO = { arch: "llama", quant: "Q8_0", format: "gguf", context_length: 2048 };
-  const CREATE = { role: "user", content: "create a file notes.txt with the text hello" };
+  const INFO = { arch: "llama", quant: "Q8_0", format: "gguf", context_length: PRACTICE.contextTokens };
+  const CREATE = { role: "user", content: 'create a file notes.txt with the text "buy milk"' };
   const ask = (body: Json): ReturnType<InProcessServer["post"]> =>
     server.post("/api/v0/chat/completions", { model: KEY, temperature: 0, ...body });
 
   test("answer a chat as OpenAI does, with figures", async () => {
-    const { status, json } = await ask({ messages: [{ role: "user", content: HELLO }], max_tokens: -1 });
+    const { status, json } = await ask({ messages: [GREETING], max_tokens: -1 });
     expect([status, json]).toEqual([
       200,
       expect.objectContaining({
@@ -63,16 +65,18 @@ describe("LM Studio's older routes", () => {
 
   test("say why an answer ended", async () => {
     const reasons = await Promise.all(
-      [{ max_tokens: 2 }, { stop: ["notes"] }, { tools: TOOLS }].map(async (more) => {
-        const { json } = await ask({ messages: [CREATE], ...more });
-        return (json["stats"] as Json)["stop_reason"];
-      }),
+      [{ max_tokens: 2 }, { messages: [GREETING], stop: ["practice"] }, { tools: TOOLS }].map(
+        async (more) => {
+          const { json } = await ask({ messages: [CREATE], ...more });
+          return (json["stats"] as Json)["stop_reason"];
+        },
+      ),
     );
     expect(reasons).toEqual(["maxPredictedTokensReached", "stopStringFound", "toolCalls"]);
   });
 
   test("stream, with the figures in the last chunk", async () => {
-    const body = { messages: [{ role: "user", content: HELLO }], stream: true };
+    const body = { messages: [GREETING], stream: true };
     const { text } = await ask({ ...body, stream_options: { include_usage: true } });
     const chunks = readEvents(text).map(({ data }) => data);
     const last = chunks.find(({ choices }) => (choices as Json[])[0]?.["finish_reason"] === "stop");

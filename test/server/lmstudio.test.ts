@@ -7,6 +7,7 @@ import type { ModelEntry } from "../../src/engine/catalog/catalog.ts";
 import type { LoadedModel } from "../../src/engine/manager/model-manager.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
+import { PRACTICE, TOO_LONG } from "../engine/_practice.ts";
 import { waitFor } from "./_agent.ts";
 import type { Json } from "./_agent.ts";
 import { killOnce, startInProcess, writeEndlessModel } from "./_in-process.ts";
@@ -32,8 +33,8 @@ beforeAll(async () => {
     architecture: "llama",
     quantization: "Q8_0",
     bitsPerWeight: 8.5,
-    parameters: 1_957_824,
-    maxContextTokens: 2048,
+    parameters: 3_500_000,
+    maxContextTokens: PRACTICE.contextTokens,
   };
   folder = await mkdtemp(join(tmpdir(), "lmagent-lmstudio-"));
   const [thinker, embedder] = [join(folder, "thinker.gguf"), join(folder, "embedder.gguf")];
@@ -73,9 +74,9 @@ describe("LM Studio's lists", () => {
       architecture: "llama",
       quantization: { name: "Q8_0", bits_per_weight: 8.5 },
       size_bytes: entry.sizeBytes,
-      params_string: "2M",
+      params_string: "3.5M",
       loaded_instances: [],
-      max_context_length: 2048,
+      max_context_length: PRACTICE.contextTokens,
       format: "gguf",
       capabilities: { vision: false, trained_for_tool_use: true },
       description: null,
@@ -104,7 +105,7 @@ describe("LM Studio's lists", () => {
       compatibility_type: "gguf",
       quantization: "Q8_0",
       state: "not-loaded",
-      max_context_length: 2048,
+      max_context_length: PRACTICE.contextTokens,
       capabilities: ["tool_use"],
     });
   });
@@ -154,7 +155,11 @@ describe("LM Studio's load and unload", () => {
       },
     ]);
     const old = (await server.get("/api/v0/models")).json["data"] as Json[];
-    expect(old[0]).toMatchObject({ state: "loaded", loaded_context_length: 1024, max_context_length: 2048 });
+    expect(old[0]).toMatchObject({
+      state: "loaded",
+      loaded_context_length: 1024,
+      max_context_length: PRACTICE.contextTokens,
+    });
     expect(await server.post("/api/v1/models/unload", { instance_id: KEY })).toMatchObject({
       status: 200,
       json: { instance_id: KEY },
@@ -167,7 +172,7 @@ describe("LM Studio's load and unload", () => {
   test("load nothing twice, and anew only for another window", async () => {
     const load = (body: Json): ReturnType<InProcessServer["post"]> =>
       server.post("/api/v1/models/load", { model: KEY, ...body });
-    await Promise.all([load({}), load({}), load({ context_length: 2048 })]);
+    await Promise.all([load({}), load({}), load({ context_length: PRACTICE.contextTokens })]);
     const [first] = server.models.loaded();
     await load({});
     expect(server.models.loaded().map(({ engine }) => engine.pid)).toEqual([first?.engine.pid]);
@@ -189,7 +194,7 @@ describe("LM Studio's load and unload", () => {
       ["load", { model: 5 }],
       ["load", { model: KEY, context_length: 0 }],
       ["load", { model: KEY, context_length: "8k" }],
-      ["load", { model: KEY, context_length: 4096 }],
+      ["load", { model: KEY, context_length: PRACTICE.contextTokens + 1 }],
       ["load", "[]"],
       ["load", "{"],
       ["unload", {}],
@@ -253,7 +258,7 @@ describe("LM Studio's own chat", () => {
     await server.models.unload(KEY);
     const { text, headers } = await chat({ input: HELLO, stream: true, context_length: 512 });
     // A request asks for no less than others would get.
-    expect(practice()?.plan.contextTokens).toBe(2048);
+    expect(practice()?.plan.contextTokens).toBe(PRACTICE.contextTokens);
     expect(headers["content-type"]).toMatch(/^text\/event-stream/);
     const events = readEvents(text);
     expect(events.every(({ event, data }) => event === data["type"])).toBe(true);
@@ -307,7 +312,7 @@ describe("LM Studio's own chat", () => {
     await chat({ input: HELLO, context_length: 300 });
     expect(practice()?.plan.contextTokens).toBe(512);
     await chat({ input: HELLO, context_length: 1_000_000 });
-    expect(practice()?.plan.contextTokens).toBe(2048);
+    expect(practice()?.plan.contextTokens).toBe(PRACTICE.contextTokens);
     // It was loaded to stay, and stays.
     expect(practice()?.ttlMs).toBeNull();
   });
@@ -315,10 +320,14 @@ describe("LM Studio's own chat", () => {
   test("says by status that a prompt does not fit, streaming or not", async () => {
     await chat({ input: HELLO });
     for (const stream of [false, true]) {
-      const { status, json } = await chat({ input: "word ".repeat(3000), stream });
+      const { status, json } = await chat({ input: TOO_LONG, stream });
       expect([status, errorOf(json)]).toEqual([
         400,
-        expect.objectContaining({ type: "invalid_request", code: "context_length_exceeded", n_ctx: 2048 }),
+        expect.objectContaining({
+          type: "invalid_request",
+          code: "context_length_exceeded",
+          n_ctx: PRACTICE.contextTokens,
+        }),
       ]);
     }
   });

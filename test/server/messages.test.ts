@@ -4,8 +4,8 @@ import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
 import type { MessageParam, RawMessageStreamEvent } from "@anthropic-ai/sdk/resources/messages";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { ask } from "./_agent.ts";
-import { ANSWER, KEY, startDialects, THOUGHT } from "./_dialects.ts";
+import { ask, CREATED } from "./_agent.ts";
+import { ANSWER, KEY, MESSAGE_TOOLS, startDialects, THOUGHT } from "./_dialects.ts";
 import type { Dialects } from "./_dialects.ts";
 import { readEvents } from "./_sse.ts";
 
@@ -19,16 +19,7 @@ beforeAll(async () => {
 
 afterAll(() => server[Symbol.asyncDispose]());
 
-const CREATE = "create a file notes.txt with the text hello";
-const WRITE = {
-  name: "write",
-  description: "write",
-  input_schema: {
-    type: "object" as const,
-    properties: { path: { type: "string" }, content: { type: "string" } },
-    required: ["path", "content"],
-  },
-};
+const CREATE = 'create a file notes.txt with the text "buy milk"';
 const BASE = { model: "practice", max_tokens: 300, temperature: 0 };
 
 const say = (content: string): MessageParam[] => [{ role: "user", content }];
@@ -173,13 +164,13 @@ describe("a message", () => {
 
 describe("a tool", () => {
   test("is called, and its result taken", async () => {
-    const first = await client.messages.create({ ...BASE, messages: say(CREATE), tools: [WRITE] });
+    const first = await client.messages.create({ ...BASE, messages: say(CREATE), tools: MESSAGE_TOOLS });
     expect(first.stop_reason).toBe("tool_use");
     const [call] = first.content;
     expect(call).toMatchObject({
       type: "tool_use",
       name: "write",
-      input: { path: "notes.txt", content: "hello" },
+      input: { path: "notes.txt", content: "buy milk" },
     });
     if (call?.type !== "tool_use") throw new Error("no call");
     const second = await client.messages.create({
@@ -193,12 +184,12 @@ describe("a tool", () => {
             {
               type: "tool_result",
               tool_use_id: call.id,
-              content: [{ type: "text", text: "Wrote notes.txt" }],
+              content: [{ type: "text", text: CREATED }],
             },
           ],
         },
       ],
-      tools: [WRITE],
+      tools: MESSAGE_TOOLS,
     });
     expect(second.stop_reason).toBe("end_turn");
     expect(second.usage.cache_read_input_tokens).toBeGreaterThan(0);
@@ -208,7 +199,7 @@ describe("a tool", () => {
     const stream = client.messages.stream({
       ...BASE,
       messages: say(CREATE),
-      tools: [WRITE],
+      tools: MESSAGE_TOOLS,
       tool_choice: { type: "tool", name: "write", disable_parallel_tool_use: true },
     });
     const events = await collect(stream);
@@ -225,46 +216,44 @@ describe("a tool", () => {
       content_block: { type: "tool_use", name: "write", input: {} },
     });
     const { content } = await stream.finalMessage();
-    expect(content).toMatchObject([{ input: { path: "notes.txt", content: "hello" } }]);
+    expect(content).toMatchObject([{ input: { path: "notes.txt", content: "buy milk" } }]);
   });
 
   test("runs in the loop of Anthropic's own runner", async () => {
     const written: unknown[] = [];
-    const tool = betaTool({
-      name: "write",
-      description: "write",
-      inputSchema: {
-        type: "object",
-        properties: { path: { type: "string" }, content: { type: "string" } },
-        required: ["path", "content"],
-      } as const,
-      run: (input) => {
-        written.push(input);
-        return "Wrote notes.txt";
-      },
-    });
+    const tools = MESSAGE_TOOLS.map(({ name, description, input_schema: inputSchema }) =>
+      betaTool({
+        name,
+        description,
+        inputSchema,
+        run: (input) => {
+          written.push([name, input]);
+          return CREATED;
+        },
+      }),
+    );
     const message = await client.beta.messages.toolRunner({
       ...BASE,
       messages: [{ role: "user", content: CREATE }],
-      tools: [tool],
+      tools,
       max_iterations: 3,
       betas: ["a-beta-from-the-future-2099-01-01"],
     });
-    expect(written).toEqual([{ path: "notes.txt", content: "hello" }]);
+    expect(written).toEqual([["write", { path: "notes.txt", content: "buy milk" }]]);
     expect(message.stop_reason).toBe("end_turn");
   });
 
   test("needs no conversation again when the server holds it as a thread", async () => {
-    const thread = client.beta.messages.thread({ ...BASE, tools: [WRITE], messages: [] });
+    const thread = client.beta.messages.thread({ ...BASE, tools: MESSAGE_TOOLS, messages: [] });
     const first = await thread.send([{ role: "user", content: CREATE }]);
     const [call] = first.content;
     if (call?.type !== "tool_use") throw new Error("no call");
-    const result = { type: "tool_result" as const, tool_use_id: call.id, content: "Wrote notes.txt" };
+    const result = { type: "tool_result" as const, tool_use_id: call.id, content: CREATED };
     const second = await thread.send([{ role: "user", content: [result] }]);
     expect(thread.previousMessageId).toBe(second.id);
     const whole = await client.beta.messages.create({
       ...BASE,
-      tools: [WRITE],
+      tools: MESSAGE_TOOLS,
       messages: thread.messages.slice(0, -1),
     });
     expect(second.content).toEqual(whole.content);
@@ -361,7 +350,7 @@ describe("what Claude Code sends", () => {
         ],
       },
     ],
-    tools: [{ ...WRITE, eager_input_streaming: true }],
+    tools: MESSAGE_TOOLS.map((tool) => ({ ...tool, eager_input_streaming: true })),
     thinking: { type: "adaptive" },
     context_management: { edits: [{ type: "clear_thinking_20251015", keep: "all" }] },
     output_config: { effort: "high" },

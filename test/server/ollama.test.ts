@@ -7,13 +7,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { toFileEntry } from "../../src/engine/catalog/catalog.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
-import { ask, TOOLS, waitFor } from "./_agent.ts";
+import { PRACTICE, TOO_LONG } from "../engine/_practice.ts";
+import { ask, CREATED, TOOLS, waitFor } from "./_agent.ts";
 import type { Json } from "./_agent.ts";
 import { killOnce, startInProcess, writeEndlessModel } from "./_in-process.ts";
 import type { InProcessServer } from "./_in-process.ts";
 
 const MODEL = "lmagent-practice";
-const CREATE: Message = { role: "user", content: "create a file notes.txt with the text hello" };
+const CREATE: Message = { role: "user", content: 'create a file notes.txt with the text "buy milk"' };
 const HELLO: Message = { role: "user", content: "hello" };
 const OLLAMA_TOOLS = TOOLS as unknown as Tool[];
 const COLD = { temperature: 0 };
@@ -38,8 +39,8 @@ beforeAll(async () => {
       ...(await toFileEntry(PRACTICE_MODEL)),
       architecture: "llama",
       quantization: "Q8_0",
-      parameters: 1_957_824,
-      maxContextTokens: 2048,
+      parameters: 3_500_000,
+      maxContextTokens: PRACTICE.contextTokens,
     },
     {
       ...(await toFileEntry(thinker)),
@@ -80,9 +81,9 @@ describe("Ollama's client", () => {
     ]);
     expect(models[0]).toMatchObject({
       model: "lmagent-practice:latest",
-      size: 2_116_960,
+      size: PRACTICE.fileBytes,
       digest: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
-      details: { format: "gguf", family: "llama", parameter_size: "2M", quantization_level: "Q8_0" },
+      details: { format: "gguf", family: "llama", parameter_size: "3.5M", quantization_level: "Q8_0" },
     });
     expect(Date.parse(String(models[0]?.modified_at))).not.toBeNaN();
   });
@@ -101,7 +102,7 @@ describe("Ollama's client", () => {
       capabilities: ["completion", "tools"],
       model_info: {
         "general.architecture": "llama",
-        "general.parameter_count": 1_957_824,
+        "general.parameter_count": 3_500_000,
         "llama.context_length": expect.any(Number) as number,
         "tokenizer.ggml.tokens": null,
       },
@@ -120,7 +121,9 @@ describe("Ollama's client", () => {
     const loaded = await ollama.generate({ model: MODEL, prompt: "", keep_alive: "90s" });
     expect(loaded).toMatchObject({ done: true, done_reason: "load", response: "" });
     const { models } = await ollama.ps();
-    expect(models).toMatchObject([{ name: "lmagent-practice:latest", size_vram: 0, context_length: 2048 }]);
+    expect(models).toMatchObject([
+      { name: "lmagent-practice:latest", size_vram: 0, context_length: PRACTICE.contextTokens },
+    ]);
     const leftMs = Date.parse(String(models[0]?.expires_at)) - Date.now();
     expect(leftMs).toBeGreaterThan(30_000);
     expect(leftMs).toBeLessThan(90_001);
@@ -171,13 +174,13 @@ describe("a chat with Ollama's client", () => {
       ollama.chat(request),
       ollama.chat({ ...request, stream: true }).then(readAll<ChatResponse>),
     ]);
-    const call = { function: { name: "write", arguments: { path: "notes.txt", content: "hello" } } };
+    const call = { function: { name: "write", arguments: { path: "notes.txt", content: "buy milk" } } };
     expect(whole.message.tool_calls).toMatchObject([call]);
     expect(parts.flatMap(({ message }) => message.tool_calls ?? [])).toMatchObject([call]);
     expect(whole.done_reason).toBe("stop");
     const next = await ollama.chat({
       ...request,
-      messages: [CREATE, whole.message, { role: "tool", tool_name: "write", content: '{"ok": true}' }],
+      messages: [CREATE, whole.message, { role: "tool", tool_name: "write", content: CREATED }],
     });
     expect(next.message.tool_calls).toBeUndefined();
     expect(next.message.content).toMatch(/\S/);
@@ -233,26 +236,23 @@ describe("a chat with Ollama's client", () => {
       age: expect.any(Number) as number,
       kind: expect.stringMatching(/^(cat|dog)$/) as string,
     });
-    const any = await ollama.generate({
-      model: MODEL,
-      prompt: CREATE.content,
-      format: "json",
-      options: COLD,
-    });
+    const prompt = "What is the sentiment of this text: I love it.";
+    const any = await ollama.generate({ model: MODEL, prompt, format: "json", options: COLD });
     expect(JSON.parse(any.response ?? "")).toBeTypeOf("object");
   });
 
   test("obeys its options", async () => {
     const chat = (options: Json): Promise<ChatResponse> =>
-      ollama.chat({ model: MODEL, messages: [CREATE], options });
+      ollama.chat({ model: MODEL, messages: [HELLO], options });
     const [limited, stopped, ...hot] = await Promise.all([
       chat({ ...COLD, num_predict: 3 }),
-      chat({ ...COLD, stop: ["notes"] }),
+      chat({ ...COLD, stop: ["practice"] }),
       chat({ temperature: 2, seed: 7, num_predict: 20 }),
       chat({ temperature: 2, seed: 7, num_predict: 20 }),
     ]);
     expect(limited).toMatchObject({ done_reason: "length", eval_count: 3 });
-    expect(stopped.message.content).not.toContain("notes");
+    expect(stopped.message.content).toMatch(/\w/);
+    expect(stopped.message.content).not.toContain("practice");
     expect(hot[0]?.message.content).toBe(hot[1]?.message.content);
   });
 
@@ -355,21 +355,22 @@ describe("the window", () => {
     });
     use.release();
     await Promise.all([chat(100_000), chat(100_000)]);
-    expect(window()).toBe(2048);
+    expect(window()).toBe(PRACTICE.contextTokens);
     // Not loaded at all, it is planned first; two that want more do not stand in each other's way.
     await server.models.unload(MODEL);
     await Promise.all([chat(100_000), chat(1024)]);
-    expect(window()).toBe(2048);
+    expect(window()).toBe(PRACTICE.contextTokens);
   });
 
   test("that is too small for a prompt is an error with both counts, streaming or not", async () => {
     for (const stream of [true, false]) {
       const { status, json } = await server.post("/api/generate", {
         model: MODEL,
-        prompt: "word ".repeat(3000),
+        prompt: TOO_LONG,
         stream,
       });
-      expect([status, json["error"]]).toEqual([400, expect.stringMatching(/2048 tokens.*\d{4}/) as string]);
+      const counts = new RegExp(`${PRACTICE.contextTokens} tokens.*\\b\\d{4,}\\b`);
+      expect([status, json["error"]]).toEqual([400, expect.stringMatching(counts) as string]);
     }
   });
 });

@@ -15,7 +15,8 @@ import { engineFailed } from "../../src/engine/engine-failure.ts";
 import type { GenerateEvent } from "../../src/engine/protocol.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
-import { waitFor } from "./_agent.ts";
+import { PRACTICE, TOO_LONG } from "../engine/_practice.ts";
+import { CREATED, TOOLS, waitFor } from "./_agent.ts";
 import { startInProcess } from "./_in-process.ts";
 import type { InProcessServer } from "./_in-process.ts";
 
@@ -48,20 +49,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const CREATE = { role: "user", content: "create a file notes.txt with the text hello" } as const;
-const WRITE = {
-  type: "function",
-  function: {
-    name: "write",
-    description: "write a file",
-    parameters: {
-      type: "object",
-      properties: { path: { type: "string" }, content: { type: "string" } },
-      required: ["path", "content"],
-    },
-  },
-} as const;
-
+const CREATE = { role: "user", content: 'create a file notes.txt with the text "buy milk"' } as const;
 /** No request holds a slot any more. */
 const isIdle = async (): Promise<boolean> => {
   const model = server.models.loaded().find(({ id }) => id === CHAT);
@@ -72,11 +60,11 @@ describe("OpenAI's client", () => {
   test("gets an answer with its usage", async () => {
     const completion = await client.chat.completions.create({
       model: CHAT,
-      messages: [CREATE],
+      messages: [{ role: "user", content: "hello" }],
       temperature: 0,
     });
     expect(completion.object).toBe("chat.completion");
-    expect(completion.choices[0]?.message.content).toMatch(/notes\.txt/);
+    expect(completion.choices[0]?.message.content).toMatch(/practice model/);
     expect(completion.usage).toMatchObject({
       completion_tokens: expect.any(Number) as number,
       total_tokens: (completion.usage?.prompt_tokens ?? 0) + (completion.usage?.completion_tokens ?? 0),
@@ -84,11 +72,11 @@ describe("OpenAI's client", () => {
   });
 
   test("streams an answer, and its helper puts it together", async () => {
-    const body = { model: CHAT, messages: [CREATE], tools: [WRITE], temperature: 0 };
+    const body = { model: CHAT, messages: [CREATE], tools: TOOLS, temperature: 0 };
     let pieces = "";
     for await (const chunk of await client.chat.completions.create({ ...body, stream: true }))
       pieces += chunk.choices[0]?.delta.tool_calls?.[0]?.function?.arguments ?? "";
-    expect(JSON.parse(pieces)).toEqual({ path: "notes.txt", content: "hello" });
+    expect(JSON.parse(pieces)).toEqual({ path: "notes.txt", content: "buy milk" });
     const final = await client.chat.completions
       .stream({ ...body, stream_options: { include_usage: true } })
       .finalChatCompletion();
@@ -104,23 +92,20 @@ describe("OpenAI's client", () => {
       model: CHAT,
       messages: [CREATE],
       temperature: 0,
-      tools: [
-        {
-          type: "function",
-          function: {
-            ...WRITE.function,
-            parameters: { ...WRITE.function.parameters, required: [...WRITE.function.parameters.required] },
-            parse: JSON.parse,
-            function: (input: unknown) => {
-              written.push(input);
-              return '{"ok": true, "output": "wrote notes.txt"}';
-            },
+      tools: TOOLS.map(({ function: tool }) => ({
+        type: "function" as const,
+        function: {
+          ...tool,
+          parse: JSON.parse,
+          function: (input: unknown) => {
+            written.push([tool.name, input]);
+            return CREATED;
           },
         },
-      ],
+      })),
     });
     expect(await runner.finalContent()).toMatch(/notes\.txt/);
-    expect(written).toEqual([{ path: "notes.txt", content: "hello" }]);
+    expect(written).toEqual([["write", { path: "notes.txt", content: "buy milk" }]]);
   });
 
   test("parses answers that are kept to a schema", async () => {
@@ -210,12 +195,14 @@ describe("OpenAI's client", () => {
     await expect(wrong).rejects.toMatchObject({ param: "temperature" });
     const long = client.chat.completions.create({
       model: CHAT,
-      messages: [{ role: "user", content: "word ".repeat(3000) }],
+      messages: [{ role: "user", content: TOO_LONG }],
     });
     await expect(long).rejects.toMatchObject({
       status: 400,
       code: "context_length_exceeded",
-      message: expect.stringContaining("This model's maximum context length is 2048 tokens") as string,
+      message: expect.stringContaining(
+        `This model's maximum context length is ${PRACTICE.contextTokens} tokens`,
+      ) as string,
     });
     const embedder = client.chat.completions.create({ model: EMBEDDING, messages });
     await expect(embedder).rejects.toMatchObject({ status: 400, code: "unsupported" });

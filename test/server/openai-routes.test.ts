@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { toFileEntry } from "../../src/engine/catalog/catalog.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
+import { PRACTICE, TOO_LONG } from "../engine/_practice.ts";
 import { TOOLS, toChunks } from "./_agent.ts";
 import type { Answer, Json } from "./_agent.ts";
 import { startInProcess } from "./_in-process.ts";
@@ -35,7 +36,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const CREATE = { role: "user", content: "create a file notes.txt with the text hello" };
+const CREATE = { role: "user", content: 'create a file notes.txt with the text "buy milk"' };
 const CHAT = { model: "lmagent-practice", messages: [CREATE], temperature: 0 };
 
 const chat = (body: Json): Promise<Answer> => server.post("/v1/chat/completions", { ...CHAT, ...body });
@@ -275,7 +276,7 @@ describe("a chat completion", () => {
     expect(deltas[0]).toEqual({ name: "write", arguments: "" });
     expect(JSON.parse(deltas.map((delta) => delta.arguments ?? "").join(""))).toEqual({
       path: "notes.txt",
-      content: "hello",
+      content: "buy milk",
     });
     const { status } = await chat({
       functions,
@@ -422,8 +423,7 @@ describe("a completion", () => {
       const { status, text } = await server.post(path, { model: CHAT.model, ...body });
       expect([status, text]).toEqual([400, expect.stringContaining("no token 99999999")]);
     }
-    const long = await complete({ prompt: "word ".repeat(3000) });
-    const error = { code: "context_length_exceeded", param: "prompt", n_ctx: 2048 };
-    expect(long.json["error"]).toMatchObject(error);
+    const error = { code: "context_length_exceeded", param: "prompt", n_ctx: PRACTICE.contextTokens };
+    expect((await complete({ prompt: TOO_LONG })).json["error"]).toMatchObject(error);
   });
 });

@@ -3,7 +3,8 @@ import { zodTextFormat } from "openai/helpers/zod";
 import type { ResponseInput, ResponseStreamEvent } from "openai/resources/responses/responses";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { ANSWER, KEY, startDialects, THOUGHT } from "./_dialects.ts";
+import { CREATED } from "./_agent.ts";
+import { ANSWER, KEY, RESPONSE_TOOLS, startDialects, THOUGHT } from "./_dialects.ts";
 import type { Dialects } from "./_dialects.ts";
 import { readEvents } from "./_sse.ts";
 
@@ -17,19 +18,9 @@ beforeAll(async () => {
 
 afterAll(() => server[Symbol.asyncDispose]());
 
-const CREATE = "create a file notes.txt with the text hello";
-const WRITE = {
-  type: "function" as const,
-  name: "write",
-  description: "write",
-  strict: false,
-  parameters: {
-    type: "object",
-    properties: { path: { type: "string" }, content: { type: "string" } },
-    required: ["path", "content"],
-  },
-};
-const ARGUMENTS = '{"path": "notes.txt", "content": "hello"}';
+const CREATE = 'create a file notes.txt with the text "buy milk"';
+const WRITE = RESPONSE_TOOLS.filter(({ name }) => name === "write");
+const ARGUMENTS = '{"path": "notes.txt", "content": "buy milk"}';
 const BASE = { model: "practice", temperature: 0 } as const;
 
 async function collect(stream: AsyncIterable<ResponseStreamEvent>): Promise<ResponseStreamEvent[]> {
@@ -133,7 +124,7 @@ describe("a response", () => {
   });
 
   test("calls a function, takes its result, and goes on", async () => {
-    const first = await client.responses.create({ ...BASE, input: CREATE, tools: [WRITE] });
+    const first = await client.responses.create({ ...BASE, input: CREATE, tools: RESPONSE_TOOLS });
     const [call] = first.output;
     expect(call).toEqual({
       id: expect.stringMatching(/^fc_/) as string,
@@ -147,18 +138,18 @@ describe("a response", () => {
     const output = {
       type: "function_call_output" as const,
       call_id: call.call_id,
-      output: "Wrote notes.txt",
+      output: CREATED,
     };
     const replayed = await client.responses.create({
       ...BASE,
       input: [{ role: "user", content: CREATE }, call, output],
-      tools: [WRITE],
+      tools: RESPONSE_TOOLS,
     });
     const continued = await client.responses.create({
       ...BASE,
       previous_response_id: first.id,
       input: [output],
-      tools: [WRITE],
+      tools: RESPONSE_TOOLS,
     });
     expect(replayed.output_text).not.toBe("");
     expect(continued.output_text).toBe(replayed.output_text);
@@ -171,7 +162,7 @@ describe("a response", () => {
     const stream = client.responses.stream({
       ...BASE,
       input: CREATE,
-      tools: [WRITE],
+      tools: RESPONSE_TOOLS,
       tool_choice: "required",
     });
     const events = await collect(stream);
@@ -234,7 +225,7 @@ describe("a response", () => {
   });
 
   test("counts the tokens of an input as it counts them when it answers", async () => {
-    const body = { model: "practice", input: CREATE, tools: [WRITE] };
+    const body = { model: "practice", input: CREATE, tools: RESPONSE_TOOLS };
     const { input_tokens: counted } = await client.responses.inputTokens.count(body);
     const { usage } = await client.responses.create({ ...body, max_output_tokens: 1 });
     expect(counted).toBe(usage?.input_tokens);
@@ -327,7 +318,7 @@ describe("what Codex declares", () => {
         { type: "message", role: "user", content: [{ type: "input_text", text: CREATE }] },
       ],
       tools: [
-        WRITE,
+        ...WRITE,
         { type: "web_search" },
         { type: "local_shell" },
         { type: "image_generation" },
@@ -351,7 +342,7 @@ describe("what Codex declares", () => {
     const response = await client.responses.create({
       ...BASE,
       input: CREATE,
-      tools: [{ type: "namespace", name: "mcp__files", description: "files", tools: [WRITE] }],
+      tools: [{ type: "namespace", name: "mcp__files", description: "files", tools: WRITE }],
       tool_choice: "required",
     });
     const [call] = response.output;

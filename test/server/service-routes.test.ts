@@ -7,6 +7,7 @@ import { toFileEntry } from "../../src/engine/catalog/catalog.ts";
 import type { ServeSettings } from "../../src/server/services.ts";
 import { writeTinyModel } from "../../src/testing/tiny-model.ts";
 import { PRACTICE_MODEL } from "../engine/_bundle.ts";
+import { PRACTICE } from "../engine/_practice.ts";
 import { TOOLS } from "./_agent.ts";
 import type { Json } from "./_agent.ts";
 import { startInProcess } from "./_in-process.ts";
@@ -78,11 +79,11 @@ describe("the list of models", () => {
       object: "model",
       owned_by: "lmagent",
       type: "llm",
-      context_length: 2048,
-      max_model_len: 2048,
-      loaded_context_length: 2048,
-      max_context_length: 2048,
-      meta: { n_ctx: 2048, n_params: expect.any(Number) as number, size: expect.any(Number) as number },
+      context_length: PRACTICE.contextTokens,
+      max_model_len: PRACTICE.contextTokens,
+      loaded_context_length: PRACTICE.contextTokens,
+      max_context_length: PRACTICE.contextTokens,
+      meta: { n_ctx: PRACTICE.contextTokens, n_params: PRACTICE.parameters, size: PRACTICE.fileBytes },
       capabilities: ["tool_use"],
     });
   });
@@ -92,7 +93,10 @@ describe("tokens", () => {
   test("are counted, told with their pieces, and become the same text again", async () => {
     const content = "create a file ä.txt";
     const plain = (await server.post("/tokenize", { model: CHAT, content })).json;
-    expect(plain).toMatchObject({ count: (plain["tokens"] as number[]).length, max_model_len: 2048 });
+    expect(plain).toMatchObject({
+      count: (plain["tokens"] as number[]).length,
+      max_model_len: PRACTICE.contextTokens,
+    });
     const back = (await server.post("/detokenize", { model: CHAT, tokens: plain["tokens"] })).json;
     expect((back["content"] as string).trim()).toBe(content);
     const pieces = (await server.post("/tokenize", { model: CHAT, prompt: "hello", with_pieces: true })).json;
@@ -109,7 +113,8 @@ describe("tokens", () => {
   test("are those of the whole prompt for messages", async () => {
     const body = { model: CHAT, messages: [{ role: "user", content: "hello" }], tools: TOOLS };
     const { prompt } = (await server.post("/apply-template", body)).json;
-    expect(prompt).toBe("<|user|>hello<|end|><|assistant|>");
+    const names = TOOLS.map((tool) => tool.function.name).join(" ");
+    expect(prompt).toBe(`<|tools|>${names}<|end|><|user|>hello<|end|><|assistant|>`);
     const { count } = (await server.post("/tokenize", body)).json;
     const { usage } = (await server.post("/v1/chat/completions", { ...body, max_tokens: 1 })).json;
     expect((usage as Json)["prompt_tokens"]).toBe(count);

@@ -5,6 +5,7 @@ import type { Model, ModelReply, ModelRequest, ToolSchema, Usage } from "../../s
 import type { AcquiredEngine } from "../../src/engine/index.ts";
 import { createChatModel } from "../../src/models/index.ts";
 import { createHttpTransport } from "../../src/models/node/index.ts";
+import { PRACTICE } from "../engine/_practice.ts";
 import { ask, createTestHome, TOOLS } from "./_agent.ts";
 import type { TestHome } from "./_agent.ts";
 
@@ -62,7 +63,11 @@ describe("the slots of our server", () => {
     expect(second).toBe(1 - (first ?? 0));
     await take(other, { ...SHORT, messages: talk("melon"), slot: second ?? -1 });
     const [older, newer] = [first, second];
-    const held = { n_ctx: 2048, is_processing: false, n_prompt_tokens: expect.any(Number) as number };
+    const held = {
+      n_ctx: PRACTICE.contextTokens,
+      is_processing: false,
+      n_prompt_tokens: expect.any(Number) as number,
+    };
     expect(await slots()).toEqual([0, 1].map((id) => ({ id, id_task: id === older ? 0 : 1, ...held })));
     // A third agent takes the one that rested longest.
     expect(newer).not.toBe(await connect().acquireSlot?.("main"));
@@ -90,7 +95,7 @@ describe("the slots of our server", () => {
     const plain = await take(model, { ...SHORT, messages, slot });
     const { promptTokens = 0 } = plain.usage;
     const none = await take(model, { ...SHORT, messages, slot, toolChoice: "none" });
-    const forced = await take(model, { tools, maxTokens: 120, messages, slot, toolChoice: "required" });
+    const forced = await take(model, { tools, maxTokens: 300, messages, slot, toolChoice: "required" });
     expect(forced.reply.calls.map(({ name }) => name)).toContain("write");
     expect(forced.reply.calls[0]).not.toHaveProperty("rescued");
     for (const { usage } of [none, forced]) {

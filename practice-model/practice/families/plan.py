@@ -105,7 +105,7 @@ def plan(draw: Draw) -> Draft:
     )
 
 
-@family("plan as JSON", weight=1)
+@family("plan as JSON", weight=1.5)
 def plan_as_json(draw: Draw) -> Draft:
     """The plan alone, without a call."""
     parts, whole = draw_parts(draw)

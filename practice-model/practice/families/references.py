@@ -87,7 +87,7 @@ def delete_it(draw: Draw, path: str) -> Draft:
 _CHANGES: dict[str, Callable[[Draw, str, str], Draft]] = {"replace_in_it": replace_in_it, "remove_from_it": remove_from_it}
 
 
-@family("then it", weight=5)
+@family("then it", weight=8)
 def then_it(draw: Draw) -> Draft:
     """A request about one file, and one or two more about "it"."""
     drafts = [_first(draw)]

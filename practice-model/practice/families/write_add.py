@@ -68,7 +68,7 @@ def added_text(draw: Draw) -> str:
     return draw.pick(["- {}", "- {}", "* {}", "# {}", "## {}", "- [ ] {}", "1. {}", "[x] {}"]).format(draw.text(4))
 
 
-@family("append", weight=7)
+@family("append", weight=14)
 def append(draw: Draw) -> Draft:
     """Now and then the file is missing."""
     path, slots = place(draw, 0.07)
@@ -78,7 +78,7 @@ def append(draw: Draw) -> Draft:
     return Draft("append", slots, appending(path, text), needs, subject=path if needs else None)
 
 
-@family("prepend", weight=2.5)
+@family("prepend", weight=6)
 def prepend(draw: Draw) -> Draft:
     path, slots = place(draw, 0.07)
     text = added_text(draw)
@@ -86,7 +86,7 @@ def prepend(draw: Draw) -> Draft:
     return Draft("prepend", slots, prepending(path, text), {path: draw.content()}, subject=path)
 
 
-@family("append lines", weight=1)
+@family("append lines", weight=2.5)
 def append_lines(draw: Draw) -> Draft:
     """Two or three lines, each in quotes."""
     path = draw.path()

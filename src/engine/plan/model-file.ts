@@ -12,7 +12,7 @@ import { chooseThreads } from "./threads.ts";
 
 export const PRACTICE_MODEL_ID = "lmagent-practice";
 const PRACTICE_FILE = "practice.gguf";
-const PRACTICE_CONTEXT_TOKENS = 2048;
+const PRACTICE_CONTEXT_TOKENS = 4096;
 const DEFAULT_CONTEXT_TOKENS = 32_768;
 /** Below this a GPU costs more time to set up than it saves. */
 const TINY_BYTES = 50_000_000;
