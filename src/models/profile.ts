@@ -8,7 +8,7 @@ export interface ProfileRule {
 
 const DEFAULT_PROFILE: ModelProfile = { name: "default" };
 
-/** It follows only what it was trained on: conversations of up to 3,000 tokens, these tools, no randomness. */
+/** It follows only what it was trained on: conversations of up to 3,200 tokens, these tools, no randomness. */
 const PRACTICE_PROFILE: ModelProfile = {
   name: "practice",
   notice: [
@@ -40,7 +40,6 @@ const PRACTICE_PROFILE: ModelProfile = {
     "todo_list",
     "plan_propose",
     "plan_complete_step",
-    "delegate",
     "get_time",
   ],
 };
