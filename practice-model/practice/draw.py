@@ -225,7 +225,9 @@ class Draw:
     def content(self) -> str:
         """What a file holds: mostly little, sometimes up to 30 lines; half of the files end with a line end."""
         kind = self.random.random()
-        if kind < 0.66:
+        if kind < 0.2:
+            body = "\n".join(self._plain(self.number(1, 2)) for _ in range(self.number(1, 6)))
+        elif kind < 0.66:
             body = self.text(9)
         elif kind < 0.93:
             body = self.lines(2, 5)

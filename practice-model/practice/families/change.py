@@ -15,18 +15,44 @@ _ADVICE = re.compile(r"\. (?:Nearest lines|Nothing in its|The file is empty)|; a
 
 
 def edit_course(path: str, old: str, new: str) -> Callable[[], Course]:
-    """One edit; an empty `new` removes the text."""
+    """One edit."""
 
     def course() -> Course:
         result = yield call("edit", path=path, old=old, new=new)
         if not result["ok"]:
-            what = f"replace {old} in {path}" if new else f"remove {old} from {path}"
-            return Answer(f"I could not {what}: {_ADVICE.split(result['error'])[0]}", (path, "could not"))
-        if new:
-            return Answer(f"I replaced {old} with {new} in {path}.", (old, new, path))
+            return Answer(f"I could not replace {old} in {path}: {_ADVICE.split(result['error'])[0]}", (path, "could not"))
+        return Answer(f"I replaced {old} with {new} in {path}.", (old, new, path))
+
+    return course
+
+
+def removal(path: str, old: str) -> Callable[[], Course]:
+    """The file is read first, so that no double space and no empty line stays."""
+
+    def course() -> Course:
+        result = yield call("read", path=path)
+        if not result["ok"]:
+            return Answer(f"I could not remove {old} from {path}: {result['error']}", (path, "could not"))
+        if old not in result["output"]:
+            return Answer(f"{old} is not in {path}.", (old, "is not in", path))
+        whole = with_gap(result["output"], old)
+        edited = yield call("edit", path=path, old=whole, new="")
+        if not edited["ok"]:
+            return Answer(f"I could not remove {old} from {path}: {_ADVICE.split(edited['error'])[0]}", (path, "could not"))
         return Answer(f"I removed {old} from {path}.", (old, path))
 
     return course
+
+
+def with_gap(content: str, text: str) -> str:
+    """The text with the space or line end behind it, which goes with it; else, at the end of a line, with the space before it."""
+    start = content.index(text)
+    before, after = content[:start][-1:], content[start + len(text) :][:1]
+    if before in ("", "\n") and after in (" ", "\n"):
+        return text + after
+    if before == " ":
+        return text + " " if after == " " else " " + text
+    return text
 
 
 @family("replace", weight=10)
@@ -44,13 +70,13 @@ def replace(draw: Draw) -> Draft:
     return Draft("replace", slots, edit_course(path, old, new), needs, subject=path if needs else None)
 
 
-@family("remove text", weight=3)
+@family("remove text", weight=6)
 def remove_text(draw: Draw) -> Draft:
     path = draw.path()
     old = texts_to_swap(draw)[0]
     body = holding(draw, old) if draw.chance(0.92) else lacking(draw, old, "")
     slots = {"path": draw.show_path(path), **removal_slots(draw, old)}
-    return Draft("remove.text", slots, edit_course(path, old, ""), {path: body}, subject=path)
+    return Draft("remove.text", slots, removal(path, old), {path: body}, subject=path)
 
 
 # Texts

@@ -12,7 +12,7 @@ from .. import wordings
 from ..draw import Draw
 from ..family import FAMILIES, FOLLOW_UPS, Answer, Course, Draft, family, follow_up
 from ..wordings import Pieces
-from .change import edit_course, is_plain, removal_slots, swap_slots, texts_to_swap
+from .change import edit_course, is_plain, removal, removal_slots, swap_slots, texts_to_swap
 from .moving import delete_course, file_target, folder_of, inside, name_of, new_name, transfer_course
 
 
@@ -25,10 +25,10 @@ def replace_in_it(draw: Draw, path: str, content: str = "") -> Draft:
     return Draft("replace.it", swap_slots(draw, old, new), edit_course(path, old, new), subject=path)
 
 
-@follow_up("remove_from_it", weight=0.5)
+@follow_up("remove_from_it", weight=2)
 def remove_from_it(draw: Draw, path: str, content: str = "") -> Draft:
     old = _known_word(draw, content) or texts_to_swap(draw)[0]
-    return Draft("remove.it", removal_slots(draw, old), edit_course(path, old, ""), subject=path)
+    return Draft("remove.it", removal_slots(draw, old), removal(path, old), subject=path)
 
 
 def _known_word(draw: Draw, content: str) -> str:
@@ -58,7 +58,7 @@ def move_it_to(draw: Draw, path: str) -> Draft:
     return Draft("move.it.to", {"target": draw.show_path(target)}, transfer_course("move", path, target), subject=target)
 
 
-@follow_up("rename_it", weight=3)
+@follow_up("rename_it", weight=6)
 def rename_it(draw: Draw, path: str) -> Draft:
     name = new_name(draw, path)
     target = inside(folder_of(path), name)

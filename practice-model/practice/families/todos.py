@@ -6,6 +6,7 @@ import re
 
 from ..draw import Draw
 from ..family import Answer, Course, Draft, call, family
+from .write import is_unmistakable, show_text
 
 _DUTIES = ["buy", "call", "write", "send", "check", "fix", "clean", "read", "pay", "book", "update", "review", "water", "order", "test", "ask", "visit", "plan", "print", "finish"]
 
@@ -20,7 +21,7 @@ def todo_add(draw: Draw) -> Draft:
             return Answer(f"I could not add it to the list: {result['error']}", ("could not", result["error"]))
         return Answer(f"I added to the list: {text}", (text,))
 
-    return Draft("todo.add", {"text": draw.quote(text), "raw": text}, course)
+    return Draft("todo.add", {"text": show_text(draw, text), "raw": text}, course)
 
 
 @family("todo add several", weight=1)
@@ -36,7 +37,8 @@ def todo_add_several(draw: Draw) -> Draft:
 
     form = draw.pick(['"{}"', '"{}"', "'{}'"])
     quoted = [form.format(text) if form[0] not in text else draw.quote(text) for text in texts]
-    slots = dict(zip(("one", "two", "three"), quoted))
+    shown = texts if all(map(is_unmistakable, texts)) and draw.chance(0.4) else quoted
+    slots = dict(zip(("one", "two", "three"), shown))
     return Draft("todo.add_two" if len(texts) == 2 else "todo.add_three", slots, course)
 
 
@@ -67,7 +69,7 @@ def todo_complete_by_text(draw: Draw) -> Draft:
             return Answer(f"There is no such todo: {wanted}", ("no such todo", wanted))
         return (yield from _completing(int(found)))
 
-    return Draft("todo.complete_text", {"text": draw.quote(wanted), "raw": wanted}, course, settings={"todos": todos}, is_real=False)
+    return Draft("todo.complete_text", {"text": show_text(draw, wanted), "raw": wanted}, course, settings={"todos": todos}, is_real=False)
 
 
 @family("todo list", weight=1.5)

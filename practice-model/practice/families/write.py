@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Callable
 
 from ..draw import Draw
@@ -11,7 +10,7 @@ from ..workspace import Result
 
 #: Words that, without quotes, could be taken for a part of the request.
 _JOINING = {
-    *"a an and as at by file for from in into it line named of on or so that the then this to with".split(),
+    *"a an and as at by file first for from in into it last line list named of on or so that the then this to todo todos top with".split(),
     *"anything everything nothing something stuff text word words".split(),
 }
 
@@ -32,13 +31,24 @@ def writing(path: str, content: str, done: str) -> Callable[[], Course]:
     return course
 
 
+def is_unmistakable(text: str) -> bool:
+    """Whether it can stand without quotes amid a request: few words, none of which could be a part of the request."""
+    words = text.split(" ")
+    is_open = text[0] in "\"'`“‘«" or text[-1] in "\"'`”’».,:;!?-" or "->" in text or ", " in text or "\n" in text
+    return len(words) <= 6 and "" not in words and not is_open and not _JOINING & {*text.lower().split(" ")}
+
+
+def show_text(draw: Draw, text: str) -> str:
+    """In quotes, or sometimes without where that is clear."""
+    return text if is_unmistakable(text) and draw.chance(0.25) else draw.quote(text)
+
+
 def text_slots(draw: Draw, text: str) -> dict[str, str]:
-    """`text` in quotes, `raw` without, and, where no word of it could be misunderstood, `bare`."""
-    slots = {"text": draw.quote(text)}
+    """`text` mostly in quotes, `raw` without, and, where no word of it could be misunderstood, `bare`."""
+    slots = {"text": show_text(draw, text)}
     if text[0] not in "\"'`“‘«" and text[-1] not in "\"'`”’»" and "->" not in text:
         slots["raw"] = text
-    words = text.split(" ")
-    if len(words) <= 4 and re.fullmatch(r"[^\W_]+( [^\W_]+)*", text) and not _JOINING & {*text.lower().split(" ")}:
+    if is_unmistakable(text):
         slots["bare"] = text
     return slots
 

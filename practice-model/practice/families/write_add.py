@@ -68,7 +68,7 @@ def added_text(draw: Draw) -> str:
     return draw.pick(["- {}", "- {}", "* {}", "# {}", "## {}", "- [ ] {}", "1. {}", "[x] {}"]).format(draw.text(4))
 
 
-@family("append", weight=14)
+@family("append", weight=22)
 def append(draw: Draw) -> Draft:
     """Now and then the file is missing."""
     path, slots = place(draw, 0.07)
@@ -78,7 +78,7 @@ def append(draw: Draw) -> Draft:
     return Draft("append", slots, appending(path, text), needs, subject=path if needs else None)
 
 
-@family("prepend", weight=6)
+@family("prepend", weight=9)
 def prepend(draw: Draw) -> Draft:
     path, slots = place(draw, 0.07)
     text = added_text(draw)
@@ -97,19 +97,19 @@ def append_lines(draw: Draw) -> Draft:
     return Draft("append.lines", slots, course, {path: draw.content()}, subject=path)
 
 
-@follow_up("append to it", weight=4)
+@follow_up("append to it", weight=9)
 def append_to_it(draw: Draw, path: str) -> Draft:
     text = added_text(draw)
     return Draft("append.it", text_slots(draw, text), appending(path, text), subject=path)
 
 
-@follow_up("prepend to it", weight=1.2)
+@follow_up("prepend to it", weight=4)
 def prepend_to_it(draw: Draw, path: str) -> Draft:
     text = added_text(draw)
     return Draft("prepend.it", text_slots(draw, text), prepending(path, text), subject=path)
 
 
-@follow_up("overwrite it", weight=1)
+@follow_up("overwrite it", weight=2)
 def overwrite_it(draw: Draw, path: str) -> Draft:
     text = one_line(draw)
     return Draft("overwrite.it", text_slots(draw, text), writing(path, text, f"I wrote {path}."), subject=path)
