@@ -1,8 +1,9 @@
 /** Plays a task: its requests in one session, each judged by what it has changed itself. */
 import type { Agent } from "../../src/cli/agent.ts";
+import { INTERNAL_ERROR } from "../../src/core/call-execution.ts";
 import type { AgentEvent, EndReason } from "../../src/core/events.ts";
 import type { Usage } from "../../src/core/model.ts";
-import type { Tool } from "../../src/core/tool.ts";
+import type { Tool, ToolResult } from "../../src/core/tool.ts";
 import { newestCommit, readFolder } from "./folder.ts";
 import { judge } from "./judge.ts";
 import type { Task, TaskTurn } from "./task.ts";
@@ -33,6 +34,7 @@ export interface PlayedTask {
   turns: readonly PlayedTurn[];
 }
 
+/** Throws an error where nothing can be said of the model: it does not answer, or a tool of ours is broken. */
 export async function playTask({ id, family, split, turns }: Task, agent: Agent): Promise<PlayedTask> {
   const played: PlayedTurn[] = [];
   for (const turn of turns) played.push(await playTurn(turn, agent));
@@ -94,6 +96,9 @@ class TurnRecord {
         this.calls.push(`${event.name} ${JSON.stringify(event.arguments)}`);
         if (this.#isMalformed(event)) this.#malformed += 1;
         break;
+      case "tool_finished":
+        refuseBrokenTool(event.name, event.result);
+        break;
       case "run_finished":
         this.reason = event.reason;
         this.answer = event.text ?? event.message ?? "";
@@ -128,4 +133,8 @@ class TurnRecord {
     this.#tokens += completionTokens;
     this.#decodeMs += (1000 * completionTokens) / decodeTokensPerSecond;
   }
+}
+
+function refuseBrokenTool(name: string, result: ToolResult): void {
+  if (!result.ok && result.error.startsWith(INTERNAL_ERROR)) throw new Error(`\`${name}\`: ${result.error}`);
 }

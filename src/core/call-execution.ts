@@ -146,10 +146,13 @@ export function interrupted(started: boolean): ToolResult {
   );
 }
 
+/** How the failure of a tool that threw something unexpected begins. */
+export const INTERNAL_ERROR = "internal error in the tool";
+
 /** A tool reports broken environments with an `AgentError`; anything else thrown is a bug, and is said to be one. */
 export function toFailure(error: unknown): ToolResult {
   if (AgentError.is(error)) return failure(error.message);
-  return failure(`internal error in the tool: ${errorMessage(error)}`);
+  return failure(`${INTERNAL_ERROR}: ${errorMessage(error)}`);
 }
 
 function joinOutput(waiting: AgentEvent, event: AgentEvent): AgentEvent | undefined {

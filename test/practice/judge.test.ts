@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { createScratch, openAgent } from "../../bench/practice/agent.ts";
 import { makeFolder, type FolderState } from "../../bench/practice/folder.ts";
 import { judge, type Outcome } from "../../bench/practice/judge.ts";
@@ -163,6 +163,14 @@ describe("a played task", () => {
     ]);
     expect(played.turns.map(({ faults }) => faults)).toEqual([[]]);
   });
+
+  it("ends with an error where a tool is broken, since that is no fault of the model", async () => {
+    const task = toTask({ turns: [{ request: "Make a folder docs", files: { "docs/": "" } }] });
+    const replies = [{ calls: [scriptedCall("mkdir", { path: "docs" })] }, { text: "Done." }];
+    await expect(play(task, replies, { broken: "mkdir" })).rejects.toThrow(
+      "`mkdir`: internal error in the tool: a package is missing",
+    );
+  });
 });
 
 function folder(files: Record<string, string>, folders: readonly string[] = []): FolderState {
@@ -191,10 +199,16 @@ function toTask(given: object): Task {
   return parseTask(JSON.stringify({ id: "1", family: "write", ...given }), "here", "test");
 }
 
-async function play(task: Task, replies: readonly ScriptedReply[]): Promise<PlayedTask> {
+async function play(
+  task: Task,
+  replies: readonly ScriptedReply[],
+  { broken }: { broken?: string } = {},
+): Promise<PlayedTask> {
   using scratch = createScratch();
   const workspace = scratch.workspace();
   makeFolder(workspace, task);
   await using agent = await openAgent(scratch, workspace, createScriptedModel(replies));
+  const tool = agent.tools.find(({ name }) => name === broken);
+  if (tool !== undefined) vi.spyOn(tool, "execute").mockRejectedValue(new Error("a package is missing"));
   return await playTask(task, agent);
 }
