@@ -22,8 +22,6 @@ from practice.family import FAMILIES, FOLLOW_UPS, Draft
 HERE = Path(__file__).parent
 Wordings = Literal["trained", "held-out", "all"]
 ALONE = Mix(two=0, three=0, four=0, follow_up=0)
-#: Families below this weight are drawn less often.
-RARE = 2
 Task = dict[str, Any]
 
 
@@ -48,17 +46,12 @@ def main() -> None:
 
 
 def by_family(seed: int, wordings: Wordings, count: int, spelling: float = 0.5) -> Iterator[Task]:
-    """Requests of every family that the real agent can execute: `count` of each, half as many of rare ones."""
+    """Requests of every family that the real agent can execute: `count` of each."""
     draw = Draw(seed, "test", wordings, spelling=spelling)
     for name in [*FAMILIES, *FOLLOW_UPS]:
-        wanted = count if weight_of(name) >= RARE else count // 2
         drawn = (draw_real(draw, name) for _ in range(count * 20))
-        for conversation in itertools.islice((one for one in drawn if one is not None), wanted):
+        for conversation in itertools.islice((one for one in drawn if one is not None), count):
             yield to_task(conversation, name)
-
-
-def weight_of(name: str) -> float:
-    return FAMILIES[name].weight if name in FAMILIES else FOLLOW_UPS[name].weight
 
 
 def draw_real(draw: Draw, name: str) -> Conversation | None:

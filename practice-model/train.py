@@ -21,6 +21,7 @@ from typing import Any, Iterator
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from batches import Batch, iterate_batches, iterate_shards, load_shard
@@ -29,6 +30,8 @@ from model import LanguageModel, ModelConfig
 HERE = Path(__file__).parent
 LAST = "last.pt"
 LOG_SECONDS = 15
+#: Added to the loss of each row, so that every row can be drawn.
+EPSILON = 1e-3
 #: The longest rows by the share of the time: short ones first, from which copying is learnt sooner and in less time.
 LONGEST_ROWS = ["0:320", "0.08:640", "0.2:900", "0.75:3200"]
 
@@ -70,6 +73,14 @@ def parse_options() -> argparse.Namespace:
     training.add_argument("--batch-tokens", type=int, default=8192, help="reached after 40 %% of the time")
     training.add_argument("--warm-up-seconds", type=float, default=60.0)
     training.add_argument(
+        "--hardest",
+        nargs="+",
+        type=parse_share,
+        default=[(0.0, 1.0)],
+        metavar="SHARE:SHARE",
+        help="from this share of the time on, train on this share of the rows, drawn by their loss (default 0:1)",
+    )
+    training.add_argument(
         "--longest-rows",
         nargs="+",
         type=parse_longest_row,
@@ -84,6 +95,14 @@ def parse_longest_row(value: str) -> tuple[float, int]:
     """Raises `ValueError` for anything but a share of the time, a colon and a number of tokens."""
     share, tokens = value.split(":")
     return float(share), int(tokens)
+
+
+def parse_share(value: str) -> tuple[float, float]:
+    """Raises `ValueError` for anything but a share of the time, a colon and a share of rows above 0 and up to 1."""
+    since, share = (float(part) for part in value.split(":"))
+    if not 0 < share <= 1:
+        raise ValueError(value)
+    return since, share
 
 
 def create_model(options: argparse.Namespace) -> LanguageModel:
@@ -157,7 +176,8 @@ class Trainer:
 
     def batches(self) -> Iterator[Batch]:
         for self.shard, path in iterate_shards(self.options.data, self.shard):
-            yield from iterate_batches(load_shard(path), self.rng, self.max_tokens, self.batch_tokens)
+            for pool in iterate_batches(load_shard(path), self.rng, self.max_tokens, self.pool_tokens):
+                yield self.hardest(pool) if self.share() < 1 else pool
 
     def elapsed(self) -> float:
         return time.time() - self.started
@@ -167,7 +187,17 @@ class Trainer:
         return self.elapsed() / (self.options.minutes * 60)
 
     def max_tokens(self) -> int:
-        return [tokens for since, tokens in self.options.longest_rows if self.fraction() >= since][-1]
+        return self._scheduled(self.options.longest_rows)
+
+    def share(self) -> float:
+        """Of the rows, that is trained on."""
+        return self._scheduled(self.options.hardest)
+
+    def _scheduled(self, values: list[tuple[float, Any]]) -> Any:
+        return [value for since, value in values if self.fraction() >= since][-1]
+
+    def pool_tokens(self) -> int:
+        return int(self.batch_tokens() / self.share())
 
     def batch_tokens(self) -> int:
         first, last = self.options.first_batch_tokens, self.options.batch_tokens
@@ -178,17 +208,49 @@ class Trainer:
         warm = min(1.0, (self.elapsed() + 1) / self.options.warm_up_seconds)
         return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.fraction())))
 
+    def hardest(self, pool: Batch) -> Batch:
+        """
+        The share of a pool's rows to train on. Most conversations are soon known by heart, and to look costs a third of a step.
+        Drawn in proportion to the loss, as in selective backpropagation (Jiang et al., 2019): the worst may be what nobody could know.
+        """
+        ids, mask, tokens = pool
+        count = max(1, round(len(ids) * self.share()))
+        slices = [slice(start, start + count) for start in range(0, len(ids), count)]
+        looks = [self.look(ids[part], mask[part]) for part in slices]
+        losses = np.concatenate([losses for losses, _right in looks]) + EPSILON
+        learnt = mask[:, 1:].sum()
+        self.note(losses.sum() / learnt, sum(right for _losses, right in looks) / learnt, tokens)
+        rows = self.rng.choice(len(ids), count, replace=False, p=losses / losses.sum())
+        # Counted above, with all that was looked at.
+        return ids[rows], mask[rows], 0
+
+    @torch.no_grad()
+    def look(self, ids: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, int]:
+        """The loss of each row, summed over its tokens, and how many tokens are right."""
+        logits, wanted, selected = self.predict(ids, mask)
+        losses = torch.zeros(selected.shape, device=logits.device)
+        losses[selected] = F.cross_entropy(logits, wanted, reduction="none")
+        return losses.sum(1).double().cpu().numpy(), int((logits.argmax(-1) == wanted).sum())
+
+    def predict(self, ids: np.ndarray, mask: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of what is to be learnt, what it is, and where it stands."""
+        device = self.options.device
+        tokens = torch.from_numpy(ids).to(device)
+        selected = torch.from_numpy(mask).to(device)[:, 1:].bool()
+        with torch.autocast(device, torch.bfloat16):
+            logits = self.model.logits(self.model.hidden(tokens[:, :-1])[selected])
+        return logits.float(), tokens[:, 1:][selected], selected
+
+    def note(self, loss: float, right: float, tokens: int) -> None:
+        self.recent.append((loss, right))
+        self.tokens += tokens
+
     def step(self, batch: Batch) -> float:
         """Returns the norm of the gradient."""
         self._set_rate()
-        device = self.options.device
-        ids = torch.from_numpy(batch[0]).to(device)
-        mask = torch.from_numpy(batch[1]).to(device)
-        selected = mask[:, 1:].bool()
-        wanted = ids[:, 1:][selected]
-        with torch.autocast(device, torch.bfloat16):
-            logits = self.model.logits(self.model.hidden(ids[:, :-1])[selected])
-        loss = F.cross_entropy(logits.float(), wanted)
+        ids, mask, tokens = batch
+        logits, wanted, _selected = self.predict(ids, mask)
+        loss = F.cross_entropy(logits, wanted)
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -196,9 +258,8 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.step()
         self.steps += 1
-        self.tokens += batch[2]
-        right = (logits.argmax(-1) == wanted).float().mean().item()
-        self.recent.append((loss.item(), right))
+        if tokens > 0:
+            self.note(loss.item(), (logits.argmax(-1) == wanted).float().mean().item(), tokens)
         return float(norm)
 
     def _set_rate(self) -> None:
