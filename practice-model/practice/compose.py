@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Callable
 
 from . import wordings
 from .draw import Draw
 from .family import FAMILIES, Answer, Course, Draft
 from .wordings import Pieces
-
-
-@dataclass
-class Part:
-    family: str
-    draft: Draft
-    pieces: Pieces
 
 
 def is_held_out(families: list[str]) -> bool:
@@ -34,20 +26,13 @@ def joined(draw: Draw, count: int, *, composition: str = "trained") -> Draft:
 
 def join(draw: Draw, named: list[tuple[str, Draft]]) -> Draft:
     """Drafts with imperatives, by family, as one request."""
-    count = len(named)
     drafts = [draft for _name, draft in named]
-    parts = [Part(name, draft, _say(draw, draft, last=index == count - 1)) for index, (name, draft) in enumerate(named)]
-    slots = {f"p{index}": "" for index in range(1, count + 1)}
-    wording = wordings.choose(draw, f"join.{count}", slots)
-    filled = wordings.fill(draw, wording, {key: key for key in slots})
-    pieces: Pieces = []
-    for text, given in filled:
-        pieces += parts[int(text[1:]) - 1].pieces if given else [(text, False)]
+    parts = [say_part(draw, draft, last=draft is drafts[-1]) for draft in drafts]
     return Draft(
-        intent=f"join.{count}",
+        intent=f"join.{len(parts)}",
         slots={},
-        request=pieces,
-        course=_courses([draft.course for draft in drafts]),
+        request=join_parts(draw, parts),
+        course=chain([draft.course for draft in drafts], "\n"),
         needs={path: content for draft in drafts for path, content in draft.needs.items()},
         subject=drafts[-1].subject,
         canned={line: output for draft in drafts for line, output in draft.canned.items()},
@@ -60,7 +45,7 @@ def join(draw: Draw, named: list[tuple[str, Draft]]) -> Draft:
 def _draw_families(draw: Draw, count: int, composition: str) -> list[str]:
     entries = list(FAMILIES.values())
     while True:
-        names = [one.name for one in draw.random.choices(entries, [one.chance for one in entries], k=count)]
+        names = [one.name for one in draw.random.choices(entries, [one.weight for one in entries], k=count)]
         if _fits(names, composition):
             return names
 
@@ -74,23 +59,35 @@ def _draw_joinable(draw: Draw, name: str) -> tuple[str, Draft]:
     for _ in range(200):
         draft = FAMILIES[name].make(draw)
         if not draft.can_be_joined or draft.request is not None or draft.tools is not None:
-            name = draw.random.choices(list(FAMILIES), [one.chance for one in FAMILIES.values()])[0]
+            name = draw.random.choices(list(FAMILIES), [one.weight for one in FAMILIES.values()])[0]
             continue
         if any(one.is_clause for one in wordings.load_wordings().get(draft.intent, [])):
             return name, draft
     raise ValueError(f"no draft of {name} can be joined")
 
 
-def _say(draw: Draw, draft: Draft, *, last: bool) -> Pieces:
+def say_part(draw: Draw, draft: Draft, *, last: bool) -> Pieces:
+    """As an imperative; `last`: it may take the rest of the line."""
     slots = dict(draft.slots)
     return wordings.fill(draw, wordings.choose(draw, draft.intent, slots, clause=True, last=last), slots)
 
 
-def _courses(makers: list[Callable[[], Course]]) -> Callable[[], Course]:
-    def course() -> Any:
+def join_parts(draw: Draw, parts: list[Pieces]) -> Pieces:
+    slots = {f"p{number}": "" for number in range(1, len(parts) + 1)}
+    wording = wordings.choose(draw, f"join.{len(parts)}", slots)
+    joined: Pieces = []
+    for text, given in wordings.fill(draw, wording, {key: key for key in slots}):
+        joined += parts[int(text[1:]) - 1] if given else [(text, False)]
+    return joined
+
+
+def chain(makers: list[Callable[[], Course]], between: str) -> Callable[[], Course]:
+    """One course after the other; the answer is all their answers."""
+
+    def course() -> Course:
         answers = []
         for make in makers:
             answers.append((yield from make()))
-        return Answer("\n".join(one.text for one in answers), tuple(fact for one in answers for fact in one.facts))
+        return Answer(between.join(one.text for one in answers), tuple(fact for one in answers for fact in one.facts))
 
     return course

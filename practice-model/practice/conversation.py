@@ -172,14 +172,14 @@ def _is_quoted(text: str) -> bool:
 def _draw_draft(draw: Draw, before: str | None, mix: Mix, composition: str) -> tuple[str, Draft]:
     if before is not None and FOLLOW_UPS and draw.chance(mix.follow_up):
         entries = list(FOLLOW_UPS.values())
-        entry = draw.random.choices(entries, [one.chance for one in entries])[0]
+        entry = draw.random.choices(entries, [one.weight for one in entries])[0]
         return entry.name, entry.make(draw, before)
     kind = draw.random.random()
     for count, share in ((2, mix.two), (3, mix.three), (4, mix.four)):
         if kind < share:
             return f"{count} parts", compose.joined(draw, count, composition=composition)
         kind -= share
-    one = draw.random.choices(list(FAMILIES.values()), [entry.chance for entry in FAMILIES.values()])[0]
+    one = draw.random.choices(list(FAMILIES.values()), [entry.weight for entry in FAMILIES.values()])[0]
     return one.name, one.make(draw)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Generator, Mapping
+from typing import Any, Callable, Generator, Generic, Mapping, TypeVar
 
 from .draw import Draw
 from .wordings import Pieces
@@ -59,24 +59,21 @@ class Draft:
 
 Family = Callable[[Draw], Draft]
 
-#: Weights are drawn with this power: the rare families need practice too.
-_EVENNESS = 0.6
+#: Makes a draft about a file that was the subject of the request before.
+FollowUp = Callable[[Draw, str], Draft]
+
+Maker = TypeVar("Maker")
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(Generic[Maker]):
     name: str
-    make: Family
-    #: How much practice it gets: what people ask for most, and what is hardest to learn.
+    make: Maker
+    #: How often it is drawn, compared with others: what people ask for most, and what is hardest to learn, gets more practice.
     weight: float
 
-    @property
-    def chance(self) -> float:
-        """How often it is drawn, compared with others."""
-        return self.weight**_EVENNESS
 
-
-FAMILIES: dict[str, Entry] = {}
+FAMILIES: dict[str, Entry[Family]] = {}
 
 
 def family(name: str, weight: float) -> Callable[[Family], Family]:
@@ -91,33 +88,18 @@ def family(name: str, weight: float) -> Callable[[Family], Family]:
     return register
 
 
-def call(name: str, **arguments: Any) -> Call:
-    return name, arguments
-
-
-#: Makes a draft about a file that was the subject of the request before.
-FollowUp = Callable[[Draw, str], Draft]
-
-
-@dataclass(frozen=True)
-class FollowUpEntry:
-    name: str
-    make: FollowUp
-    weight: float
-
-    @property
-    def chance(self) -> float:
-        return self.weight**_EVENNESS
-
-
-FOLLOW_UPS: dict[str, FollowUpEntry] = {}
+FOLLOW_UPS: dict[str, Entry[FollowUp]] = {}
 
 
 def follow_up(name: str, weight: float) -> Callable[[FollowUp], FollowUp]:
     """Registers a family of requests that only make sense after another, such as "now append x to it"."""
 
     def register(make: FollowUp) -> FollowUp:
-        FOLLOW_UPS[name] = FollowUpEntry(name, make, weight)
+        FOLLOW_UPS[name] = Entry(name, make, weight)
         return make
 
     return register
+
+
+def call(name: str, **arguments: Any) -> Call:
+    return name, arguments

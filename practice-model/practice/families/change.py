@@ -55,7 +55,7 @@ def with_gap(content: str, text: str) -> str:
     return text
 
 
-@family("replace", weight=10)
+@family("replace", weight=5.2)
 def replace(draw: Draw) -> Draft:
     """Mostly the file holds the text once; now and then it does not, or there is no such file."""
     path = draw.path()
@@ -70,7 +70,7 @@ def replace(draw: Draw) -> Draft:
     return Draft("replace", slots, edit_course(path, old, new), needs, subject=path if needs else None)
 
 
-@family("remove text", weight=6)
+@family("remove text", weight=2.9)
 def remove_text(draw: Draw) -> Draft:
     path = draw.path()
     old = texts_to_swap(draw)[0]

@@ -16,7 +16,7 @@ from .commands_real import plain_path, real_command, safe_text
 _SPOKEN = {*"cat head tail ls find grep mkdir rm mv cp wc touch tree date pwd echo make diff sort git history which".split()}
 
 
-@family("shell", weight=8)
+@family("shell", weight=4.2)
 def shell(draw: Draw) -> Draft:
     command, is_real = _draw_command(draw)
     slots = {"cmd": quote_command(draw, command.line), "raw": command.line}
@@ -27,7 +27,7 @@ def shell(draw: Draw) -> Draft:
     return Draft("shell.run", slots, **_run(command, is_real))
 
 
-@family("shell alone", weight=0.6)
+@family("shell alone", weight=0.9)
 def shell_alone(draw: Draw) -> Draft:
     """Nothing but the command."""
     while True:
@@ -37,7 +37,7 @@ def shell_alone(draw: Draw) -> Draft:
             return Draft("shell.run", {}, request=[(command.line, True)], is_plain=False, can_be_joined=False, **_run(command, False))
 
 
-@family("script", weight=1.6)
+@family("script", weight=1.7)
 def script(draw: Draw) -> Draft:
     """A script of the workspace: those of the shell only say something, the output of others is made up."""
     extension = draw.pick(["sh", "sh", "sh", "py", "py", "js"])
@@ -53,7 +53,7 @@ def script(draw: Draw) -> Draft:
     return Draft("script.run", {"path": draw.show_path(path)}, **_run(command, is_real))
 
 
-@family("script with arguments", weight=0.5)
+@family("script with arguments", weight=1)
 def script_with_arguments(draw: Draw) -> Draft:
     """The script says what it was given."""
     path, argument = draw.path(0.15, "sh"), draw.pick([draw.word(), draw.word(), str(draw.number(1, 9999)), draw.letters(3, 8), plain_path(draw)])

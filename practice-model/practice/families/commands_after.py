@@ -28,7 +28,7 @@ def run_or_stage_it(draw: Draw, path: str) -> Draft:
     return Draft("it.run", {}, course, canned={line: (0, f"{output}\n")}, is_real=False, subject=path)
 
 
-@follow_up("commit it", weight=0.8)
+@follow_up("commit it", weight=0.9)
 def commit_it(draw: Draw, path: str) -> Draft:
     message = draw_message(draw)
     return Draft("it.commit", message_slots(draw, message), lambda: committing([path], message, path), settings={"git": True}, subject=path)

@@ -7,7 +7,7 @@ from ..family import Answer, Course, Draft, call, family
 from .write import could_not, text_slots
 
 
-@family("delegate", weight=1.5)
+@family("delegate", weight=1.3)
 def delegate(draw: Draw) -> Draft:
     """The text of the file is given, or what it is to be about."""
     path = draw.path(0.15)

@@ -39,7 +39,7 @@ _NOT_DONE = {
 }
 
 
-@family("missing_file", weight=2)
+@family("missing_file", weight=1.5)
 def missing_file(draw: Draw) -> Draft:
     path = draw.path()
     slots = {"path": draw.show_path(path)}
@@ -58,7 +58,7 @@ def missing_file(draw: Draw) -> Draft:
     return Draft("grep.file", {**slots, "word": draw.quote(word)}, lambda: grepping(word, path))
 
 
-@family("near_file", weight=2)
+@family("near_file", weight=1.5)
 def near_file(draw: Draw) -> Draft:
     """A file of a similar name is there: the error names it."""
     path = draw.path(nested=0.2)
@@ -67,13 +67,13 @@ def near_file(draw: Draw) -> Draft:
     return Draft("read", {"path": draw.show_path(path)}, lambda: reading(path), needs={near: content}, subject=near)
 
 
-@family("missing_folder", weight=1.5)
+@family("missing_folder", weight=1.3)
 def missing_folder(draw: Draw) -> Draft:
     folder = draw.folder()
     return Draft("ls.folder", {"folder": show_folder(draw, folder)}, lambda: listing(folder))
 
 
-@family("failing", weight=2.5)
+@family("failing", weight=2.3)
 def failing(draw: Draw) -> Draft:
     """One call of any other request fails for good."""
     draft, calls = _draw_other(draw)
@@ -82,7 +82,7 @@ def failing(draw: Draw) -> Draft:
     return _with_failures(draft, draft.course, target, [error])
 
 
-@family("passing", weight=2.5)
+@family("passing", weight=1.7)
 def passing(draw: Draw) -> Draft:
     """One call of any other request fails for the moment: it is made once more, with the same arguments."""
     draft, calls = _draw_other(draw)
@@ -94,7 +94,7 @@ def passing(draw: Draw) -> Draft:
     return _with_failures(draft, lambda: retrying(draft.course()), target, errors)
 
 
-@family("denied", weight=3)
+@family("denied", weight=3.3)
 def denied(draw: Draw) -> Draft:
     """The user refuses a call: nothing else is tried."""
     while True:

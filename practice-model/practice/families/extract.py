@@ -55,7 +55,7 @@ _SENTIMENTS = {
 }
 
 
-@family("extract", weight=24)
+@family("extract", weight=13.5)
 def extract(draw: Draw) -> Draft:
     values = {kind: make(draw) for kind, make in VALUES.items()}
     text, found = _draw_text(draw, values)
@@ -109,7 +109,7 @@ def _write_keys(draw: Draw, names: list[str]) -> str:
     return draw.pick([json.dumps(names), " ".join(names), "/".join(names), ",".join(names)])
 
 
-@family("sentiment", weight=16)
+@family("sentiment", weight=6.9)
 def sentiment(draw: Draw) -> Draft:
     section = draw.random.choices(list(_SENTIMENTS), [3, 3, 2, 1.5])[0]
     label, confidence = _SENTIMENTS[section]

@@ -51,7 +51,7 @@ _BY_ENDING = [
 ]
 
 
-@family("glob", weight=5)
+@family("glob", weight=2.6)
 def glob(draw: Draw) -> Draft:
     """All files of one kind, anywhere."""
     ending = draw_ending(draw)
@@ -60,7 +60,7 @@ def glob(draw: Draw) -> Draft:
     return Draft("glob", {"kind": name_kind(draw, ending)}, lambda: globbing(f"**/*.{ending}"), needs=needs)
 
 
-@family("glob_in", weight=4)
+@family("glob_in", weight=2.3)
 def glob_in(draw: Draw) -> Draft:
     """All files of one kind in one folder."""
     ending, folder = draw_ending(draw), draw.folder()
@@ -89,13 +89,13 @@ def ls_deep_in(draw: Draw) -> Draft:
     return Draft("ls.deep.in", slots, lambda: globbing(f"{folder}/**/*"), needs=draw_folder(draw, folder))
 
 
-@family("find_name", weight=4)
+@family("find_name", weight=2.3)
 def find_name(draw: Draw) -> Draft:
     name, needs = _draw_named(draw)
     return Draft("find.name", {"name": draw.show_path(name)}, lambda: globbing(f"**/{name}"), needs=needs)
 
 
-@family("exists", weight=3)
+@family("exists", weight=2.7)
 def exists(draw: Draw) -> Draft:
     name, needs = _draw_named(draw)
 
@@ -111,7 +111,7 @@ def exists(draw: Draw) -> Draft:
     return Draft("exists", {"name": draw.show_path(name)}, course, needs=needs)
 
 
-@family("find_part", weight=3)
+@family("find_part", weight=1.9)
 def find_part(draw: Draw) -> Draft:
     part = draw_part(draw)
     patterns = [f"{part}{{}}", f"{{}}{part}", f"{{}}_{part}", f"{part}-{{}}", f"{{}}-{part}-2", part]
@@ -119,7 +119,7 @@ def find_part(draw: Draw) -> Draft:
     return Draft("find.part", {"part": show_word(draw, part)}, lambda: globbing(f"**/*{part}*"), needs=needs)
 
 
-@family("find_start", weight=1.5)
+@family("find_start", weight=1.3)
 def find_start(draw: Draw) -> Draft:
     part = draw_part(draw)
     needs = _draw_files_like(draw, [f"{part}{{}}", f"{part}_{{}}", f"{part}-{{}}", part])

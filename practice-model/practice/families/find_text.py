@@ -10,7 +10,7 @@ from .find import show_word
 from .look import failed, show_folder
 
 
-@family("grep", weight=6)
+@family("grep", weight=2.9)
 def grep(draw: Draw) -> Draft:
     """A word, a phrase or a number, anywhere."""
     wanted = draw_wanted(draw)
@@ -19,7 +19,7 @@ def grep(draw: Draw) -> Draft:
     return Draft("grep", slots, lambda: grepping(wanted, "."), needs=needs)
 
 
-@family("grep_in_folder", weight=3)
+@family("grep_in_folder", weight=1.9)
 def grep_in_folder(draw: Draw) -> Draft:
     wanted, folder = draw_wanted(draw), draw.folder()
     texts = _draw_texts(draw, wanted, draw.pick([0, 1, 1, 1, 2, 3]))
@@ -30,7 +30,7 @@ def grep_in_folder(draw: Draw) -> Draft:
     return Draft("grep.folder", slots, lambda: grepping(wanted, folder), needs=needs)
 
 
-@family("grep_in_file", weight=4)
+@family("grep_in_file", weight=2.3)
 def grep_in_file(draw: Draw) -> Draft:
     wanted, path = draw_wanted(draw), draw.path()
     texts = _draw_texts(draw, wanted, draw.pick([0, 1, 1, 1]))
@@ -41,7 +41,7 @@ def grep_in_file(draw: Draw) -> Draft:
     return Draft("grep.file", slots, lambda: grepping(wanted, path), needs=needs, subject=path)
 
 
-@follow_up("grep_in_it", weight=1.5)
+@follow_up("grep_in_it", weight=1.3)
 def grep_in_it(draw: Draw, path: str) -> Draft:
     wanted = draw_wanted(draw)
     return Draft("grep.it", {"word": show_word(draw, wanted)}, lambda: grepping(wanted, path), subject=path)

@@ -31,14 +31,14 @@ def git_status(draw: Draw) -> Draft:
     return Draft("git.status", {}, course, **fields)
 
 
-@family("git diff", weight=1.5)
+@family("git diff", weight=1.9)
 def git_diff(draw: Draw) -> Draft:
     kind = draw.random.random()
     fields = {} if kind < 0.05 else {"settings": {"git": True}} if kind < 0.22 else _edited(draw, draw.pick([1, 1, 1, 2]))
     return Draft("git.diff", {}, lambda: _showing(call("git_diff")), **fields)
 
 
-@family("git diff of a file", weight=0.7)
+@family("git diff of a file", weight=1.2)
 def git_diff_file(draw: Draw) -> Draft:
     fields = _edited(draw, 1)
     path = next(iter(fields["needs"]))
@@ -47,14 +47,14 @@ def git_diff_file(draw: Draw) -> Draft:
     return Draft("git.diff_file", {"path": draw.show_path(path)}, lambda: _showing(call("git_diff", path=path)), subject=path, **fields)
 
 
-@family("commit", weight=3)
+@family("commit", weight=1.9)
 def commit(draw: Draw) -> Draft:
     """Everything is staged first, as the request is about the changes and not about what is staged."""
     message = draw_message(draw)
     return Draft("git.commit", message_slots(draw, message), lambda: committing(["."], message, "the changes"), **_work(draw))
 
 
-@family("commit file", weight=0.8)
+@family("commit file", weight=0.9)
 def commit_file(draw: Draw) -> Draft:
     message, fields = draw_message(draw), changed(draw, 1, kinds=("new", "edited"))
     path = next(iter(fields["needs"]))
@@ -62,7 +62,7 @@ def commit_file(draw: Draw) -> Draft:
     return Draft("git.commit_file", slots, lambda: committing([path], message, path), subject=path, **fields)
 
 
-@family("commit staged", weight=0.6)
+@family("commit staged", weight=0.7)
 def commit_staged(draw: Draw) -> Draft:
     message, fields = draw_message(draw), changed(draw, draw.number(1, 2), kinds=("new", "edited"))
     if draw.chance(0.88):
@@ -70,7 +70,7 @@ def commit_staged(draw: Draw) -> Draft:
     return Draft("git.commit_staged", message_slots(draw, message), lambda: committing([], message, "the changes"), **fields)
 
 
-@family("commit without message", weight=0.6)
+@family("commit without message", weight=0.7)
 def commit_without_message(draw: Draw) -> Draft:
     """The message is never made up."""
     return fixed_draft("git.no_message", NOT_UNDERSTOOD, "I did not understand")
@@ -103,7 +103,7 @@ def git_log(draw: Draw) -> Draft:
     return _shell_draft("git.log_last" if count == 1 else "git.log_count", slots, f"git log --oneline -n {count}", output)
 
 
-@family("git branch", weight=0.8)
+@family("git branch", weight=0.9)
 def git_branch(draw: Draw) -> Draft:
     name = draw.pick(["main", "main", "master", draw.word(), f"{draw.pick(['feature', 'fix', 'release'])}/{draw.word()}", f"{draw.word()}-{draw.word()}"])
     return _shell_draft("git.branch", {}, "git branch --show-current", f"{name}\n")

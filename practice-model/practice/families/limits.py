@@ -83,24 +83,24 @@ def _slots(draw: Draw) -> dict[str, str]:
     }
 
 
-@family("limits", weight=18)
+@family("limits", weight=17)
 def limits(draw: Draw) -> Draft:
     intent = draw.random.choices(list(_SECTIONS), list(_SECTIONS.values()))[0]
     return fixed_draft(intent, CANNOT, "small practice model", "real model", slots=_slots(draw))
 
 
-@family("leave", weight=5)
+@family("leave", weight=5.3)
 def leave(draw: Draw) -> Draft:
     """Somebody says what is not to be done."""
     return fixed_draft("limits.leave", LEAVE, "leave everything", slots=_slots(draw))
 
 
-@family("refuse", weight=4)
+@family("refuse", weight=3.9)
 def refuse(draw: Draw) -> Draft:
     return fixed_draft("limits.refuse", REFUSE, "I do not do that", slots=_slots(draw))
 
 
-@family("missing_tool", weight=3)
+@family("missing_tool", weight=2.5)
 def missing_tool(draw: Draw) -> Draft:
     """Any request where fewer tools are offered: served if they suffice, else the first missing one is named."""
     draft, needed = _with_calls(draw)
@@ -114,7 +114,7 @@ def missing_tool(draw: Draw) -> Draft:
     )
 
 
-@family("no_tools", weight=3)
+@family("no_tools", weight=2.9)
 def no_tools(draw: Draw) -> Draft:
     """Without tools file work is impossible, while talk goes on as ever."""
     if draw.chance(0.4):

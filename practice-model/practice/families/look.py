@@ -11,13 +11,13 @@ from ..family import Answer, Course, Draft, call, family, follow_up
 from ..workspace import Result
 
 
-@family("read", weight=10)
+@family("read", weight=4)
 def read(draw: Draw) -> Draft:
     path = draw.path()
     return _about_file(draw, "read", path, lambda: reading(path))
 
 
-@family("read_two", weight=1.5)
+@family("read_two", weight=1.3)
 def read_two(draw: Draw) -> Draft:
     one, two = draw.path(), draw.path()
     needs = {one: draw.lines(1, 3), two: draw.lines(1, 3)}
@@ -31,44 +31,44 @@ def read_two(draw: Draw) -> Draft:
     return Draft("read.two", slots, course, needs=needs, subject=two)
 
 
-@family("first_line", weight=1.5)
+@family("first_line", weight=1.3)
 def first_line(draw: Draw) -> Draft:
     path = draw.path()
     return _about_file(draw, "line.first", path, lambda: one_line(path, "head", "first"))
 
 
-@family("last_line", weight=1.5)
+@family("last_line", weight=1.3)
 def last_line(draw: Draw) -> Draft:
     path = draw.path()
     return _about_file(draw, "line.last", path, lambda: one_line(path, "tail", "last"))
 
 
-@family("count_lines", weight=4)
+@family("count_lines", weight=2.3)
 def count_lines(draw: Draw) -> Draft:
     path = draw.path()
     return _about_file(draw, "count.lines", path, lambda: counting(path, "-l", "line"))
 
 
-@family("count_words", weight=2.5)
+@family("count_words", weight=1.7)
 def count_words(draw: Draw) -> Draft:
     path = draw.path()
     return _about_file(draw, "count.words", path, lambda: counting(path, "-w", "word"))
 
 
-@family("ls_here", weight=4)
+@family("ls_here", weight=2.3)
 def ls_here(draw: Draw) -> Draft:
     needs = {draw.path(nested=0.3): draw.text(4) for _ in range(draw.pick([0, 1, 2, 2, 3, 4, 6]))}
     return Draft("ls.here", {}, lambda: listing("."), needs=needs)
 
 
-@family("ls", weight=7)
+@family("ls", weight=3.2)
 def ls(draw: Draw) -> Draft:
     folder = draw.folder()
     slots = {"folder": show_folder(draw, folder)}
     return Draft("ls.folder", slots, lambda: listing(folder), needs=draw_folder(draw, folder))
 
 
-@family("ls_dir", weight=2)
+@family("ls_dir", weight=1.5)
 def ls_dir(draw: Draw) -> Draft:
     """A slash at the end says that it is a folder."""
     folder = draw.folder()
@@ -76,14 +76,14 @@ def ls_dir(draw: Draw) -> Draft:
     return Draft("ls.dir", slots, lambda: listing(folder), needs=draw_folder(draw, folder))
 
 
-@family("folder_exists", weight=1.5)
+@family("folder_exists", weight=1.7)
 def folder_exists(draw: Draw) -> Draft:
     folder = draw.folder()
     needs = draw_folder(draw, folder) if draw.chance(0.6) else {}
     return Draft("exists.folder", {"folder": show_folder(draw, folder)}, lambda: asking_for_folder(folder), needs=needs)
 
 
-@family("count_files", weight=2)
+@family("count_files", weight=1.5)
 def count_files(draw: Draw) -> Draft:
     folder = draw.folder()
     slots = {"folder": show_folder(draw, folder)}
@@ -96,12 +96,12 @@ def count_files_here(draw: Draw) -> Draft:
     return Draft("count.files.here", {}, lambda: counting_files("."), needs=needs)
 
 
-@follow_up("read_it", weight=4)
+@follow_up("read_it", weight=3.2)
 def read_it(draw: Draw, path: str) -> Draft:
     return Draft("read.it", {}, lambda: reading(path), subject=path)
 
 
-@follow_up("count_lines_of_it", weight=1.5)
+@follow_up("count_lines_of_it", weight=1.3)
 def count_lines_of_it(draw: Draw, path: str) -> Draft:
     return Draft("count.lines.it", {}, lambda: counting(path, "-l", "line"), subject=path)
 

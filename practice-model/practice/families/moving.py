@@ -63,12 +63,12 @@ def transfer(draw: Draw, verb: str, intent: str, source: str, target: str, **slo
     )
 
 
-@family("copy", weight=6)
+@family("copy", weight=2.9)
 def copy(draw: Draw) -> Draft:
     return transfer(draw, "copy", "copy", draw.path(), file_target(draw))
 
 
-@family("back up", weight=1.5)
+@family("back up", weight=1.3)
 def back_up(draw: Draw) -> Draft:
     """The name of the copy is given in full."""
     source = draw.path()
@@ -82,22 +82,22 @@ def back_up(draw: Draw) -> Draft:
     return transfer(draw, "copy", "back-up", source, target)
 
 
-@family("copy into folder", weight=2.5)
+@family("copy into folder", weight=1.7)
 def copy_into(draw: Draw) -> Draft:
     return _into_folder(draw, "copy")
 
 
-@family("move", weight=4)
+@family("move", weight=2.3)
 def move(draw: Draw) -> Draft:
     return transfer(draw, "move", "move", draw.path(), file_target(draw))
 
 
-@family("move into folder", weight=4.5)
+@family("move into folder", weight=2.5)
 def move_into(draw: Draw) -> Draft:
     return _into_folder(draw, "move")
 
 
-@family("rename", weight=5)
+@family("rename", weight=2.6)
 def rename(draw: Draw) -> Draft:
     """A new name without a folder keeps the file where it is."""
     source = draw.path()
@@ -107,14 +107,14 @@ def rename(draw: Draw) -> Draft:
     return transfer(draw, "rename", "rename", source, target, name=draw.show_path(shown))
 
 
-@family("delete", weight=6)
+@family("delete", weight=2.9)
 def delete(draw: Draw) -> Draft:
     path = draw.path()
     is_there = draw.chance(0.94) or not path.isascii()
     return Draft("delete", {"path": draw.show_path(path)}, delete_course(path), {path: draw.text()} if is_there else {})
 
 
-@family("delete folder", weight=2.5)
+@family("delete folder", weight=1.7)
 def delete_folder(draw: Draw) -> Draft:
     folder = draw.folder()
     is_there = draw.chance(0.93) or not folder.isascii()

@@ -9,17 +9,17 @@ from ..family import Answer, Course, Draft, call, family
 from .moving import name_of
 
 
-@family("rename folder", weight=1.5)
+@family("rename folder", weight=1.3)
 def rename_folder(draw: Draw) -> Draft:
     return _other_folder(draw, "mv", "rename", "renamed")
 
 
-@family("copy folder", weight=1.2)
+@family("copy folder", weight=1.1)
 def copy_folder(draw: Draw) -> Draft:
     return _other_folder(draw, "cp -r", "copy", "copied")
 
 
-@family("delete two", weight=1.5)
+@family("delete two", weight=1.9)
 def delete_two(draw: Draw) -> Draft:
     """One after the other; the second stays where the first fails."""
     paths = [draw.path(0.15), draw.path(0.15)]
@@ -35,7 +35,7 @@ def delete_two(draw: Draw) -> Draft:
     return Draft("delete.two", slots, course, {path: draw.text(5) for path in paths})
 
 
-@family("move two", weight=1.2)
+@family("move two", weight=1.1)
 def move_two(draw: Draw) -> Draft:
     """Both into one folder, which may be there already."""
     paths, folder = [draw.path(0.1), draw.path(0.1)], draw.folder()

@@ -93,7 +93,7 @@ def _slots(draw: Draw) -> dict[str, str]:
     }
 
 
-@family("near_miss", weight=16)
+@family("near_miss", weight=15.8)
 def near_miss(draw: Draw) -> Draft:
     intent = draw.random.choices(list(_SECTIONS), list(_SECTIONS.values()))[0]
     if intent == "near.garbled":
@@ -104,7 +104,7 @@ def near_miss(draw: Draw) -> Draft:
     return fixed_draft(intent, NOT_UNDERSTOOD, _FACT, slots=_slots(draw))
 
 
-@family("near_miss_alone", weight=3)
+@family("near_miss_alone", weight=3.9)
 def near_miss_alone(draw: Draw) -> Draft:
     """What would follow from an earlier request, such as "now read it", said first."""
     for _ in range(20):

@@ -72,7 +72,7 @@ _HINDRANCES = ("denied", "failures", "results")
 Step = dict[str, str]
 
 
-@family("plan", weight=1.5)
+@family("plan", weight=1.3)
 def plan(draw: Draw) -> Draft:
     """Mostly approved."""
     parts, whole = draw_parts(draw)
@@ -105,7 +105,7 @@ def plan(draw: Draw) -> Draft:
     )
 
 
-@family("plan as JSON", weight=1.5)
+@family("plan as JSON", weight=2.6)
 def plan_as_json(draw: Draw) -> Draft:
     """The plan alone, without a call."""
     parts, whole = draw_parts(draw)

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from typing import Callable
 
-from .. import wordings
+from .. import compose, wordings
 from ..draw import Draw
-from ..family import FAMILIES, FOLLOW_UPS, Answer, Course, Draft, family, follow_up
-from ..wordings import Pieces
+from ..family import FAMILIES, FOLLOW_UPS, Draft, family, follow_up
 from .change import edit_course, is_plain, removal, removal_slots, swap_slots, texts_to_swap
 from .moving import delete_course, file_target, folder_of, inside, name_of, new_name, transfer_course
 
 
-@follow_up("replace_in_it", weight=1.3)
+@follow_up("replace_in_it", weight=1.2)
 def replace_in_it(draw: Draw, path: str, content: str = "") -> Draft:
     """Without the content at hand, whether the text is there shows when the edit is tried."""
     old, new = texts_to_swap(draw)
@@ -25,7 +24,7 @@ def replace_in_it(draw: Draw, path: str, content: str = "") -> Draft:
     return Draft("replace.it", swap_slots(draw, old, new), edit_course(path, old, new), subject=path)
 
 
-@follow_up("remove_from_it", weight=2)
+@follow_up("remove_from_it", weight=2.1)
 def remove_from_it(draw: Draw, path: str, content: str = "") -> Draft:
     old = _known_word(draw, content) or texts_to_swap(draw)[0]
     return Draft("remove.it", removal_slots(draw, old), removal(path, old), subject=path)
@@ -37,7 +36,7 @@ def _known_word(draw: Draw, content: str) -> str:
     return draw.pick(known) if known else ""
 
 
-@follow_up("copy_it", weight=2.5)
+@follow_up("copy_it", weight=1.7)
 def copy_it(draw: Draw, path: str) -> Draft:
     """What is said next is about the copy."""
     target = file_target(draw)
@@ -58,7 +57,7 @@ def move_it_to(draw: Draw, path: str) -> Draft:
     return Draft("move.it.to", {"target": draw.show_path(target)}, transfer_course("move", path, target), subject=target)
 
 
-@follow_up("rename_it", weight=6)
+@follow_up("rename_it", weight=5.3)
 def rename_it(draw: Draw, path: str) -> Draft:
     name = new_name(draw, path)
     target = inside(folder_of(path), name)
@@ -66,7 +65,7 @@ def rename_it(draw: Draw, path: str) -> Draft:
     return Draft("rename.it", slots, transfer_course("rename", path, target), subject=target)
 
 
-@follow_up("move_it", weight=2.5)
+@follow_up("move_it", weight=2.4)
 def move_it(draw: Draw, path: str) -> Draft:
     """Into a folder that may have to be made."""
     folder = draw.folder()
@@ -76,7 +75,7 @@ def move_it(draw: Draw, path: str) -> Draft:
     return Draft("move.it", slots, transfer_course("move", path, target), needs, subject=target)
 
 
-@follow_up("delete_it", weight=3)
+@follow_up("delete_it", weight=1.9)
 def delete_it(draw: Draw, path: str) -> Draft:
     return Draft("delete.it", {}, delete_course(path))
 
@@ -87,23 +86,23 @@ def delete_it(draw: Draw, path: str) -> Draft:
 _CHANGES: dict[str, Callable[[Draw, str, str], Draft]] = {"replace_in_it": replace_in_it, "remove_from_it": remove_from_it}
 
 
-@family("then it", weight=8)
+@family("then it", weight=3.5)
 def then_it(draw: Draw) -> Draft:
     """A request about one file, and one or two more about "it"."""
     drafts = [_first(draw)]
-    pieces = [_say(draw, drafts[0], last=False)]
+    pieces = [compose.say_part(draw, drafts[0], last=False)]
     count = 3 if draw.chance(0.25) else 2
     while len(drafts) < count and drafts[-1].subject is not None:
         is_last = len(drafts) == count - 1
         following = _following(draw, drafts[-1])
         if is_last or following.subject is not None:
             drafts.append(following)
-            pieces.append(_say(draw, following, last=is_last))
+            pieces.append(compose.say_part(draw, following, last=is_last))
     return Draft(
         intent=f"join.{len(drafts)}",
         slots={},
-        request=_join(draw, pieces),
-        course=_chain([draft.course for draft in drafts]),
+        request=compose.join_parts(draw, pieces),
+        course=compose.chain([draft.course for draft in drafts], " "),
         needs={path: content for draft in drafts for path, content in draft.needs.items()},
         subject=drafts[-1].subject,
         canned={line: output for draft in drafts for line, output in draft.canned.items()},
@@ -147,29 +146,3 @@ def _content(draft: Draft) -> str:
 
 def _has_clause(intent: str) -> bool:
     return any(one.is_clause for one in wordings.load_wordings().get(intent, []))
-
-
-def _say(draw: Draw, draft: Draft, *, last: bool) -> Pieces:
-    slots = dict(draft.slots)
-    return wordings.fill(draw, wordings.choose(draw, draft.intent, slots, clause=True, last=last), slots)
-
-
-def _join(draw: Draw, parts: list[Pieces]) -> Pieces:
-    slots = {f"p{number}": "" for number in range(1, len(parts) + 1)}
-    wording = wordings.choose(draw, f"join.{len(parts)}", slots)
-    joined: Pieces = []
-    for text, given in wordings.fill(draw, wording, {key: key for key in slots}):
-        joined += parts[int(text[1:]) - 1] if given else [(text, False)]
-    return joined
-
-
-def _chain(makers: list[Callable[[], Course]]) -> Callable[[], Course]:
-    """One course after the other; the answer is all their answers."""
-
-    def course() -> Course:
-        answers = []
-        for make in makers:
-            answers.append((yield from make()))
-        return Answer(" ".join(one.text for one in answers), tuple(fact for one in answers for fact in one.facts))
-
-    return course

@@ -49,7 +49,7 @@ def fixed_draft(intent: str, answer: str, *facts: str, slots: dict[str, str] | N
     return Draft(intent, slots or {}, lambda: fixed(answer, *facts), can_be_joined=False)
 
 
-@family("talk", weight=14)
+@family("talk", weight=14.6)
 def talk(draw: Draw) -> Draft:
     weights = [weight for _answer, _fact, weight in _ANSWERS.values()]
     intent = draw.random.choices(list(_ANSWERS), weights)[0]

@@ -11,7 +11,7 @@ from .write import is_unmistakable, show_text
 _DUTIES = ["buy", "call", "write", "send", "check", "fix", "clean", "read", "pay", "book", "update", "review", "water", "order", "test", "ask", "visit", "plan", "print", "finish"]
 
 
-@family("todo add", weight=4)
+@family("todo add", weight=2.3)
 def todo_add(draw: Draw) -> Draft:
     text = _duty(draw)
 
@@ -24,7 +24,7 @@ def todo_add(draw: Draw) -> Draft:
     return Draft("todo.add", {"text": show_text(draw, text), "raw": text}, course)
 
 
-@family("todo add several", weight=1)
+@family("todo add several", weight=1.5)
 def todo_add_several(draw: Draw) -> Draft:
     texts = [_duty(draw) for _ in range(draw.pick([2, 2, 3]))]
 
@@ -42,7 +42,7 @@ def todo_add_several(draw: Draw) -> Draft:
     return Draft("todo.add_two" if len(texts) == 2 else "todo.add_three", slots, course)
 
 
-@family("todo complete", weight=1.5)
+@family("todo complete", weight=1.3)
 def todo_complete(draw: Draw) -> Draft:
     todos = _todos(draw)
     number = draw.number(1, len(todos)) if draw.chance(0.88) else draw.number(len(todos) + 1, 30)
@@ -54,7 +54,7 @@ def todo_complete(draw: Draw) -> Draft:
     return Draft("todo.complete", slots, course, settings={"todos": todos}, is_real=False)
 
 
-@family("todo complete by text", weight=1.2)
+@family("todo complete by text", weight=1.1)
 def todo_complete_by_text(draw: Draw) -> Draft:
     """The number is looked up in the list."""
     todos = _todos(draw)
@@ -72,7 +72,7 @@ def todo_complete_by_text(draw: Draw) -> Draft:
     return Draft("todo.complete_text", {"text": show_text(draw, wanted), "raw": wanted}, course, settings={"todos": todos}, is_real=False)
 
 
-@family("todo list", weight=1.5)
+@family("todo list", weight=1.3)
 def todo_list(draw: Draw) -> Draft:
     todos = [] if draw.chance(0.2) else _todos(draw)
 
@@ -87,7 +87,7 @@ def todo_list(draw: Draw) -> Draft:
     return Draft("todo.list", {}, course, settings={"todos": todos} if todos else {}, is_real=not todos)
 
 
-@family("time", weight=2)
+@family("time", weight=1.5)
 def time(draw: Draw) -> Draft:
     def course() -> Course:
         result = yield call("get_time")

@@ -79,7 +79,7 @@ def place(draw: Draw, separate: float = 0.12) -> tuple[str, dict[str, str]]:
     return f"{folder}/{name}", {"name": draw.show_path(name), "folder": shown}
 
 
-@family("create", weight=14)
+@family("create", weight=6.8)
 def create(draw: Draw) -> Draft:
     path, slots = place(draw)
     text = one_line(draw)
@@ -87,7 +87,7 @@ def create(draw: Draw) -> Draft:
     return Draft("create.text", slots, writing(path, text, f"I created {path}."), subject=path)
 
 
-@family("create empty", weight=3)
+@family("create empty", weight=1.9)
 def create_empty(draw: Draw) -> Draft:
     path, slots = place(draw, 0.2)
     while "." not in path:  # "make a draft" could mean anything
@@ -95,7 +95,7 @@ def create_empty(draw: Draw) -> Draft:
     return Draft("create.empty", slots, writing(path, "", f"I created the empty file {path}."), subject=path)
 
 
-@family("overwrite", weight=3)
+@family("overwrite", weight=1.9)
 def overwrite(draw: Draw) -> Draft:
     """The file is mostly there, but what it held does not matter."""
     path, slots = place(draw, 0.1)
@@ -105,7 +105,7 @@ def overwrite(draw: Draw) -> Draft:
     return Draft("overwrite", slots, writing(path, text, f"I wrote {path}."), needs, subject=path)
 
 
-@family("create two", weight=2)
+@family("create two", weight=1.5)
 def create_two(draw: Draw) -> Draft:
     """Slots `path1`, `text1`, `path2`, `text2`; or `path1` and `path2` for empty files; or `text` for both."""
     paths = [draw.path(0.1), draw.path(0.1)]

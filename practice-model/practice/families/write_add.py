@@ -68,7 +68,7 @@ def added_text(draw: Draw) -> str:
     return draw.pick(["- {}", "- {}", "* {}", "# {}", "## {}", "- [ ] {}", "1. {}", "[x] {}"]).format(draw.text(4))
 
 
-@family("append", weight=22)
+@family("append", weight=7)
 def append(draw: Draw) -> Draft:
     """Now and then the file is missing."""
     path, slots = place(draw, 0.07)
@@ -78,7 +78,7 @@ def append(draw: Draw) -> Draft:
     return Draft("append", slots, appending(path, text), needs, subject=path if needs else None)
 
 
-@family("prepend", weight=9)
+@family("prepend", weight=5.2)
 def prepend(draw: Draw) -> Draft:
     path, slots = place(draw, 0.07)
     text = added_text(draw)
@@ -86,7 +86,7 @@ def prepend(draw: Draw) -> Draft:
     return Draft("prepend", slots, prepending(path, text), {path: draw.content()}, subject=path)
 
 
-@family("append lines", weight=2.5)
+@family("append lines", weight=1.7)
 def append_lines(draw: Draw) -> Draft:
     """Two or three lines, each in quotes."""
     path = draw.path()
@@ -97,19 +97,19 @@ def append_lines(draw: Draw) -> Draft:
     return Draft("append.lines", slots, course, {path: draw.content()}, subject=path)
 
 
-@follow_up("append to it", weight=9)
+@follow_up("append to it", weight=4.9)
 def append_to_it(draw: Draw, path: str) -> Draft:
     text = added_text(draw)
     return Draft("append.it", text_slots(draw, text), appending(path, text), subject=path)
 
 
-@follow_up("prepend to it", weight=4)
+@follow_up("prepend to it", weight=4.1)
 def prepend_to_it(draw: Draw, path: str) -> Draft:
     text = added_text(draw)
     return Draft("prepend.it", text_slots(draw, text), prepending(path, text), subject=path)
 
 
-@follow_up("overwrite it", weight=2)
+@follow_up("overwrite it", weight=1.5)
 def overwrite_it(draw: Draw, path: str) -> Draft:
     text = one_line(draw)
     return Draft("overwrite.it", text_slots(draw, text), writing(path, text, f"I wrote {path}."), subject=path)

@@ -13,7 +13,7 @@ def was_there(result: Result) -> bool:
     return str(result.get("output", "")).endswith("already exists")
 
 
-@family("mkdir", weight=4)
+@family("mkdir", weight=2.3)
 def mkdir(draw: Draw) -> Draft:
     """Slots: `folder`; of nested ones also `inner` and `outer`, for "logs inside the folder app"."""
     folder = draw.folder(0.3)
@@ -35,7 +35,7 @@ def mkdir(draw: Draw) -> Draft:
     return Draft("mkdir", slots, course, needs={f"{folder}/": ""} if draw.chance(0.06) else {})
 
 
-@family("mkdir several", weight=1.2)
+@family("mkdir several", weight=1.1)
 def mkdir_several(draw: Draw) -> Draft:
     """Two or three folders. Slot `folders`: "a, b and c"."""
     folders = [draw.folder(0.1) for _ in range(draw.number(2, 3))]
@@ -56,7 +56,7 @@ def mkdir_several(draw: Draw) -> Draft:
     return Draft("mkdir.several", slots, course)
 
 
-@family("folder and file", weight=4)
+@family("folder and file", weight=2.3)
 def folder_and_file(draw: Draw) -> Draft:
     """Slots: `folder`, and the file in it as `name` or, sometimes, as `path`; `text` unless it is to be empty."""
     folder, name = draw.folder(0.08), draw.name()

@@ -8,7 +8,7 @@ from .snippets import Snippet, draw_snippet
 from .write import place, text_slots, writing
 
 
-@family("create long", weight=4)
+@family("create long", weight=2.8)
 def create_long(draw: Draw) -> Draft:
     """A paragraph of 12 to 60 words, in quotes or behind a colon."""
     path, slots = place(draw, 0.06)
@@ -19,7 +19,7 @@ def create_long(draw: Draw) -> Draft:
     return Draft(intent, slots, writing(path, text, f"I created {path}."), subject=path)
 
 
-@family("create lines", weight=3)
+@family("create lines", weight=1.9)
 def create_lines(draw: Draw) -> Draft:
     """Several lines within the sentence: each in quotes, or words to be written one per line."""
     path, slots = place(draw, 0.06)
@@ -38,7 +38,7 @@ def create_lines(draw: Draw) -> Draft:
     return Draft(intent, slots, writing(path, "\n".join(texts), f"I created {path}."), subject=path)
 
 
-@family("create block", weight=4)
+@family("create block", weight=3.9)
 def create_block(draw: Draw) -> Draft:
     """Lines that stand below the sentence, as they are: plain, bullets, numbered or data."""
     if draw.chance(0.3):
@@ -59,7 +59,7 @@ def create_block(draw: Draw) -> Draft:
     return _block(draw, Snippet(None, "\n".join(texts)))
 
 
-@family("create data", weight=3.5)
+@family("create data", weight=2.1)
 def create_data(draw: Draw) -> Draft:
     """One line of JSON, code, a setting, a tag and the like."""
     snippet = draw_snippet(draw, several_lines=False)
