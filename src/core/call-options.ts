@@ -3,6 +3,7 @@ import type { Approver, PermissionMode } from "./approval.ts";
 import type { Audit } from "./audit.ts";
 import type { ChangeRecorder } from "./checkpoint.ts";
 import type { ProposedCall } from "./model.ts";
+import type { Naming } from "./naming.ts";
 import type { PermissionPolicy } from "./permission.ts";
 import type { Redactor } from "./redact.ts";
 import type { ResultForm } from "./result.ts";
@@ -14,8 +15,8 @@ export interface CallOptions {
   approver: Approver;
   /** How results reach the model. */
   results: ResultForm;
-  /** The requests that were sent, the newest last, when only what they plainly ask for may be changed (`namedPathsOnly` of a profile). */
-  requests?: readonly string[] | undefined;
+  /** Given when only what the requests plainly ask for may be changed (`namedPathsOnly` of a profile). */
+  naming?: Naming | undefined;
   signal: AbortSignal;
   now: () => number;
   /** Default: the matrix of the modes alone. */

@@ -11,6 +11,7 @@ import { freezeDeep, isDeeperThan } from "./digest.ts";
 import type { AgentEvent } from "./events.ts";
 import type { ToolMessage } from "./message.ts";
 import type { ProposedCall } from "./model.ts";
+import { findDoubt } from "./naming.ts";
 import { NO_REDACTION } from "./redact.ts";
 import { failure, toResultText, type ResultForm } from "./result.ts";
 import type { Tool } from "./tool.ts";
@@ -134,7 +135,7 @@ async function* prepareCall(
 function checkCall(
   call: ProposedCall,
   tool: Tool | undefined,
-  { tools, requests }: CallOptions,
+  { tools, naming }: CallOptions,
 ): { ready: ReadyCall } | { error: string } {
   if (call.problem !== undefined) return { error: call.problem };
   if (tool === undefined) {
@@ -146,33 +147,10 @@ function checkCall(
   // Results reach the model with their control tokens escaped; what it copies from them means the text itself.
   const parsed = tool.parse(mapTexts(call.arguments, unescapeControlTokens));
   if (!parsed.ok) return parsed;
-  const doubt = requests === undefined ? undefined : findDoubt(tool, parsed.arguments, requests);
+  const doubt = naming === undefined ? undefined : findDoubt(tool, parsed.arguments, naming);
   if (doubt !== undefined) return { error: doubt };
   // Frozen, so that what runs is what was shown and decided about.
   return { ready: { call, tool, input: freezeDeep(parsed.arguments) } };
-}
-
-/** An order not to do something, at the start of a request or of a part of it; "I don't need it" and "why don't you" are none. */
-const NEGATION =
-  /(?:^|[.;,!:]|\b(?:and|but|please|pls|just|also|then|now|no|ok|hey))\s*(?:do not|don(?:'|’)?t|never)\b(?! (?:forget|hesitate|worry))/i;
-
-/** Why a changing call is not what was asked for: its path stands in no request, or the newest request says what not to do. */
-function findDoubt(tool: Tool, input: unknown, requests: readonly string[]): string | undefined {
-  const isChange = tool.access === "write" || tool.access === "execute";
-  if (!isChange) return undefined;
-  // What was given as a text or a command may say "not".
-  const own = Object.values(input as object)
-    .flatMap((text) => (typeof text === "string" ? text.split("\n") : []))
-    .filter((line) => line !== "")
-    .reduce((rest, line) => rest.replaceAll(line, ""), requests.at(-1) ?? "");
-  if (NEGATION.test(own))
-    return "The request says what not to do, which this model does not understand; nothing was changed.";
-  const { path } = input as Record<string, unknown>;
-  if (tool.access !== "write" || typeof path !== "string") return undefined;
-  const known = path
-    .split("/")
-    .every((part) => part === "" || part === "." || requests.some((request) => request.includes(part)));
-  return known ? undefined : `The request does not name \`${path}\`, so it was left alone.`;
 }
 
 /** A call that ends before it ran still has a `tool_finished`. */

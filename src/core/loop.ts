@@ -13,7 +13,7 @@ import { refuseCutCalls } from "./cut-calls.ts";
 import { AgentError, errorMessage } from "./errors.ts";
 import type { AgentEvent } from "./events.ts";
 import { messageBytes } from "./message-size.ts";
-import { messageText, type UserMessage } from "./message.ts";
+import type { UserMessage } from "./message.ts";
 import type { ModelInfo, ModelProfile, ModelReply } from "./model.ts";
 import { PLAN_PROPOSE, PLAN_UNATTENDED_ADVICE } from "./plan-mode.ts";
 import { ReplyReview } from "./reply-review.ts";
@@ -28,7 +28,7 @@ import {
 import { raiseTemperature } from "./sampling.ts";
 import { thinkingBudget } from "./thinking-budget.ts";
 import type { Tool } from "./tool.ts";
-import { isOwnRequest } from "./transcript.ts";
+import { toNaming, type Naming } from "./naming.ts";
 import { takeTurn, toAssistantMessage, type TurnReply } from "./turn.ts";
 import { ContextWindow } from "./window.ts";
 
@@ -256,7 +256,7 @@ class Run {
       turn: this.#turn,
       memory: this.#calls.memory,
       results: window.toResultForm(reply.calls.length),
-      requests: this.#profile.namedPathsOnly ? this.#sentRequests() : undefined,
+      naming: this.#profile.namedPathsOnly ? this.#toNaming() : undefined,
       signal: this.#signal,
       now: this.#now,
     });
@@ -268,8 +268,8 @@ class Run {
     }
   }
 
-  #sentRequests(): string[] {
-    return selectMessages(this.#conversation.messages, this.#profile).filter(isOwnRequest).map(messageText);
+  #toNaming(): Naming {
+    return toNaming(selectMessages(this.#conversation.messages, this.#profile));
   }
 
   #checkLimits(): RunEnd | undefined {

@@ -116,7 +116,7 @@ export interface ModelProfile {
   /** Tool results reach the model with these fields only; absent: all. */
   resultFields?: readonly string[];
   /**
-   * Files may be changed only under names that stand in a request that is sent, and nothing when the newest one holds a negation:
+   * Files may be changed only under names that stand in a request that is sent or were read for an earlier one, and nothing when the newest one holds a negation:
    * for a model that makes names up when it is lost.
    */
   namedPathsOnly?: boolean;

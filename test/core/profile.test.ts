@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import * as z from "zod/mini";
 import { defineTool } from "../../src/core/define-tool.ts";
-import { messageText, type Message } from "../../src/core/message.ts";
+import { messageText, type Message, type ToolCall } from "../../src/core/message.ts";
 import { createScriptedModel, scriptedCall } from "../../src/testing/scripted-model.ts";
 import { allowAll, collect, echo, last, textTool } from "./_run.ts";
 
@@ -66,6 +66,38 @@ describe("a profile", () => {
     await ask("b.txt", "do not touch\nnever", "look at a.txt");
     await ask("a.txt", "something else", "look at a.txt");
     expect(written).toEqual(["a.txt"]);
+  });
+
+  it("lets it change a file that an earlier request has read, and no other that a result names", async () => {
+    const profile = { name: "small", recentRequests: 2, namedPathsOnly: true };
+    const { written, write } = recordingWrite();
+    const read = (id: string, path: string): ToolCall => ({
+      id,
+      type: "function",
+      function: { name: "read", arguments: JSON.stringify({ path }) },
+    });
+    const ask = (path: string) =>
+      collect({
+        model: createScriptedModel([{ calls: [scriptedCall("write", { path })] }, { text: "ok" }], {
+          profile,
+        }),
+        tools: [write],
+        messages: [
+          { role: "system", content: "s" },
+          { role: "user", content: "read a.txt" },
+          { role: "assistant", content: null, tool_calls: [read("1", "a.txt"), read("2", "docs/a.md")] },
+          {
+            role: "tool",
+            tool_call_id: "1",
+            content: '{"ok":false,"error":"no such file: a.txt; b.txt is there"}',
+          },
+          { role: "tool", tool_call_id: "2", content: '{"ok":true,"output":"see c.txt"}' },
+          { role: "assistant", content: "There is no a.txt, but docs/a.md says: see c.txt" },
+        ],
+        input: "empty it",
+      });
+    for (const path of ["docs/a.md", "b.txt", "c.txt"]) await ask(path);
+    expect(written).toEqual(["docs/a.md"]);
   });
 
   it("sends fewer requests when they are long, but always the newest", async () => {
