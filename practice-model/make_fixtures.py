@@ -1,6 +1,6 @@
 """Writes what the tests of `test/practice` compare with the real tools and the real template.
 
-    python3 make_fixtures.py     writes fixtures/tool-results.json and fixtures/dialogues.json
+    python3 make_fixtures.py     writes tool-results.json, dialogues.json and texts.json into fixtures
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 from practice import families as _families  # noqa: F401  registers them
 from practice.conversation import SPEAKERS, TOOLS, Conversation, draw_conversation, render, result_text, to_segments
 from practice.draw import Draw
+from practice.families.plan import INSTRUCTION
+from practice.families.summary import HEADER, PAUSE, instruction
 from practice.workspace import SimulatedWorkspace
 from tool_cases import SCENARIOS, Scenario
 
@@ -22,8 +24,21 @@ _DIALOGUES = 40
 def main() -> None:
     _FOLDER.mkdir(exist_ok=True)
     _save("tool-results.json", [to_case(scenario) for scenario in SCENARIOS])
+    _save("texts.json", to_texts())
     draw = Draw(7)
     _save("dialogues.json", [to_dialogue(draw_conversation(draw, 1 + number % 4)) for number in range(_DIALOGUES)])
+
+
+def to_texts() -> list[dict[str, Any]]:
+    """What the agent writes into a conversation itself, as the model learns it."""
+    return [
+        {"name": "plan request", "text": f"do it\n\n{INSTRUCTION}"},
+        {"name": "summary request", "text": instruction(120)},
+        {"name": "summary request with a focus", "text": instruction(80, "the dates")},
+        {"name": "pause", "text": PAUSE},
+        {"name": "record", "text": f"{HEADER}\nGoal: none"},
+        {"name": "tools", "text": " ".join(TOOLS)},
+    ]
 
 
 def _save(name: str, cases: list[Any]) -> None:

@@ -217,15 +217,27 @@ class TestTasks(unittest.TestCase):
         self.assertGreater(len(made), 100)
         for task in made:
             self.assertEqual(json.loads(json.dumps(task)), task)
-            self.assertLessEqual(set(task), {"family", "files", "git", "changes", "turns"})
+            self.assertLessEqual(set(task), {"family", "files", "git", "changes", "exact", "turns"})
             self.check_files({**task["files"], **task.get("changes", {})})
             self.assertTrue(task["turns"])
             for turn in task["turns"]:
-                self.assertLessEqual(set(turn), {"request", "files", "facts", "calls", "commit"})
+                self.assertLessEqual(set(turn), {"request", "files", "facts", "calls", "commit", "committed", "staged", "todos"})
                 self.assertTrue(turn["request"].strip())
                 self.check_files(turn["files"])
                 self.assertTrue(all(isinstance(fact, str) and fact for fact in turn["facts"]))
                 self.assertEqual(turn.get("calls", 0), 0)
+
+    def test_what_is_staged_committed_and_listed_is_judged(self) -> None:
+        by_family = {name: task for name in ("stage", "commit file", "todo add") for task in self.tasks_of(name)}
+        self.assertTrue(by_family["stage"]["turns"][-1]["staged"])
+        self.assertEqual(len(by_family["commit file"]["turns"][-1]["committed"]), 1)
+        self.assertFalse(by_family["todo add"]["turns"][-1]["todos"][0]["done"])
+
+    def tasks_of(self, family: str) -> list[dict[str, Any]]:
+        draw = Draw(5, "test")
+        drawn = (tasks.draw_real(draw, family) for _ in range(30))
+        made = [tasks.to_task(one, family) for one in drawn if one is not None]
+        return [task for task in made if "could not" not in str(task)]
 
     def check_files(self, files: dict[str, str | None]) -> None:
         for path, content in files.items():

@@ -13,6 +13,7 @@ from typing import Any, Iterator
 from unittest import mock
 
 from practice import compose, wordings
+from practice.families import near_miss
 from practice import families as _families  # noqa: F401  registers them
 from practice.conversation import Mix, draw_conversation, say
 from practice.draw import Draw
@@ -149,6 +150,17 @@ class TestSections(unittest.TestCase):
     def test_every_section_is_used_by_a_family(self) -> None:
         used = {intent for intent, _wording, _slots in record_choices()}
         self.assertEqual(set(load_wordings()) - used, set())
+
+    def test_words_that_mean_something_are_known_wherever_they_stand_first(self) -> None:
+        lines = {"find": [Wording("((please|) look|search) for {word}", False, True)], "talk.ok": [Wording("(very |)good", False, False)]}
+        lines["near.words"] = [Wording("boil {path}", False, False)]
+        with mock.patch.object(wordings, "load_wordings", lambda: lines):
+            self.assertEqual(wordings.words_in_use.__wrapped__("near."), {"please", "look", "search", "very", "good"})
+
+    def test_no_near_miss_begins_with_a_word_that_means_something(self) -> None:
+        draw = Draw(7)
+        words = {near_miss._plain_word(draw) for _ in range(3000)}
+        self.assertEqual(words & {"great", "later", "cat", "drop", "stage", "spell", "good"}, set())
 
     def test_every_intent_has_wordings_for_training_and_for_tests(self) -> None:
         for intent, lines in load_wordings().items():

@@ -27,12 +27,16 @@ def joined(draw: Draw, count: int, *, composition: str = "trained") -> Draft:
 def join(draw: Draw, named: list[tuple[str, Draft]]) -> Draft:
     """Drafts with imperatives, by family, as one request."""
     drafts = [draft for _name, draft in named]
-    parts = [say_part(draw, draft, last=draft is drafts[-1]) for draft in drafts]
+    return merge(draw, drafts, [say_part(draw, draft, last=draft is drafts[-1]) for draft in drafts], "\n")
+
+
+def merge(draw: Draw, drafts: list[Draft], parts: list[Pieces], between: str) -> Draft:
+    """Drafts as one, each said by its part, with `between` between their answers."""
     return Draft(
         intent=f"join.{len(parts)}",
         slots={},
-        request=join_parts(draw, parts),
-        course=chain([draft.course for draft in drafts], "\n"),
+        request=_join(draw, parts),
+        course=_chain([draft.course for draft in drafts], between),
         needs={path: content for draft in drafts for path, content in draft.needs.items()},
         subject=drafts[-1].subject,
         canned={line: output for draft in drafts for line, output in draft.canned.items()},
@@ -72,7 +76,7 @@ def say_part(draw: Draw, draft: Draft, *, last: bool) -> Pieces:
     return wordings.fill(draw, wordings.choose(draw, draft.intent, slots, clause=True, last=last), slots)
 
 
-def join_parts(draw: Draw, parts: list[Pieces]) -> Pieces:
+def _join(draw: Draw, parts: list[Pieces]) -> Pieces:
     slots = {f"p{number}": "" for number in range(1, len(parts) + 1)}
     wording = wordings.choose(draw, f"join.{len(parts)}", slots)
     joined: Pieces = []
@@ -81,7 +85,7 @@ def join_parts(draw: Draw, parts: list[Pieces]) -> Pieces:
     return joined
 
 
-def chain(makers: list[Callable[[], Course]], between: str) -> Callable[[], Course]:
+def _chain(makers: list[Callable[[], Course]], between: str) -> Callable[[], Course]:
     """One course after the other; the answer is all their answers."""
 
     def course() -> Course:

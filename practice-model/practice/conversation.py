@@ -34,6 +34,10 @@ class Turn:
     draft: Draft
     #: What the calls changed: content by path, None for what is gone; folders end with a slash.
     changes: dict[str, str | None] = field(default_factory=dict)
+    #: Afterwards: the todos, the paths that are staged, and those that the newest commit changed.
+    todos: list[tuple[str, bool]] = field(default_factory=list)
+    staged: list[str] = field(default_factory=list)
+    committed: list[str] = field(default_factory=list)
     #: How the model sees it, where that is not the request, the calls and the answer.
     shown: list[Segment] | None = None
 
@@ -79,7 +83,7 @@ def draw_conversation(draw: Draw, requests: int, *, mix: Mix = Mix(), compositio
     for index in range(requests):
         before = drafts[-1][1].subject if drafts else None
         name, draft = _draw_draft(draw, before, mix, composition)
-        while draft.tools is not None and (index > 0 or requests > 1):
+        while draft.tools is not None and requests > 1:
             name, draft = _draw_draft(draw, before, mix, composition)
         drafts.append((name, draft))
     conversation = play(draw, drafts)
@@ -109,7 +113,9 @@ def play(draw: Draw, drafts: list[tuple[str, Draft]]) -> Conversation:
                 calls.append((step, result))
                 step = course.send(result)
         except StopIteration as stop:
-            conversation.turns.append(Turn(name, request, calls, stop.value, draft, compare(before, tree_of(workspace))))
+            turn = Turn(name, request, calls, stop.value, draft, compare(before, tree_of(workspace)))
+            turn.todos, turn.staged, turn.committed = workspace.todo_items(), workspace.staged_paths(), workspace.committed_paths
+            conversation.turns.append(turn)
     if tools is None and draw.chance(0.12):
         conversation.tools = fewer_tools(draw, conversation)
     return conversation

@@ -39,7 +39,7 @@ def is_unwanted(word: str) -> bool:
 
 
 class Draw:
-    """Draws from one split: `test` uses words, endings and wordings that training never sees.
+    """Draws from one split: `test` uses words and names that training never sees; endings of files are partly shared.
 
     `wordings` says which lines of the wordings are drawn: `trained`, `held-out` (where a section has any) or `all`.
     """

@@ -84,6 +84,10 @@ class Repository:
                 said.append(f"add '{one}'")
         return "\n".join(said) or "nothing new to stage"
 
+    def staged_paths(self) -> list[str]:
+        """Of the files that the index holds otherwise than the last commit."""
+        return sorted(path for path in {*self.head, *self.index} if self.head.get(path) != self.index.get(path))
+
     def commit(self, message: str, files: Files, number: str) -> str:
         """Commits what is staged; `number` stands for the commit's own."""
         if message.strip() == "":

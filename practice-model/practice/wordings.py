@@ -21,6 +21,9 @@ from .draw import Draw
 
 FOLDER = Path(__file__).parent.parent / "wordings"
 
+#: Intents of small talk, in which nearly every word may stand alone.
+_TALK = ("talk.", "limits.leave")
+
 #: Parts of a request: the text, and whether it was given by the task and must stay as it is.
 Pieces = list[tuple[str, bool]]
 
@@ -45,7 +48,7 @@ def load_wordings() -> dict[str, list[Wording]]:
         section = ""
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
             text = line.strip()
-            if not text or text.startswith("#"):
+            if not text or re.match(r"#(\s|$)", text):
                 continue
             if match := re.fullmatch(r"\[([\w.-]+)\]", text):
                 section = match[1]
@@ -57,6 +60,27 @@ def load_wordings() -> dict[str, list[Wording]]:
                 held_out = zlib.crc32(f"{intent}\n{text}".encode()) % 8 == 0
                 found.setdefault(intent, []).append(Wording(text, held_out, not section.endswith(".free")))
     return found
+
+
+@functools.cache
+def words_in_use(except_for: str) -> frozenset[str]:
+    """Words that mean something alone or first: those that open a wording, and all of small talk; `except_for`: start of intents that do not count."""
+    words: set[str] = set()
+    for intent, lines in load_wordings().items():
+        if intent.startswith(except_for):
+            continue
+        for line in lines:
+            words |= set(re.findall(r"[a-z']+", line.pattern)) if intent.startswith(_TALK) else _openings(line.pattern)
+    return frozenset(words)
+
+
+def _openings(pattern: str) -> set[str]:
+    """The words with which a wording may begin."""
+    for match in re.finditer(r"\(([^()]*)\)", pattern):
+        if not pattern[: match.start()].strip("( "):
+            rest = pattern[match.end() :]
+            return {word for choice in match[1].split("|") for word in _openings(pattern[: match.start()] + choice + rest)}
+    return set(re.findall(r"^[( ]*([a-z']+)", pattern))
 
 
 def _check(text: str, where: str) -> None:

@@ -44,6 +44,8 @@ class SimulatedWorkspace(PlanTools, FileTools):
         self.todos: list[str] = []
         self.completed: set[int] = set()
         self.commits: list[str] = []
+        #: Of the files that the newest commit changed.
+        self.committed_paths: list[str] = []
         self.repository: Repository | None = None
 
     def prepare(
@@ -69,9 +71,13 @@ class SimulatedWorkspace(PlanTools, FileTools):
     def copy(self) -> SimulatedWorkspace:
         return copy.deepcopy(self)
 
-    def state(self) -> tuple[dict[str, str], set[str], list[str], list[str]]:
-        """What a task is judged by."""
-        return (self.files, self.folders, self.todos, self.commits)
+    def todo_items(self) -> list[tuple[str, bool]]:
+        """Texts of the todos, and whether they are done."""
+        return [(text, number in self.completed) for number, text in enumerate(self.todos, start=1)]
+
+    def staged_paths(self) -> list[str]:
+        """Of the files that are staged otherwise than in the last commit; none without a repository."""
+        return self.repository.staged_paths() if self.repository else []
 
     @property
     def time(self) -> str:
@@ -122,7 +128,9 @@ class SimulatedWorkspace(PlanTools, FileTools):
     def tool_git_commit(self, message: str) -> Result:
         repository = self._git()
         number = self.settings.get("hash") or repository.number_of(message)
+        staged = repository.staged_paths()
         said = repository.commit(message, self.files, number)
+        self.committed_paths = staged
         self.commits.append(message)
         return success(said)
 

@@ -1,6 +1,6 @@
 """Data out of a short text, and its sentiment; both answered as JSON without a call.
 
-The fixed forms of the request, which programs send:
+The fixed forms of the request, which programs can send:
 
     Extract as JSON with the keys name, age: Anna is 34 years old.    -> {"name": "Anna", "age": 34}
     What is the sentiment of this text: I love this phone.           -> {"sentiment": "positive", "confidence": 0.9}

@@ -16,7 +16,7 @@ CANNOT = (
     'for real work use a real model, for example with LM Studio, Ollama or "lmagent download".'
 )
 LEAVE = "OK, I leave everything as it is."
-REFUSE = "I do not do that. It could damage your files or your computer."
+REFUSE = "I do not do that. It could do harm."
 NO_TOOLS = "I have no tools here, so I can only talk. Start me with the lmagent command to work with files."
 
 #: Sections of the wordings, by how often they are drawn.
@@ -86,7 +86,7 @@ def _slots(draw: Draw) -> dict[str, str]:
 @family("limits", weight=17)
 def limits(draw: Draw) -> Draft:
     intent = draw.random.choices(list(_SECTIONS), list(_SECTIONS.values()))[0]
-    return fixed_draft(intent, CANNOT, "small practice model", "real model", slots=_slots(draw))
+    return fixed_draft(intent, CANNOT, "cannot help with that", "real model", slots=_slots(draw))
 
 
 @family("leave", weight=5.3)

@@ -32,7 +32,7 @@ _SILLY_VERBS = (
     *("vaporize", "defrost", "yodel", "polka", "massage", "unscrew", "blink", "tango", "harvest", "milk", "melt"),
     *("twist", "bend", "salt", "pepper", "roast", "toast", "fry", "stir", "whisk", "sniff", "pet", "comb"),
 )
-#: Words that mean something to the agent even when they stand alone or first.
+#: Further words that mean something to the agent even when they stand alone or first.
 _COMMANDS = frozenset(
     (
         "add append build change clear clock close commit complete contents copy count create cut date delete"
@@ -51,7 +51,7 @@ _POINTS_BACK = re.compile(r"\b(it|its|that|this|there|same)\b", re.IGNORECASE)
 def _plain_word(draw: Draw) -> str:
     while True:
         word = draw.pick(draw.words.common) if draw.chance(0.6) else draw.invented_word()
-        if word not in _COMMANDS:
+        if word not in _COMMANDS and word not in wordings.words_in_use("near."):
             return word
 
 

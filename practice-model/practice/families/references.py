@@ -98,18 +98,9 @@ def then_it(draw: Draw) -> Draft:
         if is_last or following.subject is not None:
             drafts.append(following)
             pieces.append(compose.say_part(draw, following, last=is_last))
-    return Draft(
-        intent=f"join.{len(drafts)}",
-        slots={},
-        request=compose.join_parts(draw, pieces),
-        course=compose.chain([draft.course for draft in drafts], " "),
-        needs={path: content for draft in drafts for path, content in draft.needs.items()},
-        subject=drafts[-1].subject,
-        canned={line: output for draft in drafts for line, output in draft.canned.items()},
-        settings={key: value for draft in drafts for key, value in draft.settings.items()},
-        is_real=all(draft.is_real for draft in drafts),
-        can_be_joined=False,
-    )
+    draft = compose.merge(draw, drafts, pieces, " ")
+    draft.can_be_joined = False
+    return draft
 
 
 def _first(draw: Draw) -> Draft:

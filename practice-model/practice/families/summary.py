@@ -60,14 +60,18 @@ def fold(draw: Draw, conversation: Conversation) -> None:
 
 def to_instruction(draw: Draw) -> str:
     """What the agent asks; the number of words depends on the window."""
+    words = draw.number(6, 20) * 10
+    return instruction(words, draw.text(4) if draw.chance(0.1) else "")
+
+
+def instruction(words: int, focus: str = "") -> str:
     opening = (
         "Before you go on: the conversation so far, my own messages apart, will be left out to save room. "
         "Write down what you need from it, in this form and in at most "
-        f"{draw.number(6, 20) * 10} words, with exact names, paths and numbers. "
+        f"{words} words, with exact names, paths and numbers. "
         "Carry on what an earlier record says. Call no tool."
     )
-    wish = f"\nAbove all keep what concerns: {draw.text(4)}" if draw.chance(0.1) else ""
-    return f"{opening}\n{_FORM}{wish}"
+    return "\n".join([opening, _FORM, *([f"Above all keep what concerns: {focus}"] if focus else [])])
 
 
 def to_summary(turns: list[Turn], kept: int | None = None) -> str:

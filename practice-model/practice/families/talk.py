@@ -9,7 +9,10 @@ HELLO = (
     "Hello! I am LMAgent's practice model. "
     "I can create, read, edit, copy, move, list and search files, run commands, use git and keep todos."
 )
-WHICH = "I am LMAgent's practice model, a very small language model that runs on your own computer."
+WHICH = (
+    "I am LMAgent's practice model, a very small language model of 3.5 million parameters, "
+    "made for LMAgent. I run on your own computer, send nothing anywhere and cost nothing."
+)
 REAL_MODEL = (
     "For real work use a real model: start LM Studio or Ollama, or run \"lmagent download\", "
     "and choose the model with --model and, for another server, --base-url."
@@ -22,12 +25,12 @@ LANGUAGE = "I only understand English."
 
 #: Answer, what must occur in it, and how often it is drawn, by section of the wordings.
 _ANSWERS: dict[str, tuple[str, str, float]] = {
-    "talk.hello": (HELLO, "practice model", 5),
-    "talk.who": (HELLO, "practice model", 3),
-    "talk.help": (HELLO, "practice model", 4),
+    "talk.hello": (HELLO, "Hello! I am", 5),
+    "talk.who": (HELLO, "Hello! I am", 3),
+    "talk.help": (HELLO, "Hello! I am", 4),
     "talk.how": (HOW, "Tell me in one sentence", 2),
     "talk.which": (WHICH, "a very small language model", 3),
-    "talk.real": (REAL_MODEL, "LM Studio", 3),
+    "talk.real": (REAL_MODEL, "For real work use a real model: start", 3),
     "talk.language": (LANGUAGE, "English", 2),
     "talk.thanks": ("You are welcome.", "welcome", 2),
     "talk.praise": ("Thank you, I am glad to help.", "glad to help", 2),
