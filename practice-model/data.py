@@ -11,8 +11,9 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
+from options import whole
 from practice import families as _families  # noqa: F401  registers them
 from practice.conversation import SPEAKERS, Segment, draw_conversation, to_segments
 from practice.draw import Draw
@@ -21,24 +22,44 @@ HERE = Path(__file__).parent
 MAX_TOKENS = 3200
 #: How many requests a conversation has, by weight.
 REQUESTS = {1: 55, 2: 20, 3: 9, 4: 5, 5: 3, 6: 2, 7: 1, 8: 3, 9: 1, 10: 1}
+#: Of one seed. More would be given the numbers of the next seed, and so its data.
+MAX_SHARDS = 1000
 ROLES = ("tools", "user", "assistant", "tool")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--first", type=int, default=0, help="number of the first shard")
-    parser.add_argument("--shards", type=int, default=20)
-    parser.add_argument("--tokens", type=int, default=1_500_000, help="of a shard (default %(default)s)")
-    parser.add_argument("--tokenizer", type=Path, default=HERE / "tokenizer.json", metavar="FILE")
-    options = parser.parse_args()
+    options = parse_options()
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(options.tokenizer))
     options.out.mkdir(parents=True, exist_ok=True)
     for number in range(options.first, options.first + options.shards):
-        write_shard(tokenizer, options.out / f"shard_{number:03d}.npz", options.seed * 1000 + number, options.tokens)
+        write_shard(tokenizer, options.out / f"shard_{number:03d}.npz", seed_of(options.seed, number), options.tokens)
+
+
+def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Ends the program with a message for options that cannot be right."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    # `Random` draws the same for a number and its negative.
+    parser.add_argument("--seed", type=whole(0), default=1)
+    parser.add_argument("--first", type=whole(0), default=0, help="number of the first shard")
+    parser.add_argument("--shards", type=whole(1), default=20, help="how many (default %(default)s)")
+    parser.add_argument("--tokens", type=whole(1), default=1_500_000, help="of a shard (default %(default)s)")
+    parser.add_argument("--tokenizer", type=Path, default=HERE / "tokenizer.json", metavar="FILE")
+    options = parser.parse_args(arguments)
+    last = options.first + options.shards - 1
+    if last >= MAX_SHARDS:
+        parser.error(
+            f"--first {options.first} --shards {options.shards}: the last would have number {last}, but a seed has "
+            f"none above {MAX_SHARDS - 1}; take another --seed and --out"
+        )
+    return options
+
+
+def seed_of(seed: int, number: int) -> int:
+    """Of one shard, other than that of any shard of another seed."""
+    return seed * MAX_SHARDS + number
 
 
 def write_shard(tokenizer: Any, path: Path, seed: int, tokens_wanted: int) -> None:
@@ -60,7 +81,7 @@ def write_shard(tokenizer: Any, path: Path, seed: int, tokens_wanted: int) -> No
     part = path.with_suffix(".part")
     with open(part, "wb") as file:
         np.savez(file, ids=np.array(ids, np.uint16), mask=np.array(mask, np.uint8), off=np.array(offsets, np.int64))
-    part.rename(path)
+    part.replace(path)
     lengths = np.diff(offsets)
     print(
         f"{path.name}: {len(lengths)} conversations, {len(ids)} tokens, {sum(mask) / len(mask):.0%} learnt, "
@@ -71,7 +92,7 @@ def write_shard(tokenizer: Any, path: Path, seed: int, tokens_wanted: int) -> No
 
 
 def encode(tokenizer: Any, segments: list[Segment]) -> list[tuple[list[int], list[int]]]:
-    """For each segment, up to the longest that is trained on, its token ids and its mask; a role's own token is never learnt."""
+    """For each segment, up to the longest that is trained on, its ids and mask; a role's own token is not learnt."""
     encoded = []
     total = 0
     end = tokenizer.token_to_id("<|end|>")
@@ -81,7 +102,8 @@ def encode(tokenizer: Any, segments: list[Segment]) -> list[tuple[list[int], lis
         if total > MAX_TOKENS:
             break
         learnt = int(role == "assistant")
-        encoded.append(([tokenizer.token_to_id(f"<|{SPEAKERS.get(role, role)}|>"), *tokens, end], [0] + [learnt] * (len(tokens) + 1)))
+        speaker = tokenizer.token_to_id(f"<|{SPEAKERS.get(role, role)}|>")
+        encoded.append(([speaker, *tokens, end], [0] + [learnt] * (len(tokens) + 1)))
     return encoded
 
 

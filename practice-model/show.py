@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import argparse
 import collections
+import re
 
 from practice import families as _families  # noqa: F401  registers them
-from practice.conversation import Conversation, draw_conversation, play, render, to_segments
+from practice.conversation import Conversation, Turn, draw_conversation, play, to_segments
 from practice.draw import Draw
 from practice.family import FAMILIES, FOLLOW_UPS
 
@@ -20,7 +21,12 @@ from practice.family import FAMILIES, FOLLOW_UPS
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("count", type=int)
-    parser.add_argument("--family", help="only this family, or this follow-up behind a random request")
+    parser.add_argument(
+        "--family",
+        choices=[*FAMILIES, *FOLLOW_UPS],
+        metavar="NAME",
+        help="only this family, or this follow-up behind a random request",
+    )
     parser.add_argument("--requests", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", choices=["train", "test"], default="train")
@@ -55,14 +61,21 @@ def draw_one(draw: Draw, name: str | None, requests: int) -> Conversation:
 
 
 def find_problems(conversation: Conversation) -> list[str]:
-    """Facts that the answer lacks, and bad calls."""
+    """Facts that the answer lacks, bad calls, and slots that were not filled."""
     found = []
     for turn in conversation.turns:
-        found += [f"{turn.family}: the answer lacks a fact" for fact in turn.answer.facts if fact not in turn.answer.text]
-        found += [f"{turn.family}: {result['error']}" for _call, result in turn.calls if "bad call" in result.get("error", "")]
-        if "{" in turn.request and "}" in turn.request and "slot" in turn.request:
-            found.append(f"{turn.family}: a slot was not filled")
+        lacking = [fact for fact in turn.answer.facts if fact not in turn.answer.text]
+        found += [f"{turn.family}: the answer lacks a fact" for _fact in lacking]
+        errors = [result.get("error", "") for _call, result in turn.calls]
+        found += [f"{turn.family}: {error}" for error in errors if "bad call" in error]
+        found += [f"{turn.family}: a slot was not filled: {slot}" for slot in find_open_slots(turn)]
     return found
+
+
+def find_open_slots(turn: Turn) -> list[str]:
+    """What stands in the request like a slot, such as `{path}`, but in none of the texts that the task gave."""
+    given = [*turn.draft.slots.values(), *(text for text, is_given in turn.draft.request or [] if is_given)]
+    return [slot for slot in re.findall(r"\{\w+\}", turn.request) if not any(slot in text for text in given)]
 
 
 if __name__ == "__main__":

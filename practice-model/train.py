@@ -2,11 +2,15 @@
 
     python3 train.py --data data --out run --minutes 70
     python3 train.py --data data --out run --minutes 70 --resume     goes on where a stopped run was
+    python3 train.py --data data --out run --hardest 0:1 0.5:0.25    in the second half, a quarter of the rows
 
 The loss counts what the assistant says. Matrices are trained with Muon, embedding and norms with AdamW. The learning
 rate follows the clock (a cosine that ends at `--minutes`), so that a run always ends annealed however fast the machine
 is; two runs of one seed therefore differ a little. Products run in bfloat16: where torch has only a reference BLAS,
 that is a hundred times faster than float32. Runs on a CUDA device where there is one.
+
+With `--hardest` all rows are looked at, and those to train on are drawn by their loss. Loss, accuracy and `tokens` in
+`log.jsonl` are always of all the tokens that were looked at (padding left out), not only of those trained on.
 """
 
 from __future__ import annotations
@@ -14,30 +18,27 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from batches import Batch, iterate_batches, iterate_shards, load_shard
+from batches import Batch, Shard, iterate_batches, iterate_pools
 from model import LanguageModel, ModelConfig
+from options import LAST, check_shape, describe, keep_logged, list_changes, parse_options, value_at
 
-HERE = Path(__file__).parent
-LAST = "last.pt"
 LOG_SECONDS = 15
 #: Added to the loss of each row, so that every row can be drawn.
 EPSILON = 1e-3
-#: The longest rows by the share of the time: short ones first, from which copying is learnt sooner and in less time.
-LONGEST_ROWS = ["0:320", "0.08:640", "0.2:900", "0.75:3200"]
 
 
 def main() -> None:
-    options = parse_options()
+    options = parse_options(__doc__)
+    options.device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
@@ -45,64 +46,6 @@ def main() -> None:
     if options.resume:
         trainer.resume()
     trainer.run()
-
-
-def parse_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="of shards, used one after the other")
-    parser.add_argument("--tokenizer", type=Path, default=HERE / "tokenizer.json", metavar="FILE")
-    parser.add_argument("--out", type=Path, default=Path("run"), metavar="FOLDER")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
-    parser.add_argument("--init", metavar="FILE", help="start from the weights of this checkpoint")
-    parser.add_argument("--minutes", type=float, default=70.0)
-    parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    shape = parser.add_argument_group("shape of the model")
-    shape.add_argument("--width", type=int, default=256)
-    shape.add_argument("--layers", type=int, default=4)
-    shape.add_argument("--heads", type=int, default=8)
-    shape.add_argument("--feed-forward", type=int, default=640)
-    shape.add_argument("--theta", type=float, default=10000.0)
-    training = parser.add_argument_group("training")
-    training.add_argument("--rate", type=float, default=3e-3, help="of AdamW")
-    training.add_argument("--muon-rate", type=float, default=0.02)
-    training.add_argument("--weight-decay", type=float, default=0.05)
-    training.add_argument("--first-batch-tokens", type=int, default=4096)
-    training.add_argument("--batch-tokens", type=int, default=8192, help="reached after 40 %% of the time")
-    training.add_argument("--warm-up-seconds", type=float, default=60.0)
-    training.add_argument(
-        "--hardest",
-        nargs="+",
-        type=parse_share,
-        default=[(0.0, 1.0)],
-        metavar="SHARE:SHARE",
-        help="from this share of the time on, train on this share of the rows, drawn by their loss (default 0:1)",
-    )
-    training.add_argument(
-        "--longest-rows",
-        nargs="+",
-        type=parse_longest_row,
-        default=[parse_longest_row(one) for one in LONGEST_ROWS],
-        metavar="SHARE:TOKENS",
-        help=f"from this share of the time on, longer conversations are left out (default {' '.join(LONGEST_ROWS)})",
-    )
-    return parser.parse_args()
-
-
-def parse_longest_row(value: str) -> tuple[float, int]:
-    """Raises `ValueError` for anything but a share of the time, a colon and a number of tokens."""
-    share, tokens = value.split(":")
-    return float(share), int(tokens)
-
-
-def parse_share(value: str) -> tuple[float, float]:
-    """Raises `ValueError` for anything but a share of the time, a colon and a share of rows above 0 and up to 1."""
-    since, share = (float(part) for part in value.split(":"))
-    if not 0 < share <= 1:
-        raise ValueError(value)
-    return since, share
 
 
 def create_model(options: argparse.Namespace) -> LanguageModel:
@@ -144,6 +87,14 @@ def create_optimizers(model: LanguageModel, options: argparse.Namespace) -> list
     return [muon, adam]
 
 
+class Seen(NamedTuple):
+    """What the model made of rows: the mean loss and the share that is right of what is learnt, and all tokens."""
+
+    loss: float
+    right: float
+    tokens: int
+
+
 class Trainer:
     """One run: steps until the time is up, with a log and checkpoints."""
 
@@ -156,14 +107,14 @@ class Trainer:
         self.steps = 0
         self.tokens = 0
         self.shard = 0
-        self.recent: list[tuple[float, float]] = []
+        self.recent: list[Seen] = []
 
     def run(self) -> None:
         last_checkpoint = last_log = self.elapsed()
-        for batch in self.batches():
+        for pool, share in self.pools():
             if self.fraction() >= 1:
                 break
-            norm = self.step(batch)
+            norm = self.train_on(pool, share)
             elapsed = self.elapsed()
             if elapsed - last_log > LOG_SECONDS:
                 last_log = elapsed
@@ -174,10 +125,27 @@ class Trainer:
         self.save("final.pt")
         print("done", self.steps, "steps", self.tokens, "tokens", flush=True)
 
-    def batches(self) -> Iterator[Batch]:
-        for self.shard, path in iterate_shards(self.options.data, self.shard):
-            for pool in iterate_batches(load_shard(path), self.rng, self.max_tokens, self.pool_tokens):
-                yield self.hardest(pool) if self.share() < 1 else pool
+    def pools(self) -> Iterator[tuple[Batch, float]]:
+        """Rows, and the share of them to train on. Raises `ValueError` when no shard has rows that are short enough."""
+        for self.shard, pool in iterate_pools(self.options.data, self.shard, self.cut):
+            yield pool
+
+    def cut(self, shard: Shard) -> Iterator[tuple[Batch, float]]:
+        # Asked once: pools are made so big that this share of one fills a batch.
+        share = self.share()
+        for pool in iterate_batches(shard, self.rng, self.max_tokens(), int(self.batch_tokens() / share)):
+            yield pool, share
+
+    def train_on(self, pool: Batch, share: float) -> float:
+        """Returns the norm of the gradient. The log tells of the whole pool, also where a share of it is trained on."""
+        if share < 1:
+            batch, seen = self.hardest(pool, share)
+            _seen_again, norm = self.step(batch)
+        else:
+            seen, norm = self.step(pool)
+        self.recent.append(seen)
+        self.tokens += seen.tokens
+        return norm
 
     def elapsed(self) -> float:
         return time.time() - self.started
@@ -187,17 +155,11 @@ class Trainer:
         return self.elapsed() / (self.options.minutes * 60)
 
     def max_tokens(self) -> int:
-        return self._scheduled(self.options.longest_rows)
+        return value_at(self.options.longest_rows, self.fraction())
 
     def share(self) -> float:
         """Of the rows, that is trained on."""
-        return self._scheduled(self.options.hardest)
-
-    def _scheduled(self, values: list[tuple[float, Any]]) -> Any:
-        return [value for since, value in values if self.fraction() >= since][-1]
-
-    def pool_tokens(self) -> int:
-        return int(self.batch_tokens() / self.share())
+        return value_at(self.options.hardest, self.fraction())
 
     def batch_tokens(self) -> int:
         first, last = self.options.first_batch_tokens, self.options.batch_tokens
@@ -208,21 +170,23 @@ class Trainer:
         warm = min(1.0, (self.elapsed() + 1) / self.options.warm_up_seconds)
         return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.fraction())))
 
-    def hardest(self, pool: Batch) -> Batch:
+    def hardest(self, pool: Batch, share: float) -> tuple[Batch, Seen]:
         """
-        The share of a pool's rows to train on. Most conversations are soon known by heart, and to look costs a third of a step.
-        Drawn in proportion to the loss, as in selective backpropagation (Jiang et al., 2019): the worst may be what nobody could know.
+        The rows of a pool to train on, and what all of them gave. Most conversations are soon known by heart, and to
+        look costs a third of a step. Drawn in proportion to the loss, as in selective backpropagation (Jiang et al.,
+        2019): the worst may be what nobody could know. Raises `FloatingPointError` when the loss is no number.
         """
-        ids, mask, tokens = pool
-        count = max(1, round(len(ids) * self.share()))
+        ids, mask = pool.ids, pool.mask
+        count = max(1, round(len(ids) * share))
         slices = [slice(start, start + count) for start in range(0, len(ids), count)]
         looks = [self.look(ids[part], mask[part]) for part in slices]
-        losses = np.concatenate([losses for losses, _right in looks]) + EPSILON
-        learnt = mask[:, 1:].sum()
-        self.note(losses.sum() / learnt, sum(right for _losses, right in looks) / learnt, tokens)
+        losses = np.concatenate([losses for losses, _right in looks])
+        learnt = int(mask[:, 1:].sum())
+        seen = Seen(float(losses.sum()) / learnt, sum(right for _losses, right in looks) / learnt, pool.tokens)
+        self._require_finite("loss", seen.loss)
+        losses += EPSILON
         rows = self.rng.choice(len(ids), count, replace=False, p=losses / losses.sum())
-        # Counted above, with all that was looked at.
-        return ids[rows], mask[rows], 0
+        return pool.take(rows), seen
 
     @torch.no_grad()
     def look(self, ids: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, int]:
@@ -237,19 +201,17 @@ class Trainer:
         device = self.options.device
         tokens = torch.from_numpy(ids).to(device)
         selected = torch.from_numpy(mask).to(device)[:, 1:].bool()
-        with torch.autocast(device, torch.bfloat16):
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
             logits = self.model.logits(self.model.hidden(tokens[:, :-1])[selected])
         return logits.float(), tokens[:, 1:][selected], selected
 
-    def note(self, loss: float, right: float, tokens: int) -> None:
-        self.recent.append((loss, right))
-        self.tokens += tokens
-
-    def step(self, batch: Batch) -> float:
-        """Returns the norm of the gradient."""
+    def step(self, batch: Batch) -> tuple[Seen, float]:
+        """
+        Returns what the rows gave before the step, and the norm of the gradient. Raises `FloatingPointError` when the
+        loss or the norm is no number.
+        """
         self._set_rate()
-        ids, mask, tokens = batch
-        logits, wanted, _selected = self.predict(ids, mask)
+        logits, wanted, _selected = self.predict(batch.ids, batch.mask)
         loss = F.cross_entropy(logits, wanted)
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
@@ -257,10 +219,18 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
+        # Not sooner: a GPU would have to be waited for in the middle. Weights that are spoilt now are never saved.
+        self._require_finite("loss", loss.item())
+        self._require_finite("norm of the gradient", float(norm))
         self.steps += 1
-        if tokens > 0:
-            self.note(loss.item(), (logits.argmax(-1) == wanted).float().mean().item(), tokens)
-        return float(norm)
+        return Seen(loss.item(), (logits.argmax(-1) == wanted).float().mean().item(), batch.tokens), float(norm)
+
+    def _require_finite(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"step {self.steps + 1}: the {what} is {value}; "
+                "go on from the last checkpoint with --resume and a lower --rate and --muon-rate"
+            )
 
     def _set_rate(self) -> None:
         rate = self.rate()
@@ -269,14 +239,13 @@ class Trainer:
                 group["lr"] = group["base"] * rate
 
     def log(self, norm: float) -> None:
-        losses, accuracies = zip(*self.recent)
-        self.recent = []
+        recent, self.recent = self.recent, []
         line = {
             "seconds": round(self.elapsed()),
             "step": self.steps,
             "tokens": self.tokens,
-            "loss": round(float(np.mean(losses)), 4),
-            "accuracy": round(float(np.mean(accuracies)), 4),
+            "loss": round(float(np.mean([seen.loss for seen in recent])), 4),
+            "accuracy": round(float(np.mean([seen.right for seen in recent])), 4),
             "tokens_per_second": round(self.tokens / self.elapsed()),
             "norm": round(norm, 2),
         }
@@ -293,17 +262,22 @@ class Trainer:
             "t": self.elapsed(),
             "shard": self.shard,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "options": describe(self.options),
         }
         part = self.options.out / f"{name}.part"
         torch.save(checkpoint, part)
-        part.rename(self.options.out / name)
+        part.replace(self.options.out / name)
 
     def resume(self) -> None:
-        """Raises `FileNotFoundError` when no checkpoint was written."""
+        """Raises `FileNotFoundError` when no checkpoint was written, `ValueError` when its model has another shape."""
         stored = torch.load(self.options.out / LAST, map_location=self.options.device, weights_only=True)
+        check_shape(stored["cfg"], self.model.config.to_dict())
+        for change in list_changes(stored.get("options", {}), describe(self.options)):
+            print(change, flush=True)
         self.model.load_state_dict(stored["m"])
         for optimizer, state in zip(self.optimizers, stored["optimizers"]):
-            optimizer.load_state_dict(state)
+            # Without the stored groups, which would bring back the rates of the stopped run.
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state["state"]})
         self.steps, self.tokens, self.shard = stored["step"], stored["tok"], stored["shard"]
         self.started = time.time() - stored["t"]
         self.rng = np.random.default_rng([self.options.seed, self.steps])
@@ -313,9 +287,10 @@ class Trainer:
     def _forget_log(self) -> None:
         """Takes out what was logged after the checkpoint."""
         log = self.options.out / "log.jsonl"
-        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= self.steps]
-        log.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+        part = log.with_suffix(".part")
+        part.write_text("".join(f"{line}\n" for line in keep_logged(lines, self.steps)), encoding="utf-8")
+        part.replace(log)
 
 
 if __name__ == "__main__":
