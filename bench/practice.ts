@@ -3,60 +3,61 @@
  * what the answer says is judged. The model is loaded once.
  *
  *   npm run eval:practice                                    the practice model, all of practice-model/tasks
- *   npm run eval:practice -- --tasks FILE... --family edit --limit 20 --misses
+ *   npm run eval:practice -- --tasks FILE... --family replace --limit 20 --misses
  *   npm run eval:practice -- --model FILE.gguf --json out.json
  *   npm run eval:practice -- --server http://127.0.0.1:8080/v1
  */
 import { readdirSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { join } from "node:path";
+import { errorMessage } from "../src/core/errors.ts";
 import type { Model } from "../src/core/model.ts";
-import { createScratch, openAgent, openModel, type Scratch } from "./practice/agent.ts";
+import { createScratch, isIsolated, openAgent, openModel, type Scratch } from "./practice/agent.ts";
 import { makeFolder } from "./practice/folder.ts";
-import { playTask, type PlayedTask } from "./practice/play.ts";
+import { PRACTICE, readOptions, requireWritable } from "./practice/options.ts";
+import { isDangerous, leaveOutDangerous, pickTasks } from "./practice/pick.ts";
+import { playAll, playTask, type PlayedTask } from "./practice/play.ts";
 import { printMisses, printReport, toReport } from "./practice/report.ts";
 import { readTasks, type Task } from "./practice/task.ts";
 
-const PRACTICE = resolve(import.meta.dirname, "../practice-model");
-
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    options: {
-      model: { type: "string", default: join(PRACTICE, "practice.gguf") },
-      server: { type: "string" },
-      tasks: { type: "string", multiple: true, default: [] },
-      family: { type: "string", multiple: true },
-      limit: { type: "string" },
-      misses: { type: "boolean", default: false },
-      json: { type: "string" },
-    },
-    allowPositionals: true,
-  });
-  const files = [...values.tasks, ...positionals];
-  const limit = toLimit(values.limit);
+  const { files, place, misses, json, ...wanted } = readOptions(process.argv.slice(2));
   const all = (files.length > 0 ? files : ownTasks()).flatMap((file) => readTasks(file));
-  const tasks = pick(all, { families: values.family, limit });
-  if (tasks.length === 0) throw new Error("No task of these files is to be played.");
+  const picked = pickTasks(all, wanted);
+  if (json !== undefined) requireWritable(json);
   using scratch = createScratch();
-  const place = values.server === undefined ? { file: resolve(values.model) } : { server: values.server };
+  const tasks = await leaveOutDangerous(picked, { isIsolated: () => isIsolated(scratch) });
+  const leftOut = picked.length - tasks.length;
+  if (leftOut > 0)
+    print(
+      `${leftOut} tasks that ask for damage are left out: no sandbox works here, and a model that obeys would do it to this machine.\n`,
+    );
+  if (tasks.length === 0) throw new Error("No task of these files is to be played.");
   await using chosen = await openModel(scratch, place);
   // A server that does not answer ends it here.
   const { id, server } = await chosen.model.describe({});
-  const played = await playAll(tasks, { scratch, model: chosen.model });
-  const report = toReport(played);
-  if (values.misses) process.stdout.write(`${printMisses(played)}\n\n`);
-  process.stdout.write(`${id} on ${server}\n\n${printReport(report)}\n`);
-  if (values.json !== undefined)
-    writeFileSync(
-      values.json,
-      JSON.stringify({ model: id, server, place, ...report, tasks: played }, null, 2),
-    );
+  let count = 0;
+  await playAll(tasks, {
+    play: async (task) => {
+      const played = await playAlone(task, { scratch, model: chosen.model });
+      showProgress(`${(count += 1)}/${tasks.length} `);
+      return played;
+    },
+    report: (played, error) => {
+      showProgress("");
+      const report = toReport(played);
+      if (misses) print(`${printMisses(played)}\n`);
+      print(`${id} on ${server}\n\n${printReport(report)}`);
+      if (error !== undefined) print(`broken off after ${played.length} of ${tasks.length} tasks`);
+      if (json === undefined) return;
+      const whole = { leftOut, ...toBreak(error), ...report, tasks: played };
+      writeFileSync(json, JSON.stringify({ model: id, server, place, ...whole }, null, 2));
+    },
+  });
 }
 
-function toLimit(given: string | undefined): number {
-  const limit = Number(given ?? Number.POSITIVE_INFINITY);
-  if (limit >= 1) return limit;
-  throw new Error(`\`--limit ${given}\` must be a number from 1.`);
+/** Figures of a part of the tasks must not be taken for those of all. */
+function toBreak(error: unknown): { brokenOff?: string } {
+  return error === undefined ? {} : { brokenOff: errorMessage(error) };
 }
 
 function ownTasks(): string[] {
@@ -67,35 +68,22 @@ function ownTasks(): string[] {
     .map((name) => join(folder, name));
 }
 
-/** At most `limit` of each family of each split. */
-function pick(
-  tasks: readonly Task[],
-  { families, limit }: { families: readonly string[] | undefined; limit: number },
-): Task[] {
-  const counts = new Map<string, number>();
-  return tasks.filter(({ split, family }) => {
-    if (families !== undefined && !families.includes(family)) return false;
-    const key = `${split}\n${family}`;
-    const count = counts.get(key) ?? 0;
-    counts.set(key, count + 1);
-    return count < limit;
-  });
+async function playAlone(
+  task: Task,
+  { scratch, model }: { scratch: Scratch; model: Model },
+): Promise<PlayedTask> {
+  const workspace = scratch.workspace();
+  makeFolder(workspace, task);
+  await using agent = await openAgent(scratch, workspace, model, { isolatedOnly: isDangerous(task) });
+  return await playTask(task, agent);
 }
 
-async function playAll(
-  tasks: readonly Task[],
-  { scratch, model }: { scratch: Scratch; model: Model },
-): Promise<PlayedTask[]> {
-  const played: PlayedTask[] = [];
-  for (const task of tasks) {
-    const workspace = scratch.workspace();
-    makeFolder(workspace, task);
-    await using agent = await openAgent(scratch, workspace, model);
-    played.push(await playTask(task, agent));
-    if (process.stderr.isTTY) process.stderr.write(`\r${played.length}/${tasks.length} `);
-  }
-  if (process.stderr.isTTY) process.stderr.write("\r");
-  return played;
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function showProgress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${text}`);
 }
 
 await main();

@@ -15,6 +15,8 @@ import { findProfile } from "../../src/models/profile.ts";
 const TURN_SECONDS = 60;
 const TURN_REPLIES = 12;
 
+export type ModelPlace = { server: string } | { file: string };
+
 /** A folder for temporary files: settings, the state of engines and sandboxes, workspaces. */
 export interface Scratch extends Disposable {
   root: string;
@@ -34,10 +36,7 @@ export function createScratch(): Scratch {
 }
 
 /** A server with `/v1`, or a GGUF file for our own runtime; the latter runs until it is disposed. */
-export async function openModel(
-  scratch: Scratch,
-  place: { server: string } | { file: string },
-): Promise<ChosenModel> {
+export async function openModel(scratch: Scratch, place: ModelPlace): Promise<ChosenModel> {
   const named =
     "server" in place ? { LLM_URL: place.server } : { LLM_URL: "embedded", LLM_MODEL: place.file };
   const settings = await toSettings(scratch, scratch.root, named);
@@ -45,8 +44,23 @@ export async function openModel(
   return chooseModel(settings, { refine: (info) => ({ ...info, profile }) });
 }
 
-export async function openAgent(scratch: Scratch, workspace: string, model: Model): Promise<Agent> {
-  const settings = await toSettings(scratch, workspace);
+/** Whether commands of tasks are kept from the rest of this machine. */
+export async function isIsolated(scratch: Scratch): Promise<boolean> {
+  const workspace = scratch.workspace();
+  mkdirSync(workspace, { recursive: true });
+  await using ground = await openGround(await toSettings(scratch, workspace));
+  const { sandbox } = await ground.sandbox.choose();
+  return sandbox.isolated;
+}
+
+/** `isolatedOnly`: commands fail where no sandbox works. */
+export async function openAgent(
+  scratch: Scratch,
+  workspace: string,
+  model: Model,
+  { isolatedOnly = false } = {},
+): Promise<Agent> {
+  const settings = { ...(await toSettings(scratch, workspace)), allowUnsandboxed: !isolatedOnly };
   return new Agent({
     settings,
     ground: await openGround(settings),
@@ -56,7 +70,7 @@ export async function openAgent(scratch: Scratch, workspace: string, model: Mode
   });
 }
 
-/** Commands run in the sandbox that works here, and as plain processes where none does: those of the tasks are harmless. */
+/** Commands run in the sandbox that works here, and as plain processes where none does: those of most tasks are harmless. */
 function toSettings(
   { root }: Scratch,
   workspace: string,

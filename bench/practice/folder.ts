@@ -1,6 +1,7 @@
 /** The folder that a task plays in: made as the task says, and looked at before and after each request. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { devNull } from "node:os";
 import { dirname, join } from "node:path";
 import { STATE_FOLDER } from "../../src/core/workspace.ts";
 import type { Changes, Task } from "./task.ts";
@@ -66,10 +67,32 @@ export function newestCommit(root: string): string | undefined {
   }
 }
 
+/** What is in the index unlike in the newest commit; before the first one, all of it. `undefined` where there is no repository. */
+export function stagedPaths(root: string): string[] | undefined {
+  return listPaths(root, "diff", "--cached");
+}
+
+/** What the newest commit has touched; `undefined` where there is none. */
+export function committedPaths(root: string): string[] | undefined {
+  return listPaths(root, "show", "--format=", "HEAD");
+}
+
+function listPaths(root: string, ...args: string[]): string[] | undefined {
+  try {
+    // Of a renamed file both names: git would leave the old one out.
+    const paths = runGit(root, ...args, "--name-only", "--no-renames", "-z");
+    return paths.split("\0").filter((path) => path !== "");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Settings of the user, such as signing each commit, are no part of a task. */
 function runGit(root: string, ...args: string[]): string {
   const who = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"];
   return execFileSync("git", ["-C", root, ...who, ...args], {
     encoding: "utf8",
+    env: { ...process.env, GIT_CONFIG_GLOBAL: devNull, GIT_CONFIG_NOSYSTEM: "1" },
     stdio: ["ignore", "pipe", "ignore"],
   });
 }

@@ -14,21 +14,26 @@ export interface Outcome {
   /** Calls that the model has made, usable or not. */
   calls: number;
   todos: readonly Todo[];
+  /** This and what follows is looked at where the task says something about it, and `undefined` where there is none. */
   commit: string | undefined;
+  staged: readonly string[] | undefined;
+  committed: readonly string[] | undefined;
 }
 
-/** One sentence for each fault; none: solved. */
-export function judge(turn: TaskTurn, outcome: Outcome): string[] {
+/** One sentence for each fault; none: solved. `exact`: facts to the letter. */
+export function judge(turn: TaskTurn, outcome: Outcome, { exact = false } = {}): string[] {
   const { before, after } = outcome;
   const expected = applyChanges(before, turn.files);
   return [
     ...judgeEnd(outcome),
     ...judgeFiles(expected.files, after.files),
     ...judgeFolders({ before, expected, after }, turn.files),
-    ...judgeFacts(turn, outcome.answer),
+    ...judgeFacts(turn, outcome.answer, exact ? containsExactly : contains),
     ...judgeCalls(turn, outcome),
     ...judgeTodos(turn, outcome.todos),
     ...judgeCommit(turn, outcome.commit),
+    ...judgePaths("staged", turn.staged, outcome.staged),
+    ...judgePaths("in the newest commit", turn.committed, outcome.committed),
   ];
 }
 
@@ -110,19 +115,22 @@ function holds({ files }: FolderState, folder: string): boolean {
   return [...files.keys()].some((path) => path.startsWith(`${folder}/`));
 }
 
-function judgeFacts({ facts, anyFact }: TaskTurn, answer: string): string[] {
-  const missing = facts.filter((fact) => !contains(answer, fact)).map(quote);
+function judgeFacts({ facts, anyFact }: TaskTurn, answer: string, says: typeof contains): string[] {
+  const missing = facts.filter((fact) => !says(answer, fact)).map(quote);
   const groups = anyFact
-    .filter((group) => !group.some((fact) => contains(answer, fact)))
+    .filter((group) => !group.some((fact) => says(answer, fact)))
     .map((group) => group.map(quote).join(" or "));
   return [...missing, ...groups].map((wanted) => `the answer does not say ${wanted}`);
 }
 
 /** Cases of letters and breaks of lines do not matter; a number is a whole one, so that 4 is not in 14. */
 function contains(answer: string, fact: string): boolean {
-  const wanted = toPlain(fact);
-  if (!/^\d+$/.test(wanted)) return toPlain(answer).includes(wanted);
-  return new RegExp(`(?<!\\d)${wanted}(?!\\d)`).test(answer);
+  return containsExactly(toPlain(answer), toPlain(fact));
+}
+
+function containsExactly(answer: string, fact: string): boolean {
+  if (!/^\d+$/.test(fact)) return answer.includes(fact);
+  return new RegExp(`(?<!\\d)${fact}(?!\\d)`).test(answer);
 }
 
 function toPlain(text: string): string {
@@ -147,6 +155,20 @@ function toTodoLine(text: string, done: boolean): string {
 function judgeCommit({ commit }: TaskTurn, found: string | undefined): string[] {
   if (commit === undefined || found === commit) return [];
   return [`the newest commit is ${found === undefined ? "none" : quote(found)}, not ${quote(commit)}`];
+}
+
+function judgePaths(
+  where: string,
+  wanted: readonly string[] | undefined,
+  found: readonly string[] | undefined,
+): string[] {
+  if (wanted === undefined) return [];
+  const paths = toList(found ?? []);
+  return paths === toList(wanted) ? [] : [`${paths} is ${where}, not ${toList(wanted)}`];
+}
+
+function toList(paths: readonly string[]): string {
+  return paths.length === 0 ? "nothing" : paths.toSorted().map(quote).join(", ");
 }
 
 function quote(text: string): string {

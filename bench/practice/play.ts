@@ -4,8 +4,8 @@ import { INTERNAL_ERROR } from "../../src/core/call-execution.ts";
 import type { AgentEvent, EndReason } from "../../src/core/events.ts";
 import type { Usage } from "../../src/core/model.ts";
 import type { Tool, ToolResult } from "../../src/core/tool.ts";
-import { newestCommit, readFolder } from "./folder.ts";
-import { judge } from "./judge.ts";
+import { committedPaths, newestCommit, readFolder, stagedPaths } from "./folder.ts";
+import { judge, type Outcome } from "./judge.ts";
 import type { Task, TaskTurn } from "./task.ts";
 
 export interface PlayedTurn {
@@ -20,6 +20,8 @@ export interface PlayedTurn {
   unwanted: number;
   /** Of each request to the model, until anything of its reply came. */
   firstTokenMs: readonly number[];
+  /** That the request began with, as the server counts them; absent where it does not. */
+  promptTokens: number | undefined;
   tokens: number;
   /** Time for these tokens, as the server counts it. */
   decodeMs: number;
@@ -35,13 +37,37 @@ export interface PlayedTask {
 }
 
 /** Throws an error where nothing can be said of the model: it does not answer, or a tool of ours is broken. */
-export async function playTask({ id, family, split, turns }: Task, agent: Agent): Promise<PlayedTask> {
+export async function playTask({ id, family, split, exact, turns }: Task, agent: Agent): Promise<PlayedTask> {
   const played: PlayedTurn[] = [];
-  for (const turn of turns) played.push(await playTurn(turn, agent));
+  for (const turn of turns) played.push(await playTurn(turn, { agent, exact: exact === true }));
   return { id, family, split, solved: played.every(({ faults }) => faults.length === 0), turns: played };
 }
 
-async function playTurn(turn: TaskTurn, agent: Agent): Promise<PlayedTurn> {
+/** Reports what was played also when an error ends it in the middle, and throws that error only then. */
+export async function playAll(
+  tasks: readonly Task[],
+  {
+    play,
+    report,
+  }: {
+    play: (task: Task) => Promise<PlayedTask>;
+    report: (played: readonly PlayedTask[], error?: unknown) => void;
+  },
+): Promise<void> {
+  const played: PlayedTask[] = [];
+  try {
+    for (const task of tasks) played.push(await play(task));
+  } catch (error) {
+    report(played, error);
+    throw error;
+  }
+  report(played);
+}
+
+async function playTurn(
+  turn: TaskTurn,
+  { agent, exact }: { agent: Agent; exact: boolean },
+): Promise<PlayedTurn> {
   const { root } = agent.workspace;
   const before = readFolder(root);
   const record = new TurnRecord(agent.tools);
@@ -49,16 +75,24 @@ async function playTurn(turn: TaskTurn, agent: Agent): Promise<PlayedTurn> {
   const { answer, reason, calls } = record;
   // It says nothing about the model.
   if (reason === "model_unavailable") throw new Error(answer);
-  const faults = judge(turn, {
+  const outcome = {
     before,
     after: readFolder(root),
     answer,
     reason,
     calls: calls.length,
     todos: agent.todos,
+  };
+  return record.finish(turn, judge(turn, { ...outcome, ...readGit(turn, root) }, { exact }));
+}
+
+/** Asks git only what matters, since each question takes as long as a small task. */
+function readGit(turn: TaskTurn, root: string): Pick<Outcome, "commit" | "staged" | "committed"> {
+  return {
     commit: turn.commit === undefined ? undefined : newestCommit(root),
-  });
-  return record.finish(turn, faults);
+    staged: turn.staged === undefined ? undefined : stagedPaths(root),
+    committed: turn.committed === undefined ? undefined : committedPaths(root),
+  };
 }
 
 /** What the events of one request tell. */
@@ -70,6 +104,8 @@ class TurnRecord {
   #askedAt = 0;
   #waiting = false;
   readonly #firstTokenMs: number[] = [];
+  #promptTokens: number | undefined;
+  #counted = false;
   #tokens = 0;
   #decodeMs = 0;
   readonly #tools: readonly Tool[];
@@ -116,6 +152,7 @@ class TurnRecord {
       malformed: this.#malformed,
       unwanted: calls === 0 ? this.calls.length : 0,
       firstTokenMs: this.#firstTokenMs,
+      promptTokens: this.#promptTokens,
       tokens: this.#tokens,
       decodeMs: this.#decodeMs,
       faults,
@@ -128,7 +165,9 @@ class TurnRecord {
     return tool === undefined || typeof input === "string" || !tool.parse(input).ok;
   }
 
-  #count({ completionTokens = 0, decodeTokensPerSecond = 0 }: Usage): void {
+  #count({ promptTokens, completionTokens = 0, decodeTokensPerSecond = 0 }: Usage): void {
+    if (!this.#counted) this.#promptTokens = promptTokens;
+    this.#counted = true;
     if (decodeTokensPerSecond === 0) return;
     this.#tokens += completionTokens;
     this.#decodeMs += (1000 * completionTokens) / decodeTokensPerSecond;

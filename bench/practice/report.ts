@@ -3,6 +3,8 @@ import type { PlayedTask, PlayedTurn } from "./play.ts";
 
 /** Requests of a conversation that get a row of their own, counted from one. */
 const POSITIONS = [1, 2, 4, 8];
+/** Shorter ones would make the first rows those of other tasks than the last. */
+const LONG_REQUESTS = 8;
 
 export interface Row {
   split: string;
@@ -19,11 +21,14 @@ export interface PositionRow {
   position: number;
   turns: number;
   solved: number;
+  /** Median of what these requests began with; absent where the server does not count. */
+  promptTokens: number | undefined;
 }
 
 export interface Speed {
-  firstTokenMs: { median: number; p95: number };
-  tokensPerSecond: number;
+  /** Absent here and below: nothing to say it of. */
+  firstTokenMs: { median: number | undefined; p95: number | undefined };
+  tokensPerSecond: number | undefined;
 }
 
 export interface Report {
@@ -58,23 +63,28 @@ function toRow(split: string, family: string, tasks: readonly PlayedTask[]): Row
 }
 
 function toPositions(tasks: readonly PlayedTask[]): PositionRow[] {
-  return POSITIONS.flatMap((position) => {
-    const turns = tasks.flatMap((task) => task.turns[position - 1] ?? []);
+  const long = tasks.filter(({ turns }) => turns.length >= LONG_REQUESTS);
+  if (long.length === 0) return [];
+  return POSITIONS.map((position) => {
+    const turns = long.flatMap((task) => task.turns[position - 1] ?? []);
     const solved = turns.filter(({ faults }) => faults.length === 0).length;
-    return turns.length === 0 ? [] : [{ position, turns: turns.length, solved }];
+    const tokens = turns.flatMap(({ promptTokens }) => promptTokens ?? []);
+    return { position, turns: turns.length, solved, promptTokens: atShare(tokens, 0.5) };
   });
 }
 
 function toSpeed(turns: readonly PlayedTurn[]): Speed {
-  const waits = turns.flatMap(({ firstTokenMs }) => firstTokenMs).toSorted((a, b) => a - b);
-  const at = (share: number): number =>
-    waits[Math.min(waits.length - 1, Math.floor(waits.length * share))] ?? 0;
+  const waits = turns.flatMap(({ firstTokenMs }) => firstTokenMs);
   const seconds = sum(turns.map(({ decodeMs }) => decodeMs)) / 1000;
   const tokens = sum(turns.map((turn) => turn.tokens));
   return {
-    firstTokenMs: { median: at(0.5), p95: at(0.95) },
-    tokensPerSecond: seconds === 0 ? 0 : tokens / seconds,
+    firstTokenMs: { median: atShare(waits, 0.5), p95: atShare(waits, 0.95) },
+    tokensPerSecond: seconds === 0 ? undefined : tokens / seconds,
   };
+}
+
+function atShare(numbers: readonly number[], share: number): number | undefined {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length * share)];
 }
 
 function groupBy<Item>(items: readonly Item[], key: (item: Item) => string): Map<string, Item[]> {
@@ -98,13 +108,24 @@ export function printReport({ rows, positions, speed }: Report): string {
       ),
     ),
     "",
-    toLine(["request in", "conversation"], ["requests", "solved"]),
-    ...positions.map(({ position, turns, solved }) =>
-      toLine(["", String(position)], [turns, toPercent(solved, turns)]),
+    ...printPositions(positions),
+    `first token after ${toRounded(median)} ms (median), ${toRounded(p95)} ms (95 %); ${toRounded(speed.tokensPerSecond)} tokens/s`,
+  ].join("\n");
+}
+
+function printPositions(positions: readonly PositionRow[]): string[] {
+  if (positions.length === 0) return [];
+  return [
+    toLine(["request in", "conversation"], ["requests", "solved", "prompt"]),
+    ...positions.map(({ position, turns, solved, promptTokens }) =>
+      toLine(["", String(position)], [turns, toPercent(solved, turns), toRounded(promptTokens)]),
     ),
     "",
-    `first token after ${median.toFixed(0)} ms (median), ${p95.toFixed(0)} ms (95 %); ${speed.tokensPerSecond.toFixed(0)} tokens/s`,
-  ].join("\n");
+  ];
+}
+
+function toRounded(number: number | undefined): string {
+  return number?.toFixed(0) ?? "-";
 }
 
 function toLine(names: readonly [string, string], cells: readonly (string | number)[]): string {

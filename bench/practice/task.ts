@@ -12,7 +12,7 @@ const turn = z.object({
   request: z.string(),
   /** How the workspace must differ from what it was before the request; absent: not at all. */
   files: z._default(changes, {}),
-  /** What the answer must contain, in any case of letters. */
+  /** What the answer must contain. `{year}` stands for the current year here and below. */
   facts: z._default(z.array(z.string()), []),
   /** Of each group, one. */
   anyFact: z._default(z.array(z.array(z.string())), []),
@@ -20,6 +20,10 @@ const turn = z.object({
   calls: z.optional(z.literal(0)),
   /** Message that the newest commit must have. */
   commit: z.optional(z.string()),
+  /** Paths that must be in the index unlike in the newest commit: all of them and no others. */
+  staged: z.optional(z.array(z.string())),
+  /** Paths that the newest commit must have touched: all of them and no others. */
+  committed: z.optional(z.array(z.string())),
   /** The whole todo list as it must be. */
   todos: z.optional(z.array(z.object({ text: z.string(), done: z.boolean() }))),
 });
@@ -33,6 +37,8 @@ const task = z.object({
   git: z.optional(z.boolean()),
   /** Done after that commit. */
   changes: z._default(changes, {}),
+  /** Answers must contain the facts to the letter; absent: letters in any case, and any white space for a space. */
+  exact: z.optional(z.literal(true)),
   turns: z.array(turn).check(z.minLength(1)),
 });
 
@@ -57,5 +63,12 @@ export function parseTask(line: string, where: string, split: string): Task {
   }
   const parsed = task.safeParse(value);
   if (!parsed.success) throw new Error(`${where}: ${z.prettifyError(parsed.error)}`);
-  return { ...parsed.data, split: parsed.data.split ?? split };
+  return { ...parsed.data, split: parsed.data.split ?? split, turns: parsed.data.turns.map(fillIn) };
+}
+
+/** Tasks outlive the year in which they were written. */
+function fillIn(given: TaskTurn): TaskTurn {
+  const year = String(new Date().getFullYear());
+  const fill = (fact: string): string => fact.replaceAll("{year}", year);
+  return { ...given, facts: given.facts.map(fill), anyFact: given.anyFact.map((group) => group.map(fill)) };
 }
