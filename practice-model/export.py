@@ -18,7 +18,7 @@ import torch
 
 HERE = Path(__file__).parent
 NAME = "practice"
-DESCRIPTION = "tiny practice model trained from scratch on synthetic file and shell dialogues"
+DESCRIPTION = "tiny practice model trained from scratch on generated dialogues about files, commands, git and todos"
 CONTEXT_TOKENS = 4096
 MATRICES = {"wv": "attn_v", "wo": "attn_output", "wg": "ffn_gate", "wu": "ffn_up", "wd": "ffn_down"}
 

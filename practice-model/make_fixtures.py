@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ _DIALOGUES = 40
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     _FOLDER.mkdir(exist_ok=True)
     _save("tool-results.json", [to_case(scenario) for scenario in SCENARIOS])
     _save("texts.json", to_texts())

@@ -12,6 +12,7 @@ import argparse
 import collections
 import re
 
+from options import whole
 from practice import families as _families  # noqa: F401  registers them
 from practice.conversation import Conversation, Turn, draw_conversation, play, to_segments
 from practice.draw import Draw
@@ -20,14 +21,14 @@ from practice.family import FAMILIES, FOLLOW_UPS
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("count", type=int)
+    parser.add_argument("count", type=whole(0))
     parser.add_argument(
         "--family",
         choices=[*FAMILIES, *FOLLOW_UPS],
         metavar="NAME",
         help="only this family, or this follow-up behind a random request",
     )
-    parser.add_argument("--requests", type=int, default=1)
+    parser.add_argument("--requests", type=whole(1), default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", choices=["train", "test"], default="train")
     parser.add_argument("--wordings", choices=["trained", "held-out", "all"], default="trained")

@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 from typing import Any, Callable, Iterator, Literal
 
+from options import whole
 from practice import compose
 from practice import families as _families  # noqa: F401  registers them
 from practice.conversation import TOOLS, Conversation, Mix, Turn, draw_conversation, play, render, to_segments, tree_of
@@ -25,7 +26,7 @@ ALONE = Mix(two=0, three=0, four=0, follow_up=0)
 #: Drafts to draw for each task; most families need one.
 TRIES = 20
 #: Characters of conversations that fill some 2,000 to 3,000 tokens.
-LONG_CONVERSATION, LONGEST_CONVERSATION = 5500, 8500
+LONG_CONVERSATION, LONGEST_CONVERSATION = 4500, 7000
 #: What is mostly asked first, so that there is something to show.
 BEFORE = {"todo list": "todo add several"}
 TODO_TOOLS = {"todo_add", "todo_complete"}
@@ -40,7 +41,7 @@ Task = dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=HERE / "tasks", metavar="FOLDER")
-    parser.add_argument("--seed", type=int, default=9000)
+    parser.add_argument("--seed", type=whole(0), default=9000)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     makers: dict[str, Callable[[int], Iterator[Task]]] = {

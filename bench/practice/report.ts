@@ -131,7 +131,7 @@ function toRounded(number: number | undefined): string {
 function toLine(names: readonly [string, string], cells: readonly (string | number)[]): string {
   const [split, family] = names;
   const numbers = cells.map((cell) => String(cell).padStart(10)).join("");
-  return `${split.padEnd(12)}${family.padEnd(20)}${numbers}`;
+  return `${split.padEnd(14)}${family.padEnd(20)}${numbers}`;
 }
 
 function toPercent(part: number, whole: number): string {

@@ -123,7 +123,7 @@ def play(draw: Draw, drafts: list[tuple[str, Draft]]) -> Conversation:
 
 def tree_of(workspace: SimulatedWorkspace) -> dict[str, str]:
     """Content by path; folders end with a slash."""
-    return {**{f"{folder}/": "" for folder in workspace.folders}, **workspace.files}
+    return {**{f"{folder}/": "" for folder in sorted(workspace.folders)}, **workspace.files}
 
 
 def compare(before: dict[str, str], after: dict[str, str]) -> dict[str, str | None]:

@@ -37,8 +37,20 @@ export function findDoubt(tool: Tool, input: unknown, { request, texts }: Naming
     return "The request says what not to do, which this model does not understand; nothing was changed.";
   const { path } = input as Record<string, unknown>;
   if (tool.access !== "write" || typeof path !== "string") return undefined;
-  const known = path
-    .split("/")
-    .every((part) => part === "" || part === "." || texts.some((text) => text.includes(part)));
+  const known = path.split("/").every((part) => part === "" || part === "." || isNamed(part, texts));
   return known ? undefined : `The request does not name \`${path}\`, so it was left alone.`;
+}
+
+/** Words that stand for a name; a model that takes one for a name is lost. */
+const PRONOUNS = new Set(["it", "this", "that", "them", "there"]);
+
+/** As a whole, so that neither "title" names `it` nor "it's.txt" names `s.txt`; a stop may end the sentence. */
+function isNamed(part: string, texts: readonly string[]): boolean {
+  if (PRONOUNS.has(part.toLowerCase())) return false;
+  const literal = part.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
+  const whole = new RegExp(
+    String.raw`(?<![\p{L}\p{N}_]|[\p{L}\p{N}][-.'’])${literal}(?![\p{L}\p{N}_]|[-.][\p{L}\p{N}])`,
+    "u",
+  );
+  return texts.some((text) => whole.test(text));
 }

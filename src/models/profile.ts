@@ -18,7 +18,7 @@ const PRACTICE_PROFILE: ModelProfile = {
   temperature: 0,
   maxTokens: 1200,
   recentRequests: 8,
-  recentBytes: 9000,
+  recentBytes: 7000,
   resultBytes: 2000,
   namedPathsOnly: true,
   resultFields: ["ok", "output", "error"],
