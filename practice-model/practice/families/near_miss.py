@@ -32,18 +32,8 @@ _SILLY_VERBS = (
     *("vaporize", "defrost", "yodel", "polka", "massage", "unscrew", "blink", "tango", "harvest", "milk", "melt"),
     *("twist", "bend", "salt", "pepper", "roast", "toast", "fry", "stir", "whisk", "sniff", "pet", "comb"),
 )
-#: Further words that mean something to the agent even when they stand alone or first.
-_COMMANDS = frozenset(
-    (
-        "add append build change clear clock close commit complete contents copy count create cut date delete"
-        " diff dir directory do done edit empty end exit explain file files find finish folder folders get git"
-        " give go hello help hi hour join keep leave line lines list listing look make mark move name no note"
-        " notes ok okay open order paint pick plan play point print put quit read record remove rename replace"
-        " report run save search see send set show sort status stop study task tasks tell test text thank"
-        " thanks time todo todos touch tree try turn view watch weather what when where which who why word"
-        " words work write yes"
-    ).split()
-)
+#: Words that mean something to the agent though no wording begins with them.
+_KEPT_FREE = frozenset({"hour", "notes"})
 #: A request needs what was said before when it has one of these.
 _POINTS_BACK = re.compile(r"\b(it|its|that|this|there|same)\b", re.IGNORECASE)
 
@@ -51,7 +41,7 @@ _POINTS_BACK = re.compile(r"\b(it|its|that|this|there|same)\b", re.IGNORECASE)
 def _plain_word(draw: Draw) -> str:
     while True:
         word = draw.pick(draw.words.common) if draw.chance(0.6) else draw.invented_word()
-        if word not in _COMMANDS and word not in wordings.words_in_use("near."):
+        if word not in _KEPT_FREE and word not in wordings.words_in_use("near."):
             return word
 
 
